@@ -1,0 +1,82 @@
+//! What exists: endpoints, the services' published names, the interfaces and their addresses.
+//!
+//! Facts only, as AWS tells them, normalised and sorted, so that two rounds that saw the same
+//! things are equal whatever the order of pages. No opinion: what is answered is `policy`'s to say.
+
+mod endpoint;
+mod service;
+
+pub use endpoint::{Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType};
+pub use service::{Interface, Service, Verification};
+
+use crate::base::{EniId, Region, ServiceName, SourceName};
+use serde::{Deserialize, Serialize};
+
+/// Everything known, by source, in the order of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// One entry a source.
+    pub sources: Vec<SourceFacts>,
+}
+
+/// What one source found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFacts {
+    /// The `[[source]]`'s name.
+    pub source: SourceName,
+    /// The region asked; unknown for recordings whose endpoints do not tell.
+    pub region: Option<Region>,
+    /// Sorted by id.
+    pub endpoints: Vec<Endpoint>,
+    /// Sorted by name.
+    pub services: Vec<Service>,
+    /// Sorted by id.
+    pub interfaces: Vec<Interface>,
+}
+
+// === impl SourceFacts ===
+
+impl SourceFacts {
+    /// Facts in their one order. Of two entries with one id the first is kept.
+    pub fn new(
+        source: SourceName,
+        region: Option<Region>,
+        mut endpoints: Vec<Endpoint>,
+        mut services: Vec<Service>,
+        mut interfaces: Vec<Interface>,
+    ) -> Self {
+        endpoints.sort_by(|a, b| a.id.cmp(&b.id));
+        endpoints.dedup_by(|b, a| a.id == b.id);
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        services.dedup_by(|b, a| a.name == b.name);
+        interfaces.sort_by(|a, b| a.id.cmp(&b.id));
+        interfaces.dedup_by(|b, a| a.id == b.id);
+        Self {
+            source,
+            region,
+            endpoints,
+            services,
+            interfaces,
+        }
+    }
+
+    /// The interface of that id, if it was found.
+    pub fn interface(&self, id: &EniId) -> Option<&Interface> {
+        let at = self
+            .interfaces
+            .binary_search_by(|known| known.id.cmp(id))
+            .ok()?;
+        self.interfaces.get(at)
+    }
+
+    /// The service of that name, if it was found.
+    pub fn service(&self, name: &ServiceName) -> Option<&Service> {
+        let at = self
+            .services
+            .binary_search_by(|known| known.name.cmp(name))
+            .ok()?;
+        self.services.get(at)
+    }
+}

@@ -1,0 +1,16 @@
+//! hubdns: an in-VPC DNS resolver that answers AWS interface endpoint names with their private
+//! addresses, found by discovery, and forwards everything else.
+//!
+//! Each module is a room. A room imports only rooms above it in this list; `tests/tidy.rs` holds
+//! the order, and `docs/ARCHITECTURE.md` tells what each is for.
+
+pub mod base;
+pub mod inventory;
+pub mod telemetry;
+pub mod policy;
+pub mod discover;
+pub mod forward;
+pub mod health;
+pub mod refresh;
+pub mod serve;
+pub mod admin;

@@ -1,0 +1,3 @@
+//! The `hubdns` command.
+
+fn main() {}

@@ -1,0 +1,195 @@
+//! What the operator wants said, as values that cannot be wrong.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use crate::base::{EndpointId, Pattern, ServiceName, Ttl, ViewName};
+
+/// Everything that decides who is told what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyConfig {
+    /// `clients.allow`: who is answered at all.
+    pub allow: Vec<IpNet>,
+    /// `answers.ttl_secs`.
+    pub ttl: Ttl,
+    /// `answers.negative_ttl_secs`.
+    pub negative_ttl: Ttl,
+    /// `answers.deny`: services whose names are left alone in every view.
+    pub deny: Vec<ServiceRule>,
+    /// `[[answers.alias]]`: names that AWS does not publish.
+    pub aliases: Vec<Alias>,
+    /// `[[view]]` in the order of the file; the first that matches a client is its view.
+    pub views: Vec<ViewConfig>,
+    /// `[zones]`: client networks and the name or id of the availability zone they are in.
+    pub zones: Vec<(IpNet, Arc<str>)>,
+}
+
+/// One `[[view]]`. What it does not say it inherits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// `name`, unlike every other view's.
+    pub name: ViewName,
+    /// `clients`: empty means whoever asks `listeners`.
+    pub clients: Vec<IpNet>,
+    /// `listeners`: the addresses asked; empty means any. Port and address both count, and an
+    /// unspecified address stands for every address of that port.
+    pub listeners: Vec<SocketAddr>,
+    /// `tags`: only endpoints that have all of these.
+    pub tags: BTreeMap<String, String>,
+    /// `deny`: added to `answers.deny`.
+    pub deny: Vec<ServiceRule>,
+}
+
+/// A service as a person names it: whole (`com.amazonaws.eu-west-1.sqs`) or by what follows its
+/// region (`sqs`, `ecr.api`, `dynamodb-streams`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceRule(Arc<str>);
+
+/// One `[[answers.alias]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The name or wildcard to answer.
+    pub pattern: Pattern,
+    /// Whose addresses it gets.
+    pub target: AliasTarget,
+}
+
+/// What an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliasTarget {
+    /// Every usable endpoint of the service may answer; the one that wins a conflict does.
+    Service(ServiceRule),
+    /// That endpoint alone.
+    Endpoint(EndpointId),
+}
+
+// === impl PolicyConfig ===
+
+impl PolicyConfig {
+    /// The view of whoever matches none of `views`: everything.
+    pub const REST_VIEW: &'static str = "default";
+}
+
+// === impl ViewConfig ===
+
+impl ViewConfig {
+    /// Whether a client that asked `listener` is in this view.
+    pub fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
+        let asked = |bound: &SocketAddr| {
+            bound.port() == listener.port()
+                && (bound.ip() == listener.ip() || bound.ip().is_unspecified())
+        };
+        (self.clients.is_empty() || self.clients.iter().any(|network| network.contains(&client)))
+            && (self.listeners.is_empty() || self.listeners.iter().any(asked))
+    }
+}
+
+// === impl ServiceRule ===
+
+impl ServiceRule {
+    /// A rule from its text; any text is one.
+    pub fn new(text: &str) -> Self {
+        Self(Arc::from(text.to_ascii_lowercase()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the service is meant. What precedes the rule's text in a short match has to be
+    /// the region or a prefix of AWS's: `api` does not mean `com.amazonaws.eu-west-1.ecr.api`.
+    pub fn means(&self, service: &ServiceName) -> bool {
+        let name = service.as_str().to_ascii_lowercase();
+        name == *self.0 || short_name(&name) == &*self.0
+    }
+}
+
+/// What follows the region in a service's name, or all after the vendor's prefix where there is
+/// no region (`com.amazonaws.s3-global.accesspoint`).
+pub(super) fn short_name(service: &str) -> &str {
+    let mut rest = service;
+    while let Some((label, tail)) = rest.split_once('.') {
+        rest = tail;
+        if is_region(label) {
+            return rest;
+        }
+    }
+    ["com.amazonaws.", "cn.com.amazonaws."]
+        .iter()
+        .find_map(|vendor| service.strip_prefix(vendor))
+        .unwrap_or(service)
+}
+
+/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words joined by hyphens and a number behind.
+fn is_region(label: &str) -> bool {
+    let mut words = label.rsplit('-');
+    let number = words.next().is_some_and(|last| last.parse::<u8>().is_ok());
+    let names: Vec<&str> = words.collect();
+    number
+        && 2 <= names.len()
+        && names
+            .iter()
+            .all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+impl fmt::Display for ServiceRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ServiceRule, ViewConfig};
+    use crate::base::ServiceName;
+
+    #[test]
+    fn a_rule_means_the_whole_name_or_what_follows_the_region() {
+        let means =
+            |rule: &str, service: &str| ServiceRule::new(rule).means(&ServiceName::from(service));
+        assert!(means("sqs", "com.amazonaws.eu-west-1.sqs"));
+        assert!(means("ecr.api", "com.amazonaws.eu-west-1.ecr.api"));
+        assert!(means(
+            "execute-api",
+            "cn.com.amazonaws.cn-north-1.execute-api"
+        ));
+        assert!(means("notebook", "aws.sagemaker.us-gov-west-1.notebook"));
+        assert!(means(
+            "s3-global.accesspoint",
+            "com.amazonaws.s3-global.accesspoint"
+        ));
+        assert!(means(
+            "COM.amazonaws.eu-west-1.sqs",
+            "com.amazonaws.eu-west-1.sqs"
+        ));
+        assert!(!means("api", "com.amazonaws.eu-west-1.ecr.api"));
+        assert!(!means(
+            "dynamodb",
+            "com.amazonaws.eu-west-1.dynamodb-streams"
+        ));
+    }
+
+    #[test]
+    fn a_view_matches_by_network_and_by_listener() {
+        let view = ViewConfig {
+            name: "v".into(),
+            clients: vec!["10.0.0.0/8".parse().unwrap()],
+            listeners: vec!["0.0.0.0:5353".parse().unwrap()],
+            tags: Default::default(),
+            deny: vec![],
+        };
+        let matches = |client: &str, listener: &str| {
+            view.matches(client.parse().unwrap(), listener.parse().unwrap())
+        };
+        assert!(matches("10.1.2.3", "10.0.0.10:5353"));
+        assert!(!matches("10.1.2.3", "10.0.0.10:53"));
+        assert!(!matches("192.168.0.1", "10.0.0.10:5353"));
+    }
+}

@@ -1,0 +1,177 @@
+//! The outcome of policy: claims, and what was declined with its reason.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::base::{Az, EndpointId, EniId, Name, Pattern, ServiceName, SourceName, Ttl, ViewName};
+
+/// What we say and decline to say, view by view. The last view is everybody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// In the order in which views match; never empty.
+    pub views: Vec<ViewPlan>,
+}
+
+/// One view's part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewPlan {
+    /// The view.
+    pub name: ViewName,
+    /// One a pattern, sorted by it.
+    pub claims: Vec<Claim>,
+    /// Sorted by endpoint, then by name.
+    pub declined: Vec<Declined>,
+}
+
+/// A name that is ours in a view, and the addresses it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What is claimed.
+    pub pattern: Pattern,
+    /// Where the name comes from.
+    pub origin: Origin,
+    /// The source that found the endpoint.
+    pub source: SourceName,
+    /// The endpoint that answers.
+    pub endpoint: EndpointId,
+    /// Its service.
+    pub service: ServiceName,
+    /// How long an answer may be kept.
+    pub ttl: Ttl,
+    /// How long an absence may be kept.
+    pub negative_ttl: Ttl,
+    /// A and AAAA by family, each sorted by zone, then by address. Not empty.
+    pub addresses: Vec<Address>,
+    /// What an operator should know of this name.
+    pub caveats: Vec<Caveat>,
+}
+
+/// One address of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// Its availability zone.
+    pub az: Az,
+    /// The address.
+    pub ip: IpAddr,
+    /// The interface that has it.
+    pub eni: EniId,
+}
+
+/// Where a claimed name comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// `PrivateDnsNames` of the service, verbatim.
+    Published,
+    /// The apex of an S3 wildcard, which clients call and AWS does not publish.
+    S3Apex,
+    /// The endpoint's regional `DnsEntries` name.
+    Regional,
+    /// The endpoint's `DnsEntries` name of one zone: that zone's interface alone.
+    Zonal(Az),
+    /// A private name in `DnsEntries` that the service does not publish.
+    DnsEntry,
+    /// `[[answers.alias]]`.
+    Alias,
+}
+
+/// Something true of a claimed name that may surprise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caveat {
+    /// One wildcard covers resources that other teams may expose elsewhere.
+    SharedWildcard,
+    /// GuardDuty makes and pays for such an endpoint in each VPC: nothing is gained here.
+    MadePerVpc,
+}
+
+/// A name, or a whole endpoint, that we do not answer for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Declined {
+    /// The endpoint; `None` for an alias that names none we know.
+    pub endpoint: Option<EndpointId>,
+    /// Its service; `None` likewise.
+    pub service: Option<ServiceName>,
+    /// The source that found it; `None` likewise.
+    pub source: Option<SourceName>,
+    /// The name as it was published; `None` when the endpoint has none to give.
+    pub name: Option<Arc<str>>,
+    /// Why not.
+    pub why: Reason,
+}
+
+/// Why a name is not answered. `word` is the label in metrics, log and `explain`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The endpoint is not in a state that carries traffic.
+    State(Arc<str>),
+    /// This kind of endpoint has no addresses that a name could lead to.
+    Kind(Arc<str>),
+    /// The service is on the deny list.
+    Denied(Arc<str>),
+    /// The view takes only endpoints with other tags.
+    ViewTags,
+    /// The endpoint answers only on-premises clients, by its owner's wish.
+    OnpremOnly,
+    /// The service's owner has not proved that the name is its own.
+    Unverified(Arc<str>),
+    /// Not a DNS name at all.
+    NotAName(Arc<str>),
+    /// The service publishes no name, or was not found.
+    NothingPublished,
+    /// None of its interfaces has an address of the wanted family.
+    NoAddress,
+    /// Another endpoint has the name.
+    Conflict {
+        /// Who has it.
+        winner: EndpointId,
+        /// And by which rule.
+        by: Precedence,
+    },
+    /// An alias whose service or endpoint is not there.
+    AliasTargetMissing(Arc<str>),
+}
+
+/// The rule that decided between two endpoints with one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precedence {
+    /// The operator named it.
+    Alias,
+    /// Its source stands first in the configuration.
+    Source,
+    /// It is the older one.
+    Age,
+    /// Equal in age; the lower id.
+    Id,
+}
+
+// === impl Declined ===
+
+impl Declined {
+    /// Whether this is about `name`: that name itself or a wildcard over it.
+    pub fn concerns(&self, name: &Name) -> bool {
+        let pattern = self
+            .name
+            .as_deref()
+            .and_then(|text| Pattern::parse(text).ok());
+        pattern.is_some_and(|pattern| pattern.covers(name))
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// One word, the same in metrics, log and `explain`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Reason::State(_) => "state",
+            Reason::Kind(_) => "kind",
+            Reason::Denied(_) => "denied",
+            Reason::ViewTags => "view_tags",
+            Reason::OnpremOnly => "onprem_only",
+            Reason::Unverified(_) => "unverified",
+            Reason::NotAName(_) => "not_a_name",
+            Reason::NothingPublished => "nothing_published",
+            Reason::NoAddress => "no_address",
+            Reason::Conflict { .. } => "conflict",
+            Reason::AliasTargetMissing(_) => "alias_target_missing",
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! How often we look, and where the last good inventory lives.
+
+use std::{path::PathBuf, time::Duration};
+
+/// `[refresh]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshConfig {
+    /// `interval_secs`: between two looks at endpoints and interfaces.
+    pub interval: Duration,
+    /// `services_interval_secs`: between two looks at the services' names.
+    pub services_interval: Duration,
+    /// `state_file`; `None` (an empty text) keeps none.
+    pub state_file: Option<PathBuf>,
+    /// `shrink_guard_percent`: a round that would drop more of the names than this is held back
+    /// until it has been seen three times in a row. 100 lets everything pass.
+    pub shrink_guard_percent: u8,
+}
