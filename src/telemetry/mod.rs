@@ -1,5 +1,136 @@
 //! Every metric with its labels, and the set-up of the log.
+//!
+//! Labels are closed lists: never a name that was asked, never a client's address. Whatever can be
+//! counted exists at 0 from the start, so that a rate is right from its first event.
 
 mod config;
+mod control;
+mod dns;
+mod log;
+mod upstream;
 
 pub use config::{LogConfig, LogFormat};
+pub use control::{ControlMetrics, RoundOutcome, StateFileOperation};
+pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};
+pub use log::init as init_log;
+pub use upstream::{CacheResult, ForwardMetrics, UpstreamFailure, UpstreamMetrics};
+
+use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// All metrics of a daemon. Made once; rooms get the part they count in.
+pub struct Metrics {
+    registry: Registry,
+    /// What clients asked and were told.
+    pub dns: DnsMetrics,
+    /// Upstreams and the cache.
+    pub forward: ForwardMetrics,
+    /// Discovery, the table, the state file, reloads.
+    pub control: ControlMetrics,
+}
+
+/// The registry refused a metric, or could not print. Both are mistakes of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics registry refused")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Every metric, at 0, with the process's own (memory, descriptors, CPU, start time).
+    pub fn new() -> Result<Metrics, MetricsError> {
+        let registry = Registry::new();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process))?;
+        let build = IntGaugeVec::new(
+            Opts::new("hubdns_build_info", "1; the version that runs."),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        Ok(Metrics {
+            dns: DnsMetrics::new(&registry)?,
+            forward: ForwardMetrics::new(&registry)?,
+            control: ControlMetrics::new(&registry)?,
+            registry,
+        })
+    }
+
+    /// The text exposition format, version 0.0.4.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        let mut page = Vec::with_capacity(64 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        Ok(String::from_utf8_lossy(&page).into_owned())
+    }
+}
+
+/// Makes a metric and registers it.
+macro_rules! register {
+    ($registry:expr, $kind:ident, $opts:expr $(, $labels:expr)?) => {{
+        let metric = prometheus::$kind::new($opts $(, $labels)?)?;
+        $registry.register(Box::new(metric.clone()))?;
+        metric
+    }};
+}
+use register;
+
+/// A closed list of label values: an enum whose variants each have one word.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The label's word, the same in the log and in `explain`.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+use label;
+
+#[cfg(test)]
+mod tests {
+    use super::{AnswerSource, Metrics, Proto};
+    use crate::base::{Rcode, RecordType};
+
+    #[test]
+    fn every_counter_exists_at_zero() {
+        let metrics = Metrics::new().unwrap();
+        metrics.dns.view("default");
+        let page = metrics.render().unwrap();
+        let zero = |line: &str| assert!(page.contains(&format!("{line} 0\n")), "{line}\n{page}");
+        zero(r#"hubdns_dns_requests_total{family="1",proto="udp",type="A",view="default"}"#);
+        zero(r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="default"}"#);
+        zero(r#"hubdns_dns_responses_total{rcode="SERVFAIL",source="upstream",view="default"}"#);
+        zero(r#"hubdns_dns_dropped_total{reason="overload"}"#);
+        zero(r#"hubdns_cache_requests_total{result="hit"}"#);
+        zero(r#"hubdns_refresh_rounds_total{outcome="published"}"#);
+        zero(r#"hubdns_state_file_errors_total{operation="write"}"#);
+    }
+
+    #[test]
+    fn what_is_counted_shows() {
+        let metrics = Metrics::new().unwrap();
+        let view = metrics.dns.view("v");
+        view.asked(Proto::Tcp, true, RecordType(4242));
+        view.told(Rcode::NXDOMAIN, AnswerSource::Cache);
+        view.told(Rcode(4095), AnswerSource::Upstream);
+        let page = metrics.render().unwrap();
+        for line in [
+            r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="v"} 1"#,
+            r#"hubdns_dns_responses_total{rcode="NXDOMAIN",source="cache",view="v"} 1"#,
+            r#"hubdns_dns_responses_total{rcode="other",source="upstream",view="v"} 1"#,
+        ] {
+            assert!(page.contains(line), "{line}\n{page}");
+        }
+    }
+}

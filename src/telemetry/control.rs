@@ -1,0 +1,245 @@
+//! Discovery, the table in force, the state file, reloads.
+
+use prometheus::{
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use super::{MetricsError, label, register};
+
+label! {
+    /// How a refresh round ended.
+    RoundOutcome {
+        /// A changed table was put in force.
+        Published = "published",
+        /// Nothing had changed.
+        Unchanged = "unchanged",
+        /// What was in force stays, for a reason that the log tells.
+        Kept = "kept",
+    }
+}
+
+label! {
+    /// What was done with the state file.
+    StateFileOperation {
+        /// At start.
+        Read = "read",
+        /// After a good round.
+        Write = "write",
+    }
+}
+
+/// Metrics of the control path.
+pub struct ControlMetrics {
+    discovery_errors: IntCounterVec,
+    discovery_age: GaugeVec,
+    discovery_endpoints: IntGaugeVec,
+    rounds: Vec<IntCounter>,
+    state_file_errors: Vec<IntCounter>,
+    table_names: IntGaugeVec,
+    table_declined: IntGaugeVec,
+    table_info: IntGaugeVec,
+    /// The generation of the table in force; 0 before the first.
+    pub table_generation: IntGauge,
+    /// Configuration reloads that took effect.
+    pub reloads: IntCounter,
+    /// Configuration reloads that were refused.
+    pub reloads_refused: IntCounter,
+    /// Addresses of endpoints that do not answer probes.
+    pub unhealthy_addresses: IntGauge,
+    /// Endpoints of which no address answers probes: all are given out.
+    pub endpoints_failing_open: IntGauge,
+    /// How long the last refresh round took.
+    pub round_duration: Gauge,
+}
+
+// === impl ControlMetrics ===
+
+impl ControlMetrics {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one metric after the other, no logic"
+    )]
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
+        let rounds = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_refresh_rounds_total",
+                "Rounds of discovery, by outcome."
+            ),
+            &["outcome"]
+        );
+        let state_file_errors = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_state_file_errors_total",
+                "Times the last-good inventory could not be read or written."
+            ),
+            &["operation"]
+        );
+        let reloads = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_config_reloads_total",
+                "Configuration reloads, by outcome."
+            ),
+            &["outcome"]
+        );
+        Ok(Self {
+            discovery_errors: register!(
+                registry,
+                IntCounterVec,
+                Opts::new(
+                    "hubdns_discovery_errors_total",
+                    "Failed discoveries, by the API call that failed and its code."
+                ),
+                &["source", "action", "code"]
+            ),
+            discovery_age: register!(
+                registry,
+                GaugeVec,
+                Opts::new(
+                    "hubdns_discovery_age_seconds",
+                    "Since the facts in force were last confirmed by their source; -1 for never."
+                ),
+                &["source"]
+            ),
+            discovery_endpoints: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_discovery_endpoints",
+                    "Endpoints that a source told of."
+                ),
+                &["source"]
+            ),
+            rounds: RoundOutcome::ALL
+                .iter()
+                .map(|outcome| rounds.with_label_values(&[outcome.word()]))
+                .collect(),
+            state_file_errors: StateFileOperation::ALL
+                .iter()
+                .map(|operation| state_file_errors.with_label_values(&[operation.word()]))
+                .collect(),
+            table_names: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new("hubdns_table_names", "Names and wildcards that are ours."),
+                &["view"]
+            ),
+            table_declined: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_table_declined",
+                    "Names and endpoints not answered, by reason."
+                ),
+                &["view", "reason"]
+            ),
+            table_info: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_table_info",
+                    "1; the hash of the table in force, equal on hubs that say the same."
+                ),
+                &["hash"]
+            ),
+            table_generation: register!(
+                registry,
+                IntGauge,
+                "hubdns_table_generation",
+                "How often the table in force has changed since the start."
+            ),
+            reloads: reloads.with_label_values(&["done"]),
+            reloads_refused: reloads.with_label_values(&["refused"]),
+            unhealthy_addresses: register!(
+                registry,
+                IntGauge,
+                "hubdns_unhealthy_addresses",
+                "Addresses of endpoints that do not answer probes."
+            ),
+            endpoints_failing_open: register!(
+                registry,
+                IntGauge,
+                "hubdns_endpoints_failing_open",
+                "Endpoints of which no address answers probes, so that all are given out."
+            ),
+            round_duration: register!(
+                registry,
+                Gauge,
+                "hubdns_refresh_round_duration_seconds",
+                "How long the last refresh round took."
+            ),
+        })
+    }
+
+    /// Makes the counters of a source exist at 0, for each API call and code there is.
+    pub fn source(&self, source: &str, calls: &[&str], codes: &[&str]) {
+        for call in calls {
+            for code in codes {
+                self.discovery_errors
+                    .with_label_values(&[source, call, code]);
+            }
+        }
+        self.discovery_age.with_label_values(&[source]).set(-1.0);
+        self.discovery_endpoints.with_label_values(&[source]);
+    }
+
+    /// Counts a failed discovery.
+    pub fn discovery_failed(&self, source: &str, action: &str, code: &str) {
+        self.discovery_errors
+            .with_label_values(&[source, action, code])
+            .inc();
+    }
+
+    /// Sets how old a source's facts are, and how many endpoints they hold.
+    pub fn source_facts(&self, source: &str, age_secs: f64, endpoints: usize) {
+        self.discovery_age
+            .with_label_values(&[source])
+            .set(age_secs);
+        let endpoints = i64::try_from(endpoints).unwrap_or(i64::MAX);
+        self.discovery_endpoints
+            .with_label_values(&[source])
+            .set(endpoints);
+    }
+
+    /// Counts a round.
+    pub fn round(&self, outcome: RoundOutcome) {
+        if let Some(counter) = self.rounds.get(outcome as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a state file that could not be read or written.
+    pub fn state_file_failed(&self, operation: StateFileOperation) {
+        if let Some(counter) = self.state_file_errors.get(operation as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Forgets what was said of the table before; what follows describes the next one.
+    pub fn table_starts(&self, generation: u64, hash: &str) {
+        self.table_names.reset();
+        self.table_declined.reset();
+        self.table_info.reset();
+        self.table_info.with_label_values(&[hash]).set(1);
+        self.table_generation
+            .set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+
+    /// Says how many names one view of the new table has.
+    pub fn table_view(&self, view: &str, names: usize, declined: &[(&str, usize)]) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.table_names
+            .with_label_values(&[view])
+            .set(count(names));
+        for (reason, number) in declined {
+            self.table_declined
+                .with_label_values(&[view, reason])
+                .set(count(*number));
+        }
+    }
+}

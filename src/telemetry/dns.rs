@@ -1,0 +1,228 @@
+//! What clients asked and were told.
+//!
+//! The counters of a view are looked up once and then indexed by small integers: a query costs two
+//! atomic additions, no hash and no lock.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::{MetricsError, label, register};
+use crate::base::{Rcode, RecordType};
+
+label! {
+    /// How a query came.
+    Proto {
+        /// A datagram.
+        Udp = "udp",
+        /// A TCP connection.
+        Tcp = "tcp",
+    }
+}
+
+label! {
+    /// Where an answer came from.
+    AnswerSource {
+        /// Our table: the name is ours.
+        Table = "table",
+        /// The forwarder's cache, within its TTL.
+        Cache = "cache",
+        /// The cache past its TTL, since no upstream answered.
+        Stale = "stale",
+        /// An upstream, just now.
+        Upstream = "upstream",
+        /// Ourselves: refusals, errors, what could not be forwarded.
+        Local = "local",
+    }
+}
+
+label! {
+    /// Why a packet got no answer at all.
+    Dropped {
+        /// Not even a header.
+        Short = "short",
+        /// A response, which is never answered.
+        Response = "response",
+        /// From port 0 or from one of our own sockets: nothing that a client sends.
+        Source = "source",
+        /// Too many queries in hand.
+        Overload = "overload",
+        /// The network refused our answer.
+        Send = "send",
+    }
+}
+
+/// The record types counted by name; all others are `other`.
+const TYPES: [RecordType; 13] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CNAME,
+    RecordType::DS,
+    RecordType::HTTPS,
+    RecordType::MX,
+    RecordType::NS,
+    RecordType::PTR,
+    RecordType::SOA,
+    RecordType::SRV,
+    RecordType(64),
+    RecordType::TXT,
+    RecordType::ANY,
+];
+
+/// Metrics of the query path.
+pub struct DnsMetrics {
+    requests: IntCounterVec,
+    responses: IntCounterVec,
+    durations: Vec<Histogram>,
+    dropped: Vec<IntCounter>,
+    /// Open TCP connections of clients.
+    pub tcp_connections: IntGauge,
+    /// TCP connections closed for being over a limit.
+    pub tcp_refused: IntCounter,
+}
+
+/// One view's counters.
+pub struct ViewMetrics {
+    requests: Vec<IntCounter>,
+    responses: Vec<IntCounter>,
+}
+
+// === impl DnsMetrics ===
+
+impl DnsMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
+        let requests = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_dns_requests_total",
+                "Questions received; family 1 is IPv4, 2 is IPv6."
+            ),
+            &["proto", "family", "type", "view"]
+        );
+        let responses = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_dns_responses_total",
+                "Answers given, by where they came from."
+            ),
+            &["rcode", "source", "view"]
+        );
+        let duration = register!(
+            registry,
+            HistogramVec,
+            HistogramOpts::new(
+                "hubdns_dns_request_duration_seconds",
+                "From reading a question to having its answer."
+            )
+            .buckets(vec![
+                0.00001, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0,
+                4.0
+            ]),
+            &["source"]
+        );
+        let dropped = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_dns_dropped_total",
+                "Packets that got no answer, by reason."
+            ),
+            &["reason"]
+        );
+        let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
+        Ok(Self {
+            durations: AnswerSource::ALL.iter().map(word).collect(),
+            dropped: Dropped::ALL
+                .iter()
+                .map(|reason| dropped.with_label_values(&[reason.word()]))
+                .collect(),
+            tcp_connections: register!(
+                registry,
+                IntGauge,
+                "hubdns_tcp_connections",
+                "Open TCP connections of clients."
+            ),
+            tcp_refused: register!(
+                registry,
+                IntCounter,
+                "hubdns_tcp_connections_refused_total",
+                "TCP connections closed at once for being over a limit."
+            ),
+            requests,
+            responses,
+        })
+    }
+
+    /// The counters of the view of that name, made at 0 the first time.
+    pub fn view(&self, name: &str) -> ViewMetrics {
+        let types = TYPES
+            .iter()
+            .map(RecordType::to_string)
+            .chain(["other".to_owned()]);
+        let types: Vec<String> = types.collect();
+        let mut requests = Vec::new();
+        for proto in Proto::ALL {
+            for family in ["1", "2"] {
+                for rtype in &types {
+                    let labels = [proto.word(), family, rtype.as_str(), name];
+                    requests.push(self.requests.with_label_values(&labels));
+                }
+            }
+        }
+        let mut responses = Vec::new();
+        for rcode in Rcode::NAMED.iter().map(|(_, word)| *word).chain(["other"]) {
+            for source in AnswerSource::ALL {
+                responses.push(
+                    self.responses
+                        .with_label_values(&[rcode, source.word(), name]),
+                );
+            }
+        }
+        ViewMetrics {
+            requests,
+            responses,
+        }
+    }
+
+    /// Counts how long an answer took.
+    pub fn took(&self, source: AnswerSource, duration: Duration) {
+        if let Some(histogram) = self.durations.get(source as usize) {
+            histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// Counts a packet that got no answer.
+    pub fn dropped(&self, reason: Dropped) {
+        if let Some(counter) = self.dropped.get(reason as usize) {
+            counter.inc();
+        }
+    }
+}
+
+// === impl ViewMetrics ===
+
+impl ViewMetrics {
+    /// Counts a question.
+    pub fn asked(&self, proto: Proto, ipv6: bool, rtype: RecordType) {
+        let types = TYPES.len() + 1;
+        let rtype = TYPES
+            .iter()
+            .position(|known| *known == rtype)
+            .unwrap_or(TYPES.len());
+        let at = (proto as usize * 2 + usize::from(ipv6)) * types + rtype;
+        if let Some(counter) = self.requests.get(at) {
+            counter.inc();
+        }
+    }
+
+    /// Counts an answer.
+    pub fn told(&self, rcode: Rcode, source: AnswerSource) {
+        let known = Rcode::NAMED.iter().position(|(named, _)| *named == rcode);
+        let at = known.unwrap_or(Rcode::NAMED.len()) * AnswerSource::ALL.len() + source as usize;
+        if let Some(counter) = self.responses.get(at) {
+            counter.inc();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Upstreams and the forwarder's cache.
+
+use std::{net::SocketAddr, time::Duration};
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::{MetricsError, label, register};
+
+label! {
+    /// What the cache had.
+    CacheResult {
+        /// An answer within its TTL.
+        Hit = "hit",
+        /// Nothing usable.
+        Miss = "miss",
+        /// An answer past its TTL that was given since no upstream answered.
+        Stale = "stale",
+    }
+}
+
+label! {
+    /// Why an exchange with an upstream gave nothing.
+    UpstreamFailure {
+        /// Silence.
+        Timeout = "timeout",
+        /// The network said no: refused, unreachable, no socket to be had.
+        Network = "network",
+        /// An answer that cannot be used: not to be parsed, a referral, nothing that fits.
+        Unusable = "unusable",
+        /// It answered SERVFAIL or REFUSED and another upstream was asked.
+        Declined = "declined",
+    }
+}
+
+/// Metrics of the forwarder.
+pub struct ForwardMetrics {
+    requests: IntCounterVec,
+    failures: IntCounterVec,
+    durations: HistogramVec,
+    up: IntGaugeVec,
+    cache: Vec<IntCounter>,
+    /// Answers in the cache.
+    pub cache_entries: IntGauge,
+    /// Octets the cached answers take.
+    pub cache_bytes: IntGauge,
+    /// Questions waiting for an upstream now.
+    pub in_flight: IntGauge,
+    /// Questions answered SERVFAIL at once since too many were waiting.
+    pub refused: IntCounter,
+    /// Packets that came to an upstream socket and were no answer to what was asked.
+    pub mismatched: IntCounter,
+}
+
+/// One upstream's part.
+#[derive(Clone)]
+pub struct UpstreamMetrics {
+    /// Packets sent by UDP, retransmissions counted.
+    pub sent_udp: IntCounter,
+    /// Questions sent by TCP.
+    pub sent_tcp: IntCounter,
+    /// 1 while it is asked first, 0 while it is avoided.
+    pub up: IntGauge,
+    duration: Histogram,
+    failures: Vec<IntCounter>,
+}
+
+// === impl ForwardMetrics ===
+
+impl ForwardMetrics {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one metric after the other, no logic"
+    )]
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
+        let cache = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_cache_requests_total",
+                "Questions to the cache, by what it had."
+            ),
+            &["result"]
+        );
+        Ok(Self {
+            requests: register!(
+                registry,
+                IntCounterVec,
+                Opts::new(
+                    "hubdns_upstream_requests_total",
+                    "Questions sent to an upstream, retransmissions counted."
+                ),
+                &["upstream", "proto"]
+            ),
+            failures: register!(
+                registry,
+                IntCounterVec,
+                Opts::new(
+                    "hubdns_upstream_failures_total",
+                    "Exchanges with an upstream that gave nothing, by reason."
+                ),
+                &["upstream", "reason"]
+            ),
+            durations: register!(
+                registry,
+                HistogramVec,
+                HistogramOpts::new(
+                    "hubdns_upstream_request_duration_seconds",
+                    "From the first packet to the answer."
+                )
+                .buckets(vec![
+                    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0
+                ]),
+                &["upstream"]
+            ),
+            up: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_upstream_up",
+                    "1 while asked in turn, 0 while avoided."
+                ),
+                &["upstream"]
+            ),
+            cache: CacheResult::ALL
+                .iter()
+                .map(|result| cache.with_label_values(&[result.word()]))
+                .collect(),
+            cache_entries: register!(
+                registry,
+                IntGauge,
+                "hubdns_cache_entries",
+                "Answers in the cache."
+            ),
+            cache_bytes: register!(
+                registry,
+                IntGauge,
+                "hubdns_cache_bytes",
+                "Octets that the cached answers take."
+            ),
+            in_flight: register!(
+                registry,
+                IntGauge,
+                "hubdns_forwards_in_flight",
+                "Questions waiting for an upstream."
+            ),
+            refused: register!(
+                registry,
+                IntCounter,
+                "hubdns_forwards_refused_total",
+                "Questions answered SERVFAIL at once since too many were waiting."
+            ),
+            mismatched: register!(
+                registry,
+                IntCounter,
+                "hubdns_upstream_mismatched_total",
+                "Packets to an upstream socket that were no answer to what was asked."
+            ),
+        })
+    }
+
+    /// The counters of one upstream, made at 0 the first time.
+    pub fn upstream(&self, address: SocketAddr) -> UpstreamMetrics {
+        let label = address.to_string();
+        let failure = |reason: &UpstreamFailure| {
+            self.failures
+                .with_label_values(&[label.as_str(), reason.word()])
+        };
+        let up = self.up.with_label_values(&[label.as_str()]);
+        up.set(1);
+        UpstreamMetrics {
+            sent_udp: self.requests.with_label_values(&[label.as_str(), "udp"]),
+            sent_tcp: self.requests.with_label_values(&[label.as_str(), "tcp"]),
+            up,
+            duration: self.durations.with_label_values(&[label.as_str()]),
+            failures: UpstreamFailure::ALL.iter().map(failure).collect(),
+        }
+    }
+
+    /// Counts a question to the cache.
+    pub fn cache(&self, result: CacheResult) {
+        if let Some(counter) = self.cache.get(result as usize) {
+            counter.inc();
+        }
+    }
+}
+
+// === impl UpstreamMetrics ===
+
+impl UpstreamMetrics {
+    /// Counts an exchange that gave nothing.
+    pub fn failed(&self, reason: UpstreamFailure) {
+        if let Some(counter) = self.failures.get(reason as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts an answer and how long it took.
+    pub fn answered(&self, duration: Duration) {
+        self.duration.observe(duration.as_secs_f64());
+    }
+}
