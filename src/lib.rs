@@ -5,6 +5,7 @@
 //! the order, and `docs/ARCHITECTURE.md` tells what each is for.
 
 pub mod base;
+pub mod wire;
 pub mod inventory;
 pub mod telemetry;
 pub mod policy;

@@ -21,36 +21,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("discover", &["base", "inventory", "telemetry"]),
     ("forward", &["base", "wire", "telemetry"]),
     ("table", &["base", "wire", "inventory", "policy"]),
-    (
-        "answer",
-        &["base", "wire", "telemetry", "policy", "forward", "table"],
-    ),
+    ("answer", &["base", "wire", "telemetry", "policy", "forward", "table"]),
     ("health", &["base", "telemetry"]),
-    (
-        "refresh",
-        &[
-            "base",
-            "inventory",
-            "telemetry",
-            "policy",
-            "discover",
-            "table",
-            "health",
-        ],
-    ),
+    ("refresh", &["base", "inventory", "telemetry", "policy", "discover", "table", "health"]),
     ("serve", &["base", "wire", "telemetry", "answer"]),
-    (
-        "admin",
-        &[
-            "base",
-            "inventory",
-            "telemetry",
-            "policy",
-            "table",
-            "answer",
-            "refresh",
-        ],
-    ),
+    ("admin", &["base", "inventory", "telemetry", "policy", "table", "answer", "refresh"]),
     (
         "config",
         &[
@@ -117,14 +92,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry"]),
     (
         "tokio",
-        &[
-            "discover", "forward", "answer", "health", "refresh", "serve", "admin", "app", "cli",
-        ],
+        &["discover", "forward", "answer", "health", "refresh", "serve", "admin", "app", "cli"],
     ),
-    (
-        "serde",
-        &["base", "inventory", "discover", "admin", "config"],
-    ),
+    ("serde", &["base", "inventory", "discover", "admin", "config"]),
     ("anyhow", &["app", "cli"]),
 ];
 
@@ -154,10 +124,7 @@ fn rooms_import_downwards() {
                 for import in idents_after(&text, "crate::") {
                     let known = FLOORS.iter().any(|(name, _)| *name == import);
                     if known && import != room && !allowed.contains(&import.as_str()) {
-                        faults.push(format!(
-                            "{}: {room} may not import {import}",
-                            file.display()
-                        ));
+                        faults.push(format!("{}: {room} may not import {import}", file.display()));
                     }
                 }
             }
@@ -168,10 +135,7 @@ fn rooms_import_downwards() {
             }
         }
         if text.contains("super::super") {
-            faults.push(format!(
-                "{}: super::super hides an import; write crate::",
-                file.display()
-            ));
+            faults.push(format!("{}: super::super hides an import; write crate::", file.display()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -183,16 +147,10 @@ fn files_are_small_and_introduce_themselves() {
     for file in sources() {
         let lines = production_text(&file).lines().count();
         if LINES_MAX < lines {
-            faults.push(format!(
-                "{}: {lines} lines, at most {LINES_MAX}",
-                file.display()
-            ));
+            faults.push(format!("{}: {lines} lines, at most {LINES_MAX}", file.display()));
         }
         if !fs::read_to_string(&file).unwrap().starts_with("//! ") {
-            faults.push(format!(
-                "{}: first line must be a //! sentence",
-                file.display()
-            ));
+            faults.push(format!("{}: first line must be a //! sentence", file.display()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -233,13 +191,7 @@ fn production_text(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let body = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     body.lines()
-        .map(|line| {
-            if line.trim_start().starts_with("//") {
-                ""
-            } else {
-                line
-            }
-        })
+        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -273,9 +225,7 @@ fn idents_after(text: &str, prefix: &str) -> Vec<String> {
 }
 
 fn ident(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 /// Whether `text` names a crate whose name begins with `krate`, as a path or an import.

@@ -45,10 +45,7 @@ mod tests {
     }
 
     fn layer(text: &'static str, source: Option<Layer>) -> Layer {
-        Layer {
-            text,
-            source: source.map(Box::new),
-        }
+        Layer { text, source: source.map(Box::new) }
     }
 
     #[test]

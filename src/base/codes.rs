@@ -101,12 +101,8 @@ impl FromStr for RecordType {
         if let Some((rtype, _)) = TYPE_NAMES.iter().find(|(_, name)| *name == upper) {
             return Ok(*rtype);
         }
-        let number = upper
-            .strip_prefix("TYPE")
-            .and_then(|number| number.parse().ok());
-        number
-            .map(RecordType)
-            .ok_or_else(|| UnknownRecordType(text.to_owned()))
+        let number = upper.strip_prefix("TYPE").and_then(|number| number.parse().ok());
+        number.map(RecordType).ok_or_else(|| UnknownRecordType(text.to_owned()))
     }
 }
 

@@ -50,11 +50,16 @@ pub enum Pattern {
 // === impl Name ===
 
 impl Name {
+    /// The root.
+    pub fn root() -> Name {
+        Name(Arc::from([0u8]))
+    }
+
     /// A name from its text, with or without the final dot. Verbatim: underscores, digits and
     /// asterisks are labels like any other.
     pub fn parse(text: &str) -> Result<Name, NameError> {
         if text == "." {
-            return Ok(Name(Arc::from([0u8])));
+            return Ok(Name::root());
         }
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
@@ -67,10 +72,7 @@ impl Name {
                 len if LABEL_LEN_MAX < len => return Err(NameError::LabelTooLong),
                 len => u8::try_from(len).map_err(|_| NameError::LabelTooLong)?,
             };
-            if !label
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-            {
+            if !label.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
                 return Err(NameError::Character);
             }
             wire.push(len);
@@ -267,10 +269,7 @@ mod tests {
 
     #[test]
     fn case_and_the_final_dot_do_not_matter() {
-        assert_eq!(
-            name("SQS.eu-West-1.amazonaws.com."),
-            name("sqs.eu-west-1.amazonaws.com")
-        );
+        assert_eq!(name("SQS.eu-West-1.amazonaws.com."), name("sqs.eu-west-1.amazonaws.com"));
         assert_eq!(name("a.B").to_string(), "a.b");
         assert_eq!(name(".").to_string(), ".");
     }
@@ -315,10 +314,7 @@ mod tests {
     fn order_keeps_domains_together() {
         let mut names = [name("b.z"), name("a.y"), name("z"), name("a.z")];
         names.sort();
-        assert_eq!(
-            names.map(|name| name.to_string()),
-            ["a.y", "z", "a.z", "b.z"]
-        );
+        assert_eq!(names.map(|name| name.to_string()), ["a.y", "z", "a.z", "b.z"]);
     }
 
     #[test]

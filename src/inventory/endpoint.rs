@@ -164,10 +164,7 @@ mod tests {
         for spelling in ["available", "Available", "AVAILABLE"] {
             assert_eq!(EndpointState::from(spelling), EndpointState::Available);
         }
-        assert_eq!(
-            EndpointState::from("PendingAcceptance"),
-            EndpointState::PendingAcceptance
-        );
+        assert_eq!(EndpointState::from("PendingAcceptance"), EndpointState::PendingAcceptance);
         assert_eq!(EndpointState::from("resting").as_str(), "resting");
         assert_eq!(EndpointKind::from("interface"), EndpointKind::Interface);
     }

@@ -53,30 +53,18 @@ impl SourceFacts {
         services.dedup_by(|b, a| a.name == b.name);
         interfaces.sort_by(|a, b| a.id.cmp(&b.id));
         interfaces.dedup_by(|b, a| a.id == b.id);
-        Self {
-            source,
-            region,
-            endpoints,
-            services,
-            interfaces,
-        }
+        Self { source, region, endpoints, services, interfaces }
     }
 
     /// The interface of that id, if it was found.
     pub fn interface(&self, id: &EniId) -> Option<&Interface> {
-        let at = self
-            .interfaces
-            .binary_search_by(|known| known.id.cmp(id))
-            .ok()?;
+        let at = self.interfaces.binary_search_by(|known| known.id.cmp(id)).ok()?;
         self.interfaces.get(at)
     }
 
     /// The service of that name, if it was found.
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
-        let at = self
-            .services
-            .binary_search_by(|known| known.name.cmp(name))
-            .ok()?;
+        let at = self.services.binary_search_by(|known| known.name.cmp(name)).ok()?;
         self.services.get(at)
     }
 }

@@ -134,9 +134,7 @@ fn is_region(label: &str) -> bool {
     let names: Vec<&str> = words.collect();
     number
         && 2 <= names.len()
-        && names
-            .iter()
-            .all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+        && names.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 impl fmt::Display for ServiceRule {
@@ -156,24 +154,12 @@ mod tests {
             |rule: &str, service: &str| ServiceRule::new(rule).means(&ServiceName::from(service));
         assert!(means("sqs", "com.amazonaws.eu-west-1.sqs"));
         assert!(means("ecr.api", "com.amazonaws.eu-west-1.ecr.api"));
-        assert!(means(
-            "execute-api",
-            "cn.com.amazonaws.cn-north-1.execute-api"
-        ));
+        assert!(means("execute-api", "cn.com.amazonaws.cn-north-1.execute-api"));
         assert!(means("notebook", "aws.sagemaker.us-gov-west-1.notebook"));
-        assert!(means(
-            "s3-global.accesspoint",
-            "com.amazonaws.s3-global.accesspoint"
-        ));
-        assert!(means(
-            "COM.amazonaws.eu-west-1.sqs",
-            "com.amazonaws.eu-west-1.sqs"
-        ));
+        assert!(means("s3-global.accesspoint", "com.amazonaws.s3-global.accesspoint"));
+        assert!(means("COM.amazonaws.eu-west-1.sqs", "com.amazonaws.eu-west-1.sqs"));
         assert!(!means("api", "com.amazonaws.eu-west-1.ecr.api"));
-        assert!(!means(
-            "dynamodb",
-            "com.amazonaws.eu-west-1.dynamodb-streams"
-        ));
+        assert!(!means("dynamodb", "com.amazonaws.eu-west-1.dynamodb-streams"));
     }
 
     #[test]

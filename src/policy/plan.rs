@@ -147,10 +147,7 @@ pub enum Precedence {
 impl Declined {
     /// Whether this is about `name`: that name itself or a wildcard over it.
     pub fn concerns(&self, name: &Name) -> bool {
-        let pattern = self
-            .name
-            .as_deref()
-            .and_then(|text| Pattern::parse(text).ok());
+        let pattern = self.name.as_deref().and_then(|text| Pattern::parse(text).ok());
         pattern.is_some_and(|pattern| pattern.covers(name))
     }
 }

@@ -55,18 +55,12 @@ pub struct ControlMetrics {
 // === impl ControlMetrics ===
 
 impl ControlMetrics {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one metric after the other, no logic"
-    )]
+    #[expect(clippy::too_many_lines, reason = "one metric after the other, no logic")]
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let rounds = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_refresh_rounds_total",
-                "Rounds of discovery, by outcome."
-            ),
+            Opts::new("hubdns_refresh_rounds_total", "Rounds of discovery, by outcome."),
             &["outcome"]
         );
         let state_file_errors = register!(
@@ -81,10 +75,7 @@ impl ControlMetrics {
         let reloads = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_config_reloads_total",
-                "Configuration reloads, by outcome."
-            ),
+            Opts::new("hubdns_config_reloads_total", "Configuration reloads, by outcome."),
             &["outcome"]
         );
         Ok(Self {
@@ -109,10 +100,7 @@ impl ControlMetrics {
             discovery_endpoints: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new(
-                    "hubdns_discovery_endpoints",
-                    "Endpoints that a source told of."
-                ),
+                Opts::new("hubdns_discovery_endpoints", "Endpoints that a source told of."),
                 &["source"]
             ),
             rounds: RoundOutcome::ALL
@@ -132,10 +120,7 @@ impl ControlMetrics {
             table_declined: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new(
-                    "hubdns_table_declined",
-                    "Names and endpoints not answered, by reason."
-                ),
+                Opts::new("hubdns_table_declined", "Names and endpoints not answered, by reason."),
                 &["view", "reason"]
             ),
             table_info: register!(
@@ -180,8 +165,7 @@ impl ControlMetrics {
     pub fn source(&self, source: &str, calls: &[&str], codes: &[&str]) {
         for call in calls {
             for code in codes {
-                self.discovery_errors
-                    .with_label_values(&[source, call, code]);
+                self.discovery_errors.with_label_values(&[source, call, code]);
             }
         }
         self.discovery_age.with_label_values(&[source]).set(-1.0);
@@ -190,20 +174,14 @@ impl ControlMetrics {
 
     /// Counts a failed discovery.
     pub fn discovery_failed(&self, source: &str, action: &str, code: &str) {
-        self.discovery_errors
-            .with_label_values(&[source, action, code])
-            .inc();
+        self.discovery_errors.with_label_values(&[source, action, code]).inc();
     }
 
     /// Sets how old a source's facts are, and how many endpoints they hold.
     pub fn source_facts(&self, source: &str, age_secs: f64, endpoints: usize) {
-        self.discovery_age
-            .with_label_values(&[source])
-            .set(age_secs);
+        self.discovery_age.with_label_values(&[source]).set(age_secs);
         let endpoints = i64::try_from(endpoints).unwrap_or(i64::MAX);
-        self.discovery_endpoints
-            .with_label_values(&[source])
-            .set(endpoints);
+        self.discovery_endpoints.with_label_values(&[source]).set(endpoints);
     }
 
     /// Counts a round.
@@ -226,20 +204,15 @@ impl ControlMetrics {
         self.table_declined.reset();
         self.table_info.reset();
         self.table_info.with_label_values(&[hash]).set(1);
-        self.table_generation
-            .set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.table_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
 
     /// Says how many names one view of the new table has.
     pub fn table_view(&self, view: &str, names: usize, declined: &[(&str, usize)]) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.table_names
-            .with_label_values(&[view])
-            .set(count(names));
+        self.table_names.with_label_values(&[view]).set(count(names));
         for (reason, number) in declined {
-            self.table_declined
-                .with_label_values(&[view, reason])
-                .set(count(*number));
+            self.table_declined.with_label_values(&[view, reason]).set(count(*number));
         }
     }
 }

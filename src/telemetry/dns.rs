@@ -103,10 +103,7 @@ impl DnsMetrics {
         let responses = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_dns_responses_total",
-                "Answers given, by where they came from."
-            ),
+            Opts::new("hubdns_dns_responses_total", "Answers given, by where they came from."),
             &["rcode", "source", "view"]
         );
         let duration = register!(
@@ -125,10 +122,7 @@ impl DnsMetrics {
         let dropped = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_dns_dropped_total",
-                "Packets that got no answer, by reason."
-            ),
+            Opts::new("hubdns_dns_dropped_total", "Packets that got no answer, by reason."),
             &["reason"]
         );
         let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
@@ -157,10 +151,7 @@ impl DnsMetrics {
 
     /// The counters of the view of that name, made at 0 the first time.
     pub fn view(&self, name: &str) -> ViewMetrics {
-        let types = TYPES
-            .iter()
-            .map(RecordType::to_string)
-            .chain(["other".to_owned()]);
+        let types = TYPES.iter().map(RecordType::to_string).chain(["other".to_owned()]);
         let types: Vec<String> = types.collect();
         let mut requests = Vec::new();
         for proto in Proto::ALL {
@@ -174,16 +165,10 @@ impl DnsMetrics {
         let mut responses = Vec::new();
         for rcode in Rcode::NAMED.iter().map(|(_, word)| *word).chain(["other"]) {
             for source in AnswerSource::ALL {
-                responses.push(
-                    self.responses
-                        .with_label_values(&[rcode, source.word(), name]),
-                );
+                responses.push(self.responses.with_label_values(&[rcode, source.word(), name]));
             }
         }
-        ViewMetrics {
-            requests,
-            responses,
-        }
+        ViewMetrics { requests, responses }
     }
 
     /// Counts how long an answer took.
@@ -207,10 +192,7 @@ impl ViewMetrics {
     /// Counts a question.
     pub fn asked(&self, proto: Proto, ipv6: bool, rtype: RecordType) {
         let types = TYPES.len() + 1;
-        let rtype = TYPES
-            .iter()
-            .position(|known| *known == rtype)
-            .unwrap_or(TYPES.len());
+        let rtype = TYPES.iter().position(|known| *known == rtype).unwrap_or(TYPES.len());
         let at = (proto as usize * 2 + usize::from(ipv6)) * types + rtype;
         if let Some(counter) = self.requests.get(at) {
             counter.inc();

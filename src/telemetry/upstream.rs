@@ -70,18 +70,12 @@ pub struct UpstreamMetrics {
 // === impl ForwardMetrics ===
 
 impl ForwardMetrics {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one metric after the other, no logic"
-    )]
+    #[expect(clippy::too_many_lines, reason = "one metric after the other, no logic")]
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
         let cache = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_cache_requests_total",
-                "Questions to the cache, by what it had."
-            ),
+            Opts::new("hubdns_cache_requests_total", "Questions to the cache, by what it had."),
             &["result"]
         );
         Ok(Self {
@@ -110,18 +104,13 @@ impl ForwardMetrics {
                     "hubdns_upstream_request_duration_seconds",
                     "From the first packet to the answer."
                 )
-                .buckets(vec![
-                    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0
-                ]),
+                .buckets(vec![0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0]),
                 &["upstream"]
             ),
             up: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new(
-                    "hubdns_upstream_up",
-                    "1 while asked in turn, 0 while avoided."
-                ),
+                Opts::new("hubdns_upstream_up", "1 while asked in turn, 0 while avoided."),
                 &["upstream"]
             ),
             cache: CacheResult::ALL
@@ -165,8 +154,7 @@ impl ForwardMetrics {
     pub fn upstream(&self, address: SocketAddr) -> UpstreamMetrics {
         let label = address.to_string();
         let failure = |reason: &UpstreamFailure| {
-            self.failures
-                .with_label_values(&[label.as_str(), reason.word()])
+            self.failures.with_label_values(&[label.as_str(), reason.word()])
         };
         let up = self.up.with_label_values(&[label.as_str()]);
         up.set(1);

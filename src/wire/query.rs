@@ -1,0 +1,272 @@
+//! Reads a client's packet.
+//!
+//! One pass, no allocation: the name is lowered into a buffer in the value, its spelling stays in
+//! the packet and goes back with the reply.
+
+use crate::base::{NAME_LEN_MAX, Name, Rcode, RecordType};
+
+use super::{HEADER_LEN, skip_name, u16_at};
+
+/// What a packet is.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one packet; a box would allocate"
+)]
+pub enum Packet<'p> {
+    /// A query that can be decided upon.
+    Query(Query<'p>),
+    /// A query that has only one answer: an error.
+    Reject(Reject<'p>),
+    /// Less than a header. Nothing can be said to it.
+    Short,
+    /// A response. Answering it could start a loop, so nobody does.
+    Response,
+}
+
+/// A query with one question, understood.
+#[derive(Debug)]
+pub struct Query<'p> {
+    /// The id to send back.
+    pub id: u16,
+    /// RD: the client wants us to ask others.
+    pub recursion_desired: bool,
+    /// CD: the client validates for itself (RFC 4035 section 3.2.2).
+    pub checking_disabled: bool,
+    /// AD: the client understands AD in the answer (RFC 6840 section 5.7).
+    pub authentic_data: bool,
+    /// The type asked for.
+    pub rtype: RecordType,
+    /// The class asked for; 1 is IN.
+    pub class: u16,
+    /// What the client's OPT says; `None` without one.
+    pub edns: Option<Edns>,
+    question: &'p [u8],
+    name: LowerName,
+}
+
+/// A client's OPT record (RFC 6891).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns {
+    /// The largest datagram that the client takes.
+    pub udp_size: u16,
+    /// DO: send DNSSEC records (RFC 3225).
+    pub dnssec_ok: bool,
+    /// It asks who answers (RFC 5001).
+    pub wants_nsid: bool,
+}
+
+/// A query that is answered with an error and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject<'p> {
+    /// The id to send back.
+    pub id: u16,
+    /// The opcode to send back.
+    pub opcode: u8,
+    /// RD, to send back.
+    pub recursion_desired: bool,
+    /// The error.
+    pub rcode: Rcode,
+    /// The question to send back; empty where there is none that could be read.
+    pub question: &'p [u8],
+    /// Whether the client sent an OPT that could be read, and so gets one.
+    pub edns: bool,
+}
+
+/// A name lowered in place of being allocated.
+#[derive(Clone, Copy, Debug)]
+struct LowerName {
+    bytes: [u8; NAME_LEN_MAX],
+    len: u8,
+}
+
+/// A question's fixed part: type and class.
+const QUESTION_TAIL_LEN: usize = 4;
+/// A record without owner and data: type, class, TTL, length (RFC 1035 section 4.1.3).
+const RECORD_FIXED_LEN: usize = 10;
+/// The option by which a client asks for an NSID (RFC 5001 section 2.3).
+pub(super) const OPTION_NSID: u16 = 3;
+
+// === impl Packet ===
+
+impl<'p> Packet<'p> {
+    /// Reads a packet. Octets behind the last record are not looked at.
+    pub fn read(packet: &'p [u8]) -> Packet<'p> {
+        let Some(flags) = u16_at(packet, 2).filter(|_| HEADER_LEN <= packet.len()) else {
+            return Packet::Short;
+        };
+        if flags & 0x8000 != 0 {
+            return Packet::Response;
+        }
+        let reject = |rcode, question| {
+            Packet::Reject(Reject {
+                id: u16_at(packet, 0).unwrap_or_default(),
+                opcode: u8::try_from((flags >> 11) & 0xF).unwrap_or_default(),
+                recursion_desired: flags & 0x0100 != 0,
+                rcode,
+                question,
+                edns: false,
+            })
+        };
+        if flags & 0x7800 != 0 {
+            return reject(Rcode::NOTIMP, &[]);
+        }
+        // RFC 9619: a query has one question, no more.
+        if u16_at(packet, 4) != Some(1) {
+            return reject(Rcode::FORMERR, &[]);
+        }
+        let Some((name, question)) = read_question(packet) else {
+            return reject(Rcode::FORMERR, &[]);
+        };
+        let edns = match read_edns(packet, question.len()) {
+            Ok(edns) => edns,
+            Err(EdnsFault::Malformed) => return reject(Rcode::FORMERR, question),
+            Err(EdnsFault::Version) => {
+                return match reject(Rcode::BADVERS, question) {
+                    Packet::Reject(reject) => Packet::Reject(Reject { edns: true, ..reject }),
+                    other => other,
+                };
+            }
+        };
+        let tail = question.len().saturating_sub(QUESTION_TAIL_LEN);
+        Packet::Query(Query {
+            id: u16_at(packet, 0).unwrap_or_default(),
+            recursion_desired: flags & 0x0100 != 0,
+            checking_disabled: flags & 0x0010 != 0,
+            authentic_data: flags & 0x0020 != 0,
+            rtype: RecordType(u16_at(question, tail).unwrap_or_default()),
+            class: u16_at(question, tail.saturating_add(2)).unwrap_or_default(),
+            edns,
+            question,
+            name,
+        })
+    }
+}
+
+// === impl Query ===
+
+impl<'p> Query<'p> {
+    /// The name asked for in wire form and lower case.
+    pub fn name_wire(&self) -> &[u8] {
+        self.name.bytes.get(..usize::from(self.name.len)).unwrap_or_default()
+    }
+
+    /// The name asked for, as a value of its own.
+    pub fn name(&self) -> Name {
+        // The bytes were checked label by label; the root stands in for what cannot happen.
+        Name::from_wire(self.name_wire()).unwrap_or_else(|_| Name::root())
+    }
+
+    /// The question as the client spelled it (0x20), type and class included.
+    pub fn question(&self) -> &'p [u8] {
+        self.question
+    }
+
+    /// Whether DNSSEC records are wanted.
+    pub fn dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+}
+
+/// The question behind the header: its name lowered, and its octets. A name in a question is
+/// never compressed: there is nothing before it to point at.
+fn read_question(packet: &[u8]) -> Option<(LowerName, &[u8])> {
+    let body = packet.get(HEADER_LEN..)?;
+    let mut at = 0usize;
+    loop {
+        let len = usize::from(*body.get(at)?);
+        if len == 0 {
+            break;
+        }
+        if 63 < len {
+            return None;
+        }
+        at = at.checked_add(len)?.checked_add(1)?;
+    }
+    let name_len = at.checked_add(1)?;
+    let mut lower = [0; NAME_LEN_MAX];
+    let place = lower.get_mut(..name_len)?;
+    place.copy_from_slice(body.get(..name_len)?);
+    // Length octets are at most 63 and no letters, so they stay as they are.
+    place.make_ascii_lowercase();
+    let question = body.get(..name_len.checked_add(QUESTION_TAIL_LEN)?)?;
+    Some((LowerName { bytes: lower, len: u8::try_from(name_len).ok()? }, question))
+}
+
+/// Why the records behind the question cannot be accepted.
+enum EdnsFault {
+    /// Records that end early, two OPTs, or an OPT where none may stand.
+    Malformed,
+    /// An EDNS version that we do not speak (RFC 6891 section 6.1.3).
+    Version,
+}
+
+/// Walks the records behind the question for the OPT.
+fn read_edns(packet: &[u8], question_len: usize) -> Result<Option<Edns>, EdnsFault> {
+    let count = |at| usize::from(u16_at(packet, at).unwrap_or_default());
+    let before = count(6).saturating_add(count(8));
+    let records = before.saturating_add(count(10));
+    let mut rest =
+        packet.get(HEADER_LEN.saturating_add(question_len)..).ok_or(EdnsFault::Malformed)?;
+    let mut found = None;
+    // A record takes 11 octets at least, so the packet's length bounds the walk.
+    for index in 0..records {
+        let record = split_record(rest).ok_or(EdnsFault::Malformed)?;
+        rest = record.rest;
+        if record.rtype == RecordType::OPT.0 {
+            if found.is_some() || !record.owner_is_root || index < before {
+                return Err(EdnsFault::Malformed);
+            }
+            found = Some(record);
+        }
+    }
+    let Some(opt) = found else { return Ok(None) };
+    // RFC 6891 section 6.1.3: extended RCODE, version, DO and 15 bits of zero.
+    let [_, version, flags, _] = opt.ttl;
+    let wants_nsid = has_option(opt.data, OPTION_NSID).ok_or(EdnsFault::Malformed)?;
+    match version {
+        0 => Ok(Some(Edns { udp_size: opt.class, dnssec_ok: flags & 0x80 != 0, wants_nsid })),
+        _ => Err(EdnsFault::Version),
+    }
+}
+
+/// A record cut out of a packet.
+struct RawRecord<'p> {
+    owner_is_root: bool,
+    rtype: u16,
+    class: u16,
+    ttl: [u8; 4],
+    data: &'p [u8],
+    rest: &'p [u8],
+}
+
+/// The first record of `bytes`; pointers in its owner are stepped over, not followed.
+fn split_record(bytes: &[u8]) -> Option<RawRecord<'_>> {
+    let at = skip_name(bytes)?;
+    let (fixed, tail) = bytes.get(at..)?.split_at_checked(RECORD_FIXED_LEN)?;
+    let (data, rest) = tail.split_at_checked(usize::from(u16_at(fixed, 8)?))?;
+    Some(RawRecord {
+        owner_is_root: bytes.first() == Some(&0),
+        rtype: u16_at(fixed, 0)?,
+        class: u16_at(fixed, 2)?,
+        ttl: fixed.get(4..8)?.try_into().ok()?,
+        data,
+        rest,
+    })
+}
+
+/// Whether an OPT's data holds the option; `None` when it is not a list of options.
+fn has_option(data: &[u8], wanted: u16) -> Option<bool> {
+    let mut rest = data;
+    let mut found = false;
+    while !rest.is_empty() {
+        let code = u16_at(rest, 0)?;
+        let len = usize::from(u16_at(rest, 2)?);
+        rest = rest.get(4..)?.get(len..)?;
+        found |= code == wanted;
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests;

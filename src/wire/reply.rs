@@ -1,0 +1,250 @@
+//! Writes a reply to a client.
+//!
+//! The question goes back as it was spelled, AA and whatever else the client set never do. A reply
+//! that does not fit its transport becomes header, question and OPT with TC, and nothing half.
+
+use std::time::Duration;
+
+use crate::base::{ExtendedError, Rcode};
+
+use super::{
+    HEADER_LEN, put_u16,
+    query::{OPTION_NSID, Query, Reject},
+    relay::{Hop, Relay},
+};
+
+/// The largest datagram we send or take (DNS Flag Day 2020): 1280, the least MTU of IPv6, less 40
+/// for its header and 8 for UDP's.
+pub const UDP_PAYLOAD_MAX: u16 = 1232;
+/// What a client without EDNS takes (RFC 1035 section 4.2.1).
+const UDP_PAYLOAD_PLAIN: u16 = 512;
+/// Extended errors in one reply, and octets of each one's words: with these an OPT takes at most
+/// 11 + 4 + 255 + 4 * (6 + 160) octets, which together with the longest question fits 1232.
+const ERRORS_MAX: usize = 4;
+const ERROR_TEXT_MAX: usize = 160;
+/// Extended error (RFC 8914 section 2).
+const OPTION_EDE: u16 = 15;
+
+/// How large a reply may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// A datagram: what the client takes, at most [`UDP_PAYLOAD_MAX`].
+    Datagram,
+    /// A stream: what a length of 16 bits can say.
+    Stream,
+}
+
+/// A reply being written.
+#[must_use = "a reply is complete when it is finished"]
+pub struct Reply<'q, 'o> {
+    query: &'q Query<'q>,
+    out: &'o mut Vec<u8>,
+    counts: [u16; 3],
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// The limit in octets for this query.
+    fn octets(self, query: &Query<'_>) -> usize {
+        let size = match (self, query.edns) {
+            (Limit::Stream, _) => u16::MAX,
+            (Limit::Datagram, None) => UDP_PAYLOAD_PLAIN,
+            // RFC 6891 section 6.2.3: less than 512 counts as 512.
+            (Limit::Datagram, Some(edns)) => {
+                edns.udp_size.clamp(UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX)
+            }
+        };
+        usize::from(size)
+    }
+}
+
+// === impl Reply ===
+
+impl<'q, 'o> Reply<'q, 'o> {
+    /// Begins a reply in `out`, which is emptied first.
+    pub fn start(query: &'q Query<'q>, out: &'o mut Vec<u8>) -> Self {
+        out.clear();
+        out.resize(HEADER_LEN, 0);
+        out.extend_from_slice(query.question());
+        Self { query, out, counts: [0; 3] }
+    }
+
+    /// Adds `count` answer records that `write` appends, with owners as pointers into the message.
+    pub fn answer(&mut self, count: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.out);
+        self.add(0, count);
+    }
+
+    /// Adds `count` authority records, likewise. No answer may follow.
+    pub fn authority(&mut self, count: u16, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.out);
+        self.add(1, count);
+    }
+
+    /// Adds all of an upstream's records, as old as they are.
+    pub fn relay(&mut self, relay: &Relay, age: Age) {
+        self.out.extend_from_slice(relay.records());
+        for (section, count) in relay.counts().into_iter().enumerate() {
+            self.add(section, count);
+        }
+        age.apply(relay.ttl_places(), self.out);
+    }
+
+    /// Adds an upstream's answer up to and with the alias of `hop`, and nothing behind it.
+    pub fn relay_until(&mut self, relay: &Relay, hop: &Hop, age: Age) {
+        let len = usize::from(hop.end).saturating_sub(self.out.len());
+        self.out.extend_from_slice(relay.records().get(..len).unwrap_or_default());
+        self.add(0, hop.answers);
+        age.apply(relay.ttl_places(), self.out);
+    }
+
+    /// Completes the reply: header, OPT if the client sent one, and TC if it is too long.
+    ///
+    /// `validated` becomes AD when the client can read it. `nsid` is told when it was asked for.
+    pub fn finish(
+        mut self,
+        rcode: Rcode,
+        validated: bool,
+        limit: Limit,
+        nsid: &[u8],
+        errors: &[ExtendedError],
+    ) {
+        let body_len = self.out.len();
+        self.opt(rcode, nsid, errors);
+        let too_long = limit.octets(self.query) < self.out.len();
+        if too_long {
+            self.out.drain(HEADER_LEN.saturating_add(self.query.question().len())..body_len);
+            self.counts = [0; 3];
+            if self.query.edns.is_some() {
+                self.counts = [0, 0, 1];
+            }
+        }
+        let understood = self.query.authentic_data || self.query.dnssec_ok();
+        // QR and RA; RD and CD as they came (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2).
+        let flags = 0x8080
+            | if self.query.recursion_desired { 0x0100 } else { 0 }
+            | if self.query.checking_disabled { 0x0010 } else { 0 }
+            | if too_long { 0x0200 } else { 0 }
+            | if validated && understood { 0x0020 } else { 0 }
+            | (rcode.0 & 0xF);
+        put_header(self.out, self.query.id, flags, 1, self.counts);
+    }
+
+    fn add(&mut self, section: usize, count: u16) {
+        if let Some(total) = self.counts.get_mut(section) {
+            *total = total.saturating_add(count);
+        }
+    }
+
+    /// Appends the OPT record, if the client sent one (RFC 6891 section 7).
+    fn opt(&mut self, rcode: Rcode, nsid: &[u8], errors: &[ExtendedError]) {
+        let Some(edns) = self.query.edns else { return };
+        let nsid = if edns.wants_nsid { Some(nsid) } else { None };
+        put_opt(self.out, rcode, edns.dnssec_ok, nsid, errors);
+        self.add(2, 1);
+    }
+}
+
+/// How old an upstream's records are when they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// So much time has passed since they came.
+    Passed(Duration),
+    /// Past their time: each is told with this many seconds (RFC 8767 section 4).
+    Stale(u32),
+}
+
+// === impl Age ===
+
+impl Age {
+    /// Rewrites the TTLs at `places` in a message.
+    fn apply(self, places: &[u16], message: &mut [u8]) {
+        for place in places {
+            let at = usize::from(*place);
+            let Some(ttl) = message.get_mut(at..at.saturating_add(4)) else {
+                continue;
+            };
+            let fresh = ttl.iter().fold(0u32, |all, octet| (all << 8) | u32::from(*octet));
+            let aged = match self {
+                Age::Passed(age) => {
+                    fresh.saturating_sub(u32::try_from(age.as_secs()).unwrap_or(u32::MAX))
+                }
+                Age::Stale(secs) => secs,
+            };
+            ttl.copy_from_slice(&aged.to_be_bytes());
+        }
+    }
+}
+
+/// Writes the reply to a query that has none but an error. Never longer than the query and an OPT.
+pub fn write_reject(reject: &Reject<'_>, out: &mut Vec<u8>) {
+    out.clear();
+    out.resize(HEADER_LEN, 0);
+    out.extend_from_slice(reject.question);
+    if reject.edns {
+        put_opt(out, reject.rcode, false, None, &[]);
+    }
+    let flags = 0x8080
+        | (u16::from(reject.opcode) << 11)
+        | if reject.recursion_desired { 0x0100 } else { 0 }
+        | (reject.rcode.0 & 0xF);
+    let questions = u16::from(!reject.question.is_empty());
+    put_header(out, reject.id, flags, questions, [0, 0, u16::from(reject.edns)]);
+}
+
+fn put_header(out: &mut [u8], id: u16, flags: u16, questions: u16, counts: [u16; 3]) {
+    let [answers, authorities, additionals] = counts;
+    for (at, value) in
+        [(0, id), (2, flags), (4, questions), (6, answers), (8, authorities), (10, additionals)]
+    {
+        put_u16(out, at, value);
+    }
+}
+
+/// An OPT record of version 0: our size, the upper bits of the code, DO as the client set it
+/// (RFC 3225 section 3), and options.
+fn put_opt(
+    out: &mut Vec<u8>,
+    rcode: Rcode,
+    dnssec_ok: bool,
+    nsid: Option<&[u8]>,
+    errors: &[ExtendedError],
+) {
+    out.extend_from_slice(&[0, 0, 41]);
+    out.extend_from_slice(&UDP_PAYLOAD_MAX.to_be_bytes());
+    let upper = u8::try_from(rcode.0 >> 4).unwrap_or_default();
+    out.extend_from_slice(&[upper, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
+    let length_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    if let Some(nsid) = nsid {
+        put_option(out, OPTION_NSID, &[nsid]);
+    }
+    for error in errors.iter().take(ERRORS_MAX) {
+        let words = floor_text(&error.text, ERROR_TEXT_MAX);
+        put_option(out, OPTION_EDE, &[&error.code.0.to_be_bytes(), words.as_bytes()]);
+    }
+    let length = out.len().saturating_sub(length_at).saturating_sub(2);
+    put_u16(out, length_at, u16::try_from(length).unwrap_or_default());
+}
+
+fn put_option(out: &mut Vec<u8>, code: u16, parts: &[&[u8]]) {
+    let length = parts.iter().fold(0usize, |all, part| all.saturating_add(part.len()));
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&u16::try_from(length).unwrap_or_default().to_be_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// As much of `text` as fits `max` octets without cutting a character.
+fn floor_text(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

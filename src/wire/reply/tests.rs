@@ -1,0 +1,104 @@
+//! Replies against the flags, sizes and options they must have.
+
+use domain::base::{Message, opt::nsid::Nsid};
+
+use super::{Limit, Reply, write_reject};
+use crate::{
+    base::{Ede, ExtendedError, Rcode},
+    wire::Packet,
+};
+
+const OPT: &[u8] = b"\x00\x00\x29\x02\x00\x00\x00\x80\x00\x00\x04\x00\x03\x00\x00";
+
+fn packet(flags: u16, opt: &[u8]) -> Vec<u8> {
+    let additionals = u16::from(!opt.is_empty());
+    let header = [0xABCD, flags, 1, 0, 0, additionals];
+    let mut bytes: Vec<u8> = header.iter().flat_map(|word: &u16| word.to_be_bytes()).collect();
+    bytes.extend(b"\x01A\x00\x00\x01\x00\x01");
+    bytes.extend(opt);
+    bytes
+}
+
+fn reply(packet: &[u8], validated: bool, limit: Limit, data_len: usize) -> Vec<u8> {
+    let Packet::Query(query) = Packet::read(packet) else { panic!("not a query") };
+    let mut out = vec![1, 2, 3];
+    let mut reply = Reply::start(&query, &mut out);
+    reply.answer(1, |out| {
+        out.extend(b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x05");
+        out.extend(u16::try_from(data_len).unwrap().to_be_bytes());
+        out.extend(vec![0; data_len]);
+    });
+    let error = ExtendedError { code: Ede::PROHIBITED, text: "no".into() };
+    reply.finish(Rcode(16), validated, limit, b"hub-a", &[error]);
+    out
+}
+
+#[test]
+fn only_rd_and_cd_are_echoed() {
+    // Everything a client may set: opcode 0, AA, TC, RD, RA, Z, AD, CD.
+    let out = reply(&packet(0x07F0, b""), false, Limit::Datagram, 4);
+    assert_eq!(&out[..4], [0xAB, 0xCD, 0x81, 0x90]);
+}
+
+#[test]
+fn ad_is_told_to_who_understands_it() {
+    let flags = |sent, opt| reply(&packet(sent, opt), true, Limit::Datagram, 4)[3] & 0x20;
+    assert_eq!(flags(0x0100, b"".as_slice()), 0);
+    assert_eq!(flags(0x0120, b""), 0x20);
+    assert_eq!(flags(0x0100, OPT), 0x20);
+}
+
+#[test]
+fn opt_carries_code_size_nsid_and_errors() {
+    let out = reply(&packet(0x0100, OPT), false, Limit::Datagram, 4);
+    let message = Message::from_slice(&out).unwrap();
+    let opt = message.opt().unwrap();
+    assert_eq!(message.opt_rcode().to_int(), 16);
+    assert_eq!((opt.udp_payload_size(), opt.version(), opt.dnssec_ok()), (1232, 0, true));
+    assert_eq!(opt.opt().first::<Nsid<_>>().unwrap().as_slice(), b"hub-a");
+    let error = opt.opt().extended_error().unwrap();
+    assert_eq!((error.code().to_int(), error.text_slice()), (18, Some(b"no".as_slice())));
+    let plain = reply(&packet(0x0100, b""), false, Limit::Datagram, 4);
+    assert!(Message::from_slice(&plain).unwrap().opt().is_none());
+}
+
+#[test]
+fn sizes_are_held_to_the_octet() {
+    let truncated = |opt: &[u8], limit, data_len| {
+        let out = reply(&packet(0x0100, opt), false, limit, data_len);
+        let tc = out[2] & 2 != 0;
+        assert!(tc || 12 + 7 + 12 + data_len <= out.len());
+        tc
+    };
+    // 12 header, 7 question, 12 record without data.
+    let plain = 512 - 31;
+    assert!(!truncated(b"", Limit::Datagram, plain));
+    assert!(truncated(b"", Limit::Datagram, plain + 1));
+    // An OPT of 11, an NSID of 4 + 5, an error of 6 + 2; the client takes 512.
+    let with_opt = plain - 28;
+    assert!(!truncated(OPT, Limit::Datagram, with_opt));
+    assert!(truncated(OPT, Limit::Datagram, with_opt + 1));
+    let mut large = OPT.to_vec();
+    large[3..5].copy_from_slice(&[0xFF, 0xFF]);
+    assert!(!truncated(&large, Limit::Datagram, 1232 - 31 - 28));
+    assert!(truncated(&large, Limit::Datagram, 1232 - 31 - 27));
+    assert!(!truncated(OPT, Limit::Stream, 60_000));
+}
+
+#[test]
+fn a_reject_says_no_more_than_it_must() {
+    let told = |bytes: &[u8]| {
+        let Packet::Reject(reject) = Packet::read(bytes) else { panic!("not a reject") };
+        let mut out = Vec::new();
+        write_reject(&reject, &mut out);
+        out
+    };
+    let update = told(&packet(0x2900, b""));
+    assert_eq!(update, b"\xab\xcd\xa9\x84\0\0\0\0\0\0\0\0");
+    let mut version_1 = OPT.to_vec();
+    version_1[6] = 1;
+    let out = told(&packet(0x0100, &version_1));
+    let message = Message::from_slice(&out).unwrap();
+    assert_eq!(message.opt_rcode().to_int(), 16);
+    assert_eq!(message.header_counts().qdcount(), 1);
+}
