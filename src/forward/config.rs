@@ -1,6 +1,9 @@
 //! Whom to ask for what is not ours, and what to remember of it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use crate::base::Name;
 
@@ -10,6 +13,9 @@ pub struct ForwardConfig {
     /// `forward.upstreams`, each with its port. Empty means there is none: such questions get
     /// SERVFAIL with an extended error that says so (the demo's way).
     pub upstreams: Vec<SocketAddr>,
+    /// `forward.trusted`: upstreams whose AD bit is passed on. They validate, and the way to them
+    /// cannot be tampered with.
+    pub trusted: Vec<IpAddr>,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
     /// `cache.entries`: answers kept at most; 0 keeps none.

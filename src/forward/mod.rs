@@ -1,5 +1,18 @@
 //! Asks upstreams for what is not ours: cache, one flight a question, stale answers, limits.
+//!
+//! What comes back is an upstream's response whole, or an error that says in the field's own codes
+//! why there is none. It never decides what is ours and never answers NXDOMAIN of its own.
 
+mod cache;
 mod config;
+mod error;
+mod exchange;
+mod flight;
+mod forwarder;
+mod lookup;
+mod upstream;
 
 pub use config::{ForwardConfig, ForwardZone};
+pub use error::ForwardError;
+pub use forwarder::{Answered, Forwarder};
+pub use lookup::HostLookup;

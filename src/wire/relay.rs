@@ -120,6 +120,11 @@ impl Relay {
         }
     }
 
+    /// The same without AD, for an upstream whose word does not count.
+    pub fn unvalidated(self) -> Relay {
+        Relay { validated: false, ..self }
+    }
+
     /// The response code, its upper bits included.
     pub fn rcode(&self) -> Rcode {
         self.rcode

@@ -167,7 +167,7 @@ fn an_nxdomain_behind_an_alias_keeps_its_alias() {
     NXDOMAIN
     a.example 30 CNAME b.example
     -
-    example 900 SOA m. r. 1 1 2 3 60
+    example 900 SOA m r 1 1 2 3 60
     -
     ");
 }

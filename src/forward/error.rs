@@ -1,0 +1,55 @@
+//! Why there is no answer from upstream.
+
+use std::time::Duration;
+
+use crate::base::{Ede, ExtendedError, Rcode};
+
+/// What stands between a question and an upstream's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardError {
+    /// No upstream is configured, as in the demo.
+    #[error("no upstream is configured, so only our own names are answered")]
+    NoUpstream,
+    /// The configuration says that names of this zone are not forwarded.
+    #[error("the configuration refuses to forward this zone")]
+    Refused,
+    /// Silence until the deadline.
+    #[error("no upstream answered within {0:?}")]
+    TimedOut(Duration),
+    /// Every upstream was unreachable.
+    #[error("no upstream can be reached")]
+    Network,
+    /// Upstreams answered, with nothing that could be used.
+    #[error("no upstream gave an answer that can be used")]
+    Unusable,
+    /// Too many questions wait already.
+    #[error("too many questions wait for upstreams")]
+    Overloaded,
+}
+
+// === impl ForwardError ===
+
+impl ForwardError {
+    /// The code that a client gets. Never NXDOMAIN: not to know is not to deny.
+    pub fn rcode(self) -> Rcode {
+        match self {
+            ForwardError::Refused => Rcode::REFUSED,
+            ForwardError::NoUpstream
+            | ForwardError::TimedOut(_)
+            | ForwardError::Network
+            | ForwardError::Unusable
+            | ForwardError::Overloaded => Rcode::SERVFAIL,
+        }
+    }
+
+    /// The extended error that tells why (RFC 8914 section 4).
+    pub fn extended(self) -> ExtendedError {
+        let code = match self {
+            ForwardError::Refused => Ede::PROHIBITED,
+            ForwardError::NoUpstream | ForwardError::Overloaded => Ede::OTHER,
+            ForwardError::TimedOut(_) | ForwardError::Unusable => Ede::NO_REACHABLE_AUTHORITY,
+            ForwardError::Network => Ede::NETWORK_ERROR,
+        };
+        ExtendedError { code, text: self.to_string().into() }
+    }
+}
