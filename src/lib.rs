@@ -15,3 +15,4 @@ pub mod health;
 pub mod refresh;
 pub mod serve;
 pub mod admin;
+pub mod config;

@@ -1,0 +1,389 @@
+//! The configuration file as it is written: its tables, its keys and their defaults.
+//!
+//! The one place that states a default. The comments on the keys are what `hubdns schema` prints.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    limits::{
+        CACHE_ENTRIES, INTERVAL_SECS, NEGATIVE_TTL_SECS, PROBE_INTERVAL_SECS, SERVE_STALE_SECS,
+        SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT, TTL_SECS,
+    },
+    located::{Located, Text, texts},
+};
+
+/// The configuration of hubdns.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "hubdns.toml")]
+pub(super) struct File {
+    pub(super) server: Server,
+    pub(super) clients: Clients,
+    /// Where endpoints are discovered. One or more; all of them make one inventory, and where two
+    /// endpoints claim one name the first source wins.
+    #[schemars(length(min = 1))]
+    pub(super) source: Vec<Located<Source>>,
+    pub(super) refresh: Refresh,
+    pub(super) answers: Answers,
+    /// Who sees which endpoints. The first view that matches a client is its view; a client that
+    /// none matches sees everything.
+    pub(super) view: Vec<Located<View>>,
+    /// Which availability zone (name or id) each client network is in, for answers from the same
+    /// zone. The longest network that holds a client decides.
+    pub(super) zones: BTreeMap<Text, Text>,
+    pub(super) health: Health,
+    pub(super) forward: Forward,
+    pub(super) cache: Cache,
+    pub(super) admin: Admin,
+    pub(super) control: Control,
+    pub(super) log: Log,
+}
+
+/// Where DNS is served.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    /// UDP and TCP on each: "IP:PORT", "[IPV6]:PORT" or "interface:NAME:PORT". On a wildcard
+    /// address a reply leaves from the address that was asked. Port 0 lets the system choose.
+    pub(super) listen: Located<Vec<Text>>,
+    /// What NSID tells (RFC 5001). Without it: the name of the host.
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) identity: Option<Text>,
+    /// DNS over TLS. Not served by this version: such a table is refused.
+    pub(super) tls: Option<Located<Tls>>,
+    /// DNS over HTTPS. Not served by this version: such a table is refused.
+    pub(super) https: Option<Located<Https>>,
+}
+
+/// DNS over TLS.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    /// As `server.listen`.
+    #[schemars(required)]
+    pub(super) listen: Option<Vec<Text>>,
+    /// The file of the certificate chain, PEM.
+    #[schemars(required)]
+    pub(super) certificate: Option<Text>,
+    /// The file of the private key, PEM.
+    #[schemars(required)]
+    pub(super) key: Option<Text>,
+}
+
+/// DNS over HTTPS.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Https {
+    /// As `server.listen`.
+    #[schemars(required)]
+    pub(super) listen: Option<Vec<Text>>,
+    /// The file of the certificate chain, PEM.
+    #[schemars(required)]
+    pub(super) certificate: Option<Text>,
+    /// The file of the private key, PEM.
+    #[schemars(required)]
+    pub(super) key: Option<Text>,
+    /// The path of the queries.
+    #[serde(default = "https_path")]
+    pub(super) path: Text,
+}
+
+/// Who is answered at all.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Clients {
+    /// Networks (or single addresses) of clients; all others get REFUSED.
+    pub(super) allow: Located<Vec<Text>>,
+}
+
+/// One account and region that is asked for its endpoints, or one folder of recorded answers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    /// Its name in logs, metrics and `hubdns names`; unlike every other source's.
+    #[schemars(required)]
+    pub(super) name: Option<Text>,
+    /// "ec2" asks the EC2 API, "files" reads recorded answers from `path`.
+    #[schemars(required)]
+    pub(super) kind: Option<Located<Kind>>,
+    /// The AWS region (kind "ec2"). Without it: from the environment, the profile or the instance.
+    pub(super) region: Option<Text>,
+    /// A role to assume before asking (kind "ec2"), for another account's endpoints.
+    pub(super) role_arn: Option<Text>,
+    /// Another EC2 API than AWS's (kind "ec2").
+    pub(super) endpoint_url: Option<Text>,
+    /// A folder (kind "files"), relative to the one of this file, that holds vpc-endpoints.json,
+    /// vpc-endpoint-services.json and network-interfaces.json as `aws ec2 describe-* --output
+    /// json` prints them and as `hubdns discover --save` writes them.
+    pub(super) path: Option<Text>,
+    /// Only endpoints in these VPCs. Without it: all.
+    pub(super) vpc_ids: Option<Vec<Text>>,
+    /// Only endpoints that have all of these tags. Without it: all.
+    pub(super) tags: Option<BTreeMap<Text, Text>>,
+}
+
+/// How a source is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Ec2,
+    Files,
+}
+
+/// How often the sources are asked, and what is kept of the last good answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Refresh {
+    /// Between two looks at endpoints and interfaces.
+    #[schemars(range(min = INTERVAL_SECS.min, max = INTERVAL_SECS.max))]
+    pub(super) interval_secs: Located<i64>,
+    /// Between two looks at the names of services. A service not seen before is asked at once.
+    #[schemars(range(min = SERVICES_INTERVAL_SECS.min, max = SERVICES_INTERVAL_SECS.max))]
+    pub(super) services_interval_secs: Located<i64>,
+    /// Where the last good inventory is kept for a start without AWS; an absolute path. "" keeps
+    /// none.
+    pub(super) state_file: Text,
+    /// A round that would drop more than this share of the names is kept out until it has been
+    /// seen three times in a row. 100 lets everything pass.
+    #[schemars(range(min = SHRINK_GUARD_PERCENT.min, max = SHRINK_GUARD_PERCENT.max))]
+    pub(super) shrink_guard_percent: Located<i64>,
+}
+
+/// What our own answers look like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Answers {
+    /// How long clients may keep an address.
+    #[schemars(range(min = TTL_SECS.min, max = TTL_SECS.max))]
+    pub(super) ttl_secs: Located<i64>,
+    /// How long clients may keep that a name of ours has no record of a type.
+    #[schemars(range(min = NEGATIVE_TTL_SECS.min, max = NEGATIVE_TTL_SECS.max))]
+    pub(super) negative_ttl_secs: Located<i64>,
+    /// Services whose names are left to the upstream in every view: "sqs", "ecr.api" or whole as
+    /// "com.amazonaws.eu-west-1.sqs". A list here replaces the default.
+    pub(super) deny: Located<Vec<Text>>,
+    /// Names that AWS does not publish and clients ask for all the same.
+    pub(super) alias: Vec<Located<Alias>>,
+}
+
+/// A further name for a service or an endpoint. Exactly one of `service` and `endpoint`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alias {
+    /// The name, or "*.NAME" for all names below it.
+    #[schemars(required)]
+    pub(super) name: Option<Text>,
+    /// A service, written as in `answers.deny`.
+    pub(super) service: Option<Text>,
+    /// An endpoint's id, "vpce-...".
+    pub(super) endpoint: Option<Text>,
+}
+
+/// Who sees which endpoints. Without `clients` and `listeners` it matches everybody.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct View {
+    /// Its name in metrics and `explain`; unlike every other view's and not "default", which is
+    /// the view of whoever matches none.
+    #[schemars(required)]
+    pub(super) name: Option<Text>,
+    /// Networks (or single addresses) of its clients.
+    pub(super) clients: Option<Vec<Text>>,
+    /// Which of our own addresses its clients ask: "IP:PORT", each one covered by
+    /// `server.listen`. With `clients` both must match.
+    pub(super) listeners: Option<Vec<Text>>,
+    /// Only endpoints that have all of these tags. Without it: all.
+    pub(super) tags: Option<BTreeMap<Text, Text>>,
+    /// Services left to the upstream in this view, added to `answers.deny`.
+    pub(super) deny: Option<Vec<Text>>,
+}
+
+/// Whether endpoint addresses are probed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Health {
+    /// "tcp:PORT", or "off".
+    pub(super) probe: Text,
+    /// Between two probes of one address.
+    #[schemars(range(min = PROBE_INTERVAL_SECS.min, max = PROBE_INTERVAL_SECS.max))]
+    pub(super) interval_secs: Located<i64>,
+}
+
+/// Who is asked for names that are not ours.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Forward {
+    /// Resolvers: "IP" or "IP:PORT". The default is the VPC's own. With none, names that are not
+    /// ours get SERVFAIL.
+    pub(super) upstreams: Located<Vec<Text>>,
+    /// Domains that other resolvers know; the longest that holds a name decides.
+    pub(super) zone: Vec<Located<ForwardZone>>,
+}
+
+/// A domain that other resolvers know.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForwardZone {
+    /// This name and all below it.
+    #[schemars(required)]
+    pub(super) name: Option<Text>,
+    /// As `forward.upstreams`. With an empty list such names are refused.
+    #[schemars(required)]
+    pub(super) upstreams: Option<Vec<Text>>,
+}
+
+/// What is remembered of the upstreams' answers.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cache {
+    /// Answers kept at most; 0 keeps none.
+    #[schemars(range(min = CACHE_ENTRIES.min, max = CACHE_ENTRIES.max))]
+    pub(super) entries: Located<i64>,
+    /// How long past its TTL an answer may stand in when no upstream answers (RFC 8767); 0 never.
+    #[schemars(range(min = SERVE_STALE_SECS.min, max = SERVE_STALE_SECS.max))]
+    pub(super) serve_stale_secs: Located<i64>,
+}
+
+/// HTTP for people and Prometheus: /metrics, /livez, /readyz, /api/v1/...
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    /// "IP:PORT". "" opens none.
+    pub(super) listen: Text,
+}
+
+/// The socket of `hubdns status`, `reload` and the like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Control {
+    /// An absolute path. "" opens none.
+    pub(super) socket: Text,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// "json" is one object a line, "text" is for people.
+    pub(super) format: Located<Format>,
+    /// Whether queries are logged. This version knows only "off".
+    pub(super) queries: Text,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Json,
+    Text,
+}
+
+// === The defaults ===
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: texts(&["0.0.0.0:53", "[::]:53"]),
+            identity: None,
+            tls: None,
+            https: None,
+        }
+    }
+}
+
+fn https_path() -> Text {
+    Located::unwritten("/dns-query".to_owned())
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            allow: texts(&[
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "100.64.0.0/10",
+                "127.0.0.0/8",
+                "fc00::/7",
+                "::1/128",
+            ]),
+        }
+    }
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self {
+            interval_secs: Located::unwritten(30),
+            services_interval_secs: Located::unwritten(3_600),
+            state_file: Located::unwritten("/var/lib/hubdns/inventory.json".to_owned()),
+            shrink_guard_percent: Located::unwritten(30),
+        }
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            ttl_secs: Located::unwritten(60),
+            negative_ttl_secs: Located::unwritten(60),
+            deny: texts(&["execute-api", "dynamodb", "dynamodb-streams"]),
+            alias: Vec::new(),
+        }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            probe: Located::unwritten("tcp:443".to_owned()),
+            interval_secs: Located::unwritten(5),
+        }
+    }
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self {
+            upstreams: texts(&["169.254.169.253"]),
+            zone: Vec::new(),
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            entries: Located::unwritten(100_000),
+            serve_stale_secs: Located::unwritten(86_400),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: Located::unwritten("127.0.0.1:9153".to_owned()),
+        }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            socket: Located::unwritten("/run/hubdns/control.sock".to_owned()),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: Located::unwritten(Format::Json),
+            queries: Located::unwritten("off".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `[forward]` and `[cache]`: whom we ask, which must never be ourselves.
+
+use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
+
+use super::{
+    answers::not_a_name,
+    file::{File, ForwardZone, Server},
+    limits::{CACHE_ENTRIES, SERVE_STALE_SECS},
+    located::{Located, Text},
+    problem::Findings,
+    serve::reached_at,
+    words::{self, Wrong, read, read_all, wrong},
+};
+use crate::{
+    base::Name,
+    forward::{self, ForwardConfig},
+};
+
+/// `[forward]` and `[cache]`.
+pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
+    let Located {
+        value: written,
+        span,
+    } = &file.forward.upstreams;
+    let upstreams = upstreams(found, "forward.upstreams", written, &file.server);
+    if written.is_empty() && !found.doubts("forward.upstreams") {
+        found
+            .warning("forward.upstreams", span, "`forward.upstreams` is empty")
+            .label("nobody to ask")
+            .help(
+                "names that are not ours get SERVFAIL; without the key the VPC's resolver is asked",
+            );
+    }
+    let serve_stale_secs = &file.cache.serve_stale_secs;
+    ForwardConfig {
+        upstreams,
+        zones: zones(found, &file.forward.zone, &file.server),
+        cache_entries: CACHE_ENTRIES.check(found, "cache.entries", &file.cache.entries),
+        serve_stale: Duration::from_secs(SERVE_STALE_SECS.check(
+            found,
+            "cache.serve_stale_secs",
+            serve_stale_secs,
+        )),
+    }
+}
+
+fn zones(
+    found: &mut Findings,
+    written: &[Located<ForwardZone>],
+    server: &Server,
+) -> Vec<forward::ForwardZone> {
+    let mut seen: HashMap<Name, Range<usize>> = HashMap::new();
+    written
+        .iter()
+        .filter_map(|zone| {
+            let list = zone.value.upstreams.as_deref().unwrap_or_default();
+            let upstreams = upstreams(found, "forward.zone.upstreams", list, server);
+            let text = zone.value.name.as_ref()?;
+            let name = read(found, "forward.zone.name", text, zone_name)?;
+            if let Some(first) = seen.insert(name.clone(), text.span.clone()) {
+                found
+                    .problem(
+                        "forward.zone.name",
+                        &text.span,
+                        format!("two zones for {:?}", text.value),
+                    )
+                    .label("the second")
+                    .also(&first, "the first")
+                    .help("put all upstreams of a zone into one list");
+            }
+            Some(forward::ForwardZone { name, upstreams })
+        })
+        .collect()
+}
+
+fn zone_name(text: &str) -> Result<Name, Wrong> {
+    match (text.strip_prefix("*."), Name::parse(text)) {
+        (Some(parent), _) => Err(wrong(
+            "a zone is no wildcard",
+            format!("write {parent:?}: it means the name and all below it"),
+        )),
+        (None, Err(error)) => Err(not_a_name(error)),
+        (None, Ok(name)) if name.is_root() => Err(wrong(
+            "that is every name",
+            "write such upstreams into `forward.upstreams`",
+        )),
+        (None, Ok(name)) => Ok(name),
+    }
+}
+
+fn upstreams(
+    found: &mut Findings,
+    key: &str,
+    written: &[Text],
+    server: &Server,
+) -> Vec<SocketAddr> {
+    let addresses = read_all(found, key, written, words::upstream);
+    for (at, (text, address)) in addresses.iter().enumerate() {
+        if let Some((first, _)) = addresses[..at].iter().find(|(_, other)| other == address) {
+            found
+                .problem(key, &text.span, format!("`{key}` has {address} twice"))
+                .label("the second time")
+                .also(&first.span, "the first time")
+                .help("remove one of them");
+        }
+        if let Some(own) = reached_at(server, *address) {
+            // A default upstream cannot be put right where it stands; our own address can.
+            let span = if text.is_written() {
+                &text.span
+            } else {
+                &own.span
+            };
+            found
+                .problem(
+                    key,
+                    span,
+                    format!("the upstream {} is hubdns itself", text.value),
+                )
+                .label("a question would go round in a loop")
+                .also(&own.span, "we listen here")
+                .help("name a resolver elsewhere, or leave the key out for the VPC's own");
+        }
+    }
+    addresses.into_iter().map(|(_, address)| address).collect()
+}

@@ -1,0 +1,95 @@
+//! The range of every number in the file, and why it ends where it does.
+
+use super::{located::Located, problem::Findings};
+
+/// The least and the greatest value of a key, both allowed.
+pub(super) struct Bounds {
+    pub(super) min: i64,
+    pub(super) max: i64,
+    /// A sentence for whoever is outside.
+    why: &'static str,
+}
+
+/// A TTL of 0 makes every lookup of every client a query here (and a paid one where Route 53
+/// forwards it); above a day (60 * 60 * 24 = 86,400) clients would outlive most interfaces.
+pub(super) const TTL_SECS: Bounds = Bounds {
+    min: 1,
+    max: 86_400,
+    why: "with 0 every lookup is a query; above a day clients keep addresses that are gone",
+};
+
+/// The same two ends: RFC 2308 section 5 advises one to three hours and names a day as trouble.
+pub(super) const NEGATIVE_TTL_SECS: Bounds = Bounds {
+    min: 1,
+    max: 86_400,
+    why: "with 0 every AAAA lookup is a query; RFC 2308 calls more than a day problematic",
+};
+
+/// EC2 refills 20 Describe calls a second for a whole account and region, which others share;
+/// one round is at least three calls. An hour is the longest a vanished address may be answered.
+pub(super) const INTERVAL_SECS: Bounds = Bounds {
+    min: 5,
+    max: 3_600,
+    why: "more often than every 5 s EC2 throttles the whole account; more than an hour is stale",
+};
+
+/// Names of services change by the month, and a new service is asked for at once anyway.
+pub(super) const SERVICES_INTERVAL_SECS: Bounds = Bounds {
+    min: 60,
+    max: 86_400,
+    why: "services change rarely and their names are looked up at once for a new endpoint",
+};
+
+/// A share of what is known. 0 would hold back every change that removes anything.
+pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
+    min: 1,
+    max: 100,
+    why: "it is a share of the known names; 100 lets everything pass",
+};
+
+/// At about half a kilobyte an answer ten million are 5 GB, more than such a host has.
+pub(super) const CACHE_ENTRIES: Bounds = Bounds {
+    min: 0,
+    max: 10_000_000,
+    why: "0 keeps no answers; ten million take about 5 GB of memory",
+};
+
+/// RFC 8767 section 5 suggests one to three days. We stop at a week (7 * 86,400 = 604,800), the
+/// cap that its section 4 advises for TTLs.
+pub(super) const SERVE_STALE_SECS: Bounds = Bounds {
+    min: 0,
+    max: 604_800,
+    why: "0 never answers what has expired; RFC 8767 suggests one to three days",
+};
+
+/// A probe is a TCP handshake with every interface address; once an hour notices nothing.
+pub(super) const PROBE_INTERVAL_SECS: Bounds = Bounds {
+    min: 1,
+    max: 3_600,
+    why: "each probe is a TCP handshake with every address",
+};
+
+// === impl Bounds ===
+
+impl Bounds {
+    /// The value as the type it is wanted in; a value outside is a problem and the nearest bound
+    /// stands in for it while the rest is checked.
+    pub(super) fn check<T: TryFrom<i64> + Default>(
+        &self,
+        found: &mut Findings,
+        key: &str,
+        written: &Located<i64>,
+    ) -> T {
+        let Bounds { min, max, why } = self;
+        let value = written.value;
+        if !(*min..=*max).contains(&value) {
+            found
+                .problem(key, &written.span, format!("`{key}` cannot be {value}"))
+                .label(format!("outside {min} to {max}"))
+                .help(format!(
+                    "allowed: a whole number from {min} to {max}; {why}"
+                ));
+        }
+        T::try_from(value.clamp(*min, *max)).unwrap_or_default()
+    }
+}
