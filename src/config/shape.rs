@@ -142,7 +142,10 @@ fn wrong_type(found: &mut Findings, schema: &Value, is: &str, span: &Range<usize
             problem.help(format!("write [[{}]], with two brackets each", path.key));
         }
         (Some("object"), "array") => {
-            problem.help(format!("write [{}] once, with one bracket each", path.key));
+            problem.help(format!(
+                "write it as [{}], once and with one bracket each, and its keys below",
+                path.key
+            ));
         }
         _ => (),
     }
