@@ -39,7 +39,8 @@ pub struct SourceFacts {
 // === impl SourceFacts ===
 
 impl SourceFacts {
-    /// Facts in their one order. Of two entries with one id the first is kept.
+    /// Facts in their one order. Of two entries with one id the first is kept; of two services
+    /// with one name the one that publishes names.
     pub fn new(
         source: SourceName,
         region: Option<Region>,
@@ -49,7 +50,11 @@ impl SourceFacts {
     ) -> Self {
         endpoints.sort_by(|a, b| a.id.cmp(&b.id));
         endpoints.dedup_by(|b, a| a.id == b.id);
-        services.sort_by(|a, b| a.name.cmp(&b.name));
+        // AWS lists S3 twice under one name, once as a gateway service that publishes nothing.
+        services.sort_by(|a, b| {
+            let by_names = || b.private_names.cmp(&a.private_names);
+            a.name.cmp(&b.name).then_with(by_names)
+        });
         services.dedup_by(|b, a| a.name == b.name);
         interfaces.sort_by(|a, b| a.id.cmp(&b.id));
         interfaces.dedup_by(|b, a| a.id == b.id);
@@ -66,5 +71,28 @@ impl SourceFacts {
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
         let at = self.services.binary_search_by(|known| known.name.cmp(name)).ok()?;
         self.services.get(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Service, SourceFacts, Verification};
+
+    #[test]
+    fn of_a_service_listed_twice_the_one_that_publishes_names_is_kept() {
+        let service = |names: &[&str]| Service {
+            name: "com.amazonaws.eu-west-1.s3".into(),
+            private_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            verification: Verification::Verified,
+            owner: Some("amazon".to_owned()),
+        };
+        let (gateway, interface) = (service(&[]), service(&["*.s3.eu-west-1.amazonaws.com"]));
+        for services in [
+            vec![gateway.clone(), interface.clone()],
+            vec![interface.clone(), gateway],
+        ] {
+            let facts = SourceFacts::new("hub".into(), None, vec![], services, vec![]);
+            assert_eq!(facts.services, std::slice::from_ref(&interface));
+        }
     }
 }
