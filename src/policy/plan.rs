@@ -151,24 +151,3 @@ impl Declined {
         pattern.is_some_and(|pattern| pattern.covers(name))
     }
 }
-
-// === impl Reason ===
-
-impl Reason {
-    /// One word, the same in metrics, log and `explain`.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Reason::State(_) => "state",
-            Reason::Kind(_) => "kind",
-            Reason::Denied(_) => "denied",
-            Reason::ViewTags => "view_tags",
-            Reason::OnpremOnly => "onprem_only",
-            Reason::Unverified(_) => "unverified",
-            Reason::NotAName(_) => "not_a_name",
-            Reason::NothingPublished => "nothing_published",
-            Reason::NoAddress => "no_address",
-            Reason::Conflict { .. } => "conflict",
-            Reason::AliasTargetMissing(_) => "alias_target_missing",
-        }
-    }
-}

@@ -1,0 +1,148 @@
+//! Who has a name that several endpoints could answer.
+//!
+//! The operator's alias first, then the source that stands first in the configuration, then the
+//! oldest endpoint, then the lowest id. The losers are declined with the winner named.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::base::{EndpointId, Pattern};
+
+use super::{
+    Address, Claim, Declined, Origin, PolicyConfig, Precedence, Reason, names::caveats,
+    select::Speaker,
+};
+
+/// An endpoint that has addresses for a name and may answer it.
+pub(super) struct Contender<'s> {
+    /// The name as it was published.
+    text: Arc<str>,
+    pattern: Pattern,
+    origin: Origin,
+    /// The alias's place in the configuration; none for a name that AWS gave.
+    alias: Option<usize>,
+    speaker: &'s Speaker<'s>,
+    /// Not empty.
+    addresses: Vec<Address>,
+}
+
+/// What decides, first difference first; the lower wins. Unknown comes last everywhere.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Standing<'s> {
+    alias: (bool, Option<usize>),
+    source: usize,
+    age: (bool, Option<Timestamp>),
+    id: &'s EndpointId,
+}
+
+/// Gives each name to one contender and declines the others.
+pub(super) fn settle(
+    contenders: Vec<Contender<'_>>,
+    config: &PolicyConfig,
+) -> (Vec<Claim>, Vec<Declined>) {
+    let mut by_pattern: HashMap<Pattern, Vec<Contender<'_>>> = HashMap::new();
+    for contender in contenders {
+        let rivals = by_pattern.entry(contender.pattern.clone()).or_default();
+        rivals.push(contender);
+    }
+    let mut claims = Vec::with_capacity(by_pattern.len());
+    let mut lost = Vec::new();
+    for mut rivals in by_pattern.into_values() {
+        rivals.sort_by(|a, b| a.standing().cmp(&b.standing()));
+        let mut rivals = rivals.into_iter();
+        let Some(winner) = rivals.next() else {
+            continue;
+        };
+        lost.extend(rivals.map(|loser| loser.lost_to(&winner)));
+        claims.push(winner.into_claim(config));
+    }
+    (claims, lost)
+}
+
+// === impl Contender ===
+
+impl<'s> Contender<'s> {
+    /// Fails where the endpoint has no address for the name.
+    pub(super) fn new(
+        speaker: &'s Speaker<'s>,
+        text: Arc<str>,
+        pattern: Pattern,
+        origin: Origin,
+    ) -> Result<Self, Reason> {
+        let addresses = speaker.addresses_for(&pattern, &origin);
+        if addresses.is_empty() {
+            return Err(Reason::NoAddress);
+        }
+        Ok(Self {
+            text,
+            pattern,
+            origin,
+            alias: None,
+            speaker,
+            addresses,
+        })
+    }
+
+    /// The same for the alias that stands at `rank` in the configuration.
+    pub(super) fn by_alias(
+        speaker: &'s Speaker<'s>,
+        pattern: &Pattern,
+        rank: usize,
+    ) -> Result<Self, Reason> {
+        let text = Arc::from(pattern.to_string());
+        let contender = Self::new(speaker, text, pattern.clone(), Origin::Alias)?;
+        Ok(Self {
+            alias: Some(rank),
+            ..contender
+        })
+    }
+
+    /// The endpoint and the name.
+    pub(super) fn pair(&self) -> (EndpointId, Pattern) {
+        (self.speaker.endpoint.id.clone(), self.pattern.clone())
+    }
+
+    fn standing(&self) -> Standing<'s> {
+        let endpoint = self.speaker.endpoint;
+        Standing {
+            alias: (self.alias.is_none(), self.alias),
+            source: self.speaker.rank,
+            age: (endpoint.created.is_none(), endpoint.created),
+            id: &endpoint.id,
+        }
+    }
+
+    fn lost_to(self, winner: &Contender<'_>) -> Declined {
+        let (ours, theirs) = (self.standing(), winner.standing());
+        let by = if ours.alias != theirs.alias {
+            Precedence::Alias
+        } else if ours.source != theirs.source {
+            Precedence::Source
+        } else if ours.age != theirs.age {
+            Precedence::Age
+        } else {
+            Precedence::Id
+        };
+        let why = Reason::Conflict {
+            winner: winner.speaker.endpoint.id.clone(),
+            by,
+        };
+        self.speaker.declined(Some(self.text), why)
+    }
+
+    fn into_claim(self, config: &PolicyConfig) -> Claim {
+        let endpoint = self.speaker.endpoint;
+        Claim {
+            caveats: caveats(self.speaker, &self.pattern, &self.origin),
+            pattern: self.pattern,
+            origin: self.origin,
+            source: self.speaker.source().clone(),
+            endpoint: endpoint.id.clone(),
+            service: endpoint.service.clone(),
+            ttl: config.ttl,
+            negative_ttl: config.negative_ttl,
+            addresses: self.addresses,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Says outcomes to people: one word for labels, one sentence for reading.
+
+use std::fmt;
+
+use crate::inventory::EndpointKind;
+
+use super::{Caveat, Origin, Precedence, Reason};
+
+// === impl Reason ===
+
+impl Reason {
+    /// One word, the same in metrics, log and `explain`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Reason::State(_) => "state",
+            Reason::Kind(_) => "kind",
+            Reason::Denied(_) => "denied",
+            Reason::ViewTags => "view_tags",
+            Reason::OnpremOnly => "onprem_only",
+            Reason::Unverified(_) => "unverified",
+            Reason::NotAName(_) => "not_a_name",
+            Reason::NothingPublished => "nothing_published",
+            Reason::NoAddress => "no_address",
+            Reason::Conflict { .. } => "conflict",
+            Reason::AliasTargetMissing(_) => "alias_target_missing",
+        }
+    }
+}
+
+/// What `Kind` teaches: why such an endpoint has nothing to answer with.
+fn lesson(kind: &EndpointKind) -> &'static str {
+    match kind {
+        EndpointKind::Interface => "it has interfaces and is answered",
+        EndpointKind::Gateway => "it is a route of its VPC and has no address",
+        EndpointKind::GatewayLoadBalancer => "it inspects traffic and is not asked for by name",
+        EndpointKind::Resource | EndpointKind::ServiceNetwork => {
+            "its names come by associations, which are not read"
+        }
+        EndpointKind::Tunnel => "AWS manages it and it is not asked for by name",
+        EndpointKind::Other(_) => "nothing is known of this kind",
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::State(state) => write!(f, "the endpoint is {state}, not available"),
+            Reason::Kind(kind) => {
+                let lesson = lesson(&EndpointKind::from(&**kind));
+                write!(f, "the endpoint is of kind {kind}: {lesson}")
+            }
+            Reason::Denied(rule) => write!(f, "the deny list has {rule}"),
+            Reason::ViewTags => f.write_str("the view takes only endpoints with other tags"),
+            Reason::OnpremOnly => {
+                f.write_str("its owner wants only on-premises clients to get this name from it")
+            }
+            Reason::Unverified(state) => write!(
+                f,
+                "the service's owner has not proved that the name is its own ({state})"
+            ),
+            Reason::NotAName(why) => write!(f, "no DNS name: {why}"),
+            Reason::NothingPublished => {
+                f.write_str("the service publishes no private name, or was not found")
+            }
+            Reason::NoAddress => f.write_str("none of its interfaces has an address for this name"),
+            Reason::Conflict { winner, by } => write!(f, "{winner} has it: {by}"),
+            Reason::AliasTargetMissing(target) => {
+                write!(f, "no usable endpoint for the alias's target {target}")
+            }
+        }
+    }
+}
+
+// === impl Precedence ===
+
+impl fmt::Display for Precedence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precedence::Alias => "the operator named it by an alias",
+            Precedence::Source => "its source stands first in the configuration",
+            Precedence::Age => "it is the older one",
+            Precedence::Id => "equal in age, it has the lower id",
+        })
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// One word, the same in every listing.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Origin::Published => "published",
+            Origin::S3Apex => "s3_apex",
+            Origin::Regional => "regional",
+            Origin::Zonal(_) => "zonal",
+            Origin::DnsEntry => "dns_entry",
+            Origin::Alias => "alias",
+        }
+    }
+}
+
+// === impl Caveat ===
+
+impl Caveat {
+    /// One word, the same in every listing.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Caveat::SharedWildcard => "shared_wildcard",
+            Caveat::MadePerVpc => "made_per_vpc",
+        }
+    }
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Caveat::SharedWildcard => {
+                "the wildcard also covers resources that others may expose elsewhere"
+            }
+            Caveat::MadePerVpc => {
+                "GuardDuty makes such an endpoint in each VPC, free of charge: nothing is gained"
+            }
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! Which endpoints may speak in a view, and with which addresses.
+//!
+//! Knows states, kinds, tags and the deny list; knows no name beyond asking which kind it is of.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use crate::{
+    base::{EniId, Pattern, SourceName},
+    inventory::{
+        Endpoint, EndpointKind, EndpointState, Interface, Inventory, RecordIpType, Service,
+        SourceFacts, Verification,
+    },
+};
+
+use super::{
+    Address, Declined, Origin, PolicyConfig, Precedence, Reason, ServiceRule, ViewConfig,
+    config::short_name,
+};
+
+/// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
+/// endpoints whose record type is `service-defined`; a partition that is not listed gets A alone,
+/// which every client of a dual-stack name can use.
+const DUALSTACK_SUFFIXES: [&str; 4] = [
+    "api.aws",
+    "on.aws",
+    "api.amazonwebservices.com.cn",
+    "on.amazonwebservices.com.cn",
+];
+
+/// An endpoint with all that its source knows of it.
+pub(super) struct Speaker<'i> {
+    facts: &'i SourceFacts,
+    /// The source's place in the configuration.
+    pub(super) rank: usize,
+    pub(super) endpoint: &'i Endpoint,
+    pub(super) service: Option<&'i Service>,
+    /// What follows the region in the service's name, in lower case.
+    pub(super) short: String,
+    /// Both families, sorted by zone, then by address.
+    pub(super) addresses: Vec<Address>,
+    /// An earlier source has found the same endpoint.
+    known_before: bool,
+}
+
+/// What one view asks of endpoints.
+pub(super) struct Terms<'c> {
+    tags: Option<&'c BTreeMap<String, String>>,
+    /// The global list, then the view's.
+    deny: Vec<&'c ServiceRule>,
+}
+
+/// Every endpoint of every source, in the sources' order and then by id.
+pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
+    let mut seen = HashSet::new();
+    let mut speakers = Vec::new();
+    for (rank, facts) in inventory.sources.iter().enumerate() {
+        let interfaces: HashMap<&EniId, &Interface> =
+            facts.interfaces.iter().map(|eni| (&eni.id, eni)).collect();
+        let services: HashMap<_, _> = facts.services.iter().map(|s| (&s.name, s)).collect();
+        let mut endpoints: Vec<&Endpoint> = facts.endpoints.iter().collect();
+        endpoints.sort_by(|a, b| a.id.cmp(&b.id));
+        for endpoint in endpoints {
+            speakers.push(Speaker {
+                facts,
+                rank,
+                endpoint,
+                service: services.get(&endpoint.service).copied(),
+                short: short_name(&endpoint.service.as_str().to_ascii_lowercase()).to_owned(),
+                addresses: addresses(endpoint, &interfaces),
+                known_before: !seen.insert(&endpoint.id),
+            });
+        }
+    }
+    speakers
+}
+
+fn addresses(endpoint: &Endpoint, interfaces: &HashMap<&EniId, &Interface>) -> Vec<Address> {
+    let mut found = Vec::new();
+    for eni in endpoint
+        .interfaces
+        .iter()
+        .filter_map(|id| interfaces.get(id))
+    {
+        let v4 = eni.ipv4.iter().copied().map(IpAddr::V4);
+        let v6 = eni.ipv6.iter().copied().map(IpAddr::V6);
+        found.extend(v4.chain(v6).map(|ip| Address {
+            az: eni.az.clone(),
+            ip,
+            eni: eni.id.clone(),
+        }));
+    }
+    found.sort();
+    // An address stands once in an answer (RFC 2181 section 5), whatever the facts repeat.
+    found.dedup_by(|b, a| a.ip == b.ip);
+    found
+}
+
+/// Why an endpoint that may speak does not lend its addresses to a name of this origin. Its own
+/// `vpce-` names and the operator's aliases are explicit: whoever uses them means this endpoint.
+pub(super) fn private_name_refusal(
+    speaker: &Speaker<'_>,
+    origin: &Origin,
+    terms: &Terms<'_>,
+) -> Option<Reason> {
+    let proved = match origin {
+        Origin::Regional | Origin::Zonal(_) | Origin::Alias => return None,
+        // AWS puts a private name into DnsEntries only after it has checked the owner's proof.
+        Origin::DnsEntry => true,
+        Origin::Published | Origin::S3Apex => false,
+    };
+    if let Some(rule) = terms.denies(speaker) {
+        return Some(Reason::Denied(Arc::from(rule.as_str())));
+    }
+    if let Some(service) = speaker.service
+        && !proved
+        && !is_verified(service)
+    {
+        return Some(Reason::Unverified(Arc::from(service.verification.as_str())));
+    }
+    speaker.endpoint.onprem_only.then_some(Reason::OnpremOnly)
+}
+
+/// AWS's own services need no proof, and some carry no state at all.
+fn is_verified(service: &Service) -> bool {
+    let by_aws = service
+        .owner
+        .as_deref()
+        .is_some_and(|owner| owner.eq_ignore_ascii_case("amazon"));
+    by_aws || service.verification == Verification::Verified
+}
+
+// === impl Speaker ===
+
+impl Speaker<'_> {
+    /// Why nothing at all of this endpoint is answered in a view; `None` when it may speak.
+    pub(super) fn refusal(&self, terms: &Terms<'_>) -> Option<Reason> {
+        let endpoint = self.endpoint;
+        if self.known_before {
+            return Some(Reason::Conflict {
+                winner: endpoint.id.clone(),
+                by: Precedence::Source,
+            });
+        }
+        match &endpoint.kind {
+            EndpointKind::Interface => (),
+            kind @ (EndpointKind::Gateway
+            | EndpointKind::GatewayLoadBalancer
+            | EndpointKind::Resource
+            | EndpointKind::ServiceNetwork
+            | EndpointKind::Tunnel
+            | EndpointKind::Other(_)) => return Some(Reason::Kind(Arc::from(kind.as_str()))),
+        }
+        match &endpoint.state {
+            EndpointState::Available => (),
+            // Some of its parts carry traffic; those that do have an address.
+            EndpointState::Partial if !self.addresses.is_empty() => (),
+            state @ (EndpointState::Partial
+            | EndpointState::PendingAcceptance
+            | EndpointState::Pending
+            | EndpointState::Deleting
+            | EndpointState::Deleted
+            | EndpointState::Rejected
+            | EndpointState::Failed
+            | EndpointState::Expired
+            | EndpointState::Other(_)) => return Some(Reason::State(Arc::from(state.as_str()))),
+        }
+        (!terms.takes(endpoint)).then_some(Reason::ViewTags)
+    }
+
+    /// One of its names declined; without a name, all that it could have had.
+    pub(super) fn declined(&self, name: Option<Arc<str>>, why: Reason) -> Declined {
+        Declined {
+            endpoint: Some(self.endpoint.id.clone()),
+            service: Some(self.endpoint.service.clone()),
+            source: Some(self.source().clone()),
+            name,
+            why,
+        }
+    }
+
+    pub(super) fn source(&self) -> &SourceName {
+        &self.facts.source
+    }
+
+    /// Whether its service is unknown or has no private name.
+    pub(super) fn publishes_nothing(&self) -> bool {
+        self.service.is_none_or(|s| s.private_names.is_empty())
+    }
+
+    /// The addresses for a name: of the wanted families, and of one zone for a zonal name.
+    pub(super) fn addresses_for(&self, pattern: &Pattern, origin: &Origin) -> Vec<Address> {
+        let (v4, v6) = self.families(pattern);
+        let wanted = |address: &&Address| {
+            let family = match address.ip {
+                IpAddr::V4(_) => v4,
+                IpAddr::V6(_) => v6,
+            };
+            let zone = match origin {
+                Origin::Zonal(az) => address.az.name == az.name,
+                Origin::Published
+                | Origin::S3Apex
+                | Origin::Regional
+                | Origin::DnsEntry
+                | Origin::Alias => true,
+            };
+            family && zone
+        };
+        self.addresses.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Whether a name has A and whether it has AAAA.
+    ///
+    /// `service-defined` depends on the name: the dual-stack names of a service have both, the
+    /// others A. An endpoint without any IPv4 address has AAAA on all its names: A alone would
+    /// leave it none. A word that AWS adds later is taken as both, as far as addresses exist.
+    fn families(&self, pattern: &Pattern) -> (bool, bool) {
+        match &self.endpoint.record_ip_type {
+            RecordIpType::Ipv4 => (true, false),
+            RecordIpType::Ipv6 => (false, true),
+            RecordIpType::Dualstack | RecordIpType::Other(_) => (true, true),
+            RecordIpType::ServiceDefined => {
+                let no_ipv4 = !self.addresses.iter().any(|address| address.ip.is_ipv4());
+                (true, no_ipv4 || is_dualstack(pattern))
+            }
+        }
+    }
+}
+
+fn is_dualstack(pattern: &Pattern) -> bool {
+    let name = pattern.name();
+    let below = |suffix: &&str| {
+        let labels = suffix.split('.').rev().map(str::as_bytes);
+        name.labels().rev().take(labels.clone().count()).eq(labels)
+    };
+    DUALSTACK_SUFFIXES.iter().any(below) || name.labels().any(|label| label == b"dualstack")
+}
+
+// === impl Terms ===
+
+impl<'c> Terms<'c> {
+    pub(super) fn of_view(config: &'c PolicyConfig, view: &'c ViewConfig) -> Self {
+        Self {
+            tags: Some(&view.tags),
+            deny: config.deny.iter().chain(&view.deny).collect(),
+        }
+    }
+
+    pub(super) fn of_rest(config: &'c PolicyConfig) -> Self {
+        Self {
+            tags: None,
+            deny: config.deny.iter().collect(),
+        }
+    }
+
+    fn takes(&self, endpoint: &Endpoint) -> bool {
+        self.tags.is_none_or(|tags| {
+            tags.iter()
+                .all(|(key, value)| endpoint.tags.get(key) == Some(value))
+        })
+    }
+
+    fn denies(&self, speaker: &Speaker<'_>) -> Option<&'c ServiceRule> {
+        let service = &speaker.endpoint.service;
+        self.deny.iter().copied().find(|rule| rule.means(service))
+    }
+}
