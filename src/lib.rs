@@ -11,6 +11,7 @@ pub mod telemetry;
 pub mod policy;
 pub mod discover;
 pub mod forward;
+pub mod table;
 pub mod health;
 pub mod refresh;
 pub mod serve;

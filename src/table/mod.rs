@@ -1,0 +1,86 @@
+//! What we say, compiled: looked up by every query, compared and replaced by every refresh.
+//!
+//! A table is a value without a clock or a handle. Answers stand in it as the bytes that are sent;
+//! where each comes from, and what was declined, stands beside them, so that `explain` is a
+//! lookup. Lookups allocate nothing and never wait.
+
+mod clients;
+mod compile;
+mod hash;
+mod publish;
+mod records;
+mod text;
+mod view;
+#[cfg(test)]
+mod tests;
+
+pub use compile::compile;
+pub use hash::TableHash;
+pub use publish::{Generation, Published, Publisher, Reader, channel};
+pub use records::{RECORDS_MAX, RecordSet};
+pub use view::{Entry, ViewTable};
+
+use std::net::{IpAddr, SocketAddr};
+
+use clients::Clients;
+
+/// Everything we say, to everybody. Equal tables say the same for the same reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerTable {
+    // First, so that a comparison of tables that differ ends here.
+    hash: TableHash,
+    clients: Clients,
+    /// In the order in which they match.
+    named: Vec<ViewTable>,
+    rest: ViewTable,
+}
+
+// === impl AnswerTable ===
+
+impl AnswerTable {
+    /// The view of a client by the address it asked, and its place among [`views`](Self::views):
+    /// the first that matches, else the last one, which is everybody else's. An IPv4 client of an
+    /// IPv6 socket has to be given as IPv4.
+    pub fn view_for(&self, client: IpAddr, listener: SocketAddr) -> (usize, &ViewTable) {
+        self.named
+            .iter()
+            .enumerate()
+            .find(|(_, view)| view.matches(client, listener))
+            .unwrap_or((self.named.len(), &self.rest))
+    }
+
+    /// Whether `clients.allow` lets this client ask at all.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        self.clients.admits(client)
+    }
+
+    /// The name or id of the zone that `[zones]` puts this client in, by the longest prefix.
+    pub fn az_of(&self, client: IpAddr) -> Option<&str> {
+        self.clients.az_of(client)
+    }
+
+    /// Every view in the order in which they match; the last is everybody else's.
+    pub fn views(&self) -> impl Iterator<Item = &ViewTable> {
+        self.named.iter().chain([&self.rest])
+    }
+
+    /// The view of that name.
+    pub fn view(&self, name: &str) -> Option<&ViewTable> {
+        self.views().find(|view| view.name().as_str() == name)
+    }
+
+    /// The names answered, all views together.
+    pub fn len(&self) -> usize {
+        self.views().map(ViewTable::len).sum()
+    }
+
+    /// Whether no view has a name.
+    pub fn is_empty(&self) -> bool {
+        self.views().all(ViewTable::is_empty)
+    }
+
+    /// The same on every machine that says the same.
+    pub fn hash(&self) -> TableHash {
+        self.hash
+    }
+}

@@ -1,0 +1,187 @@
+//! One view's names, looked up by the bytes of a question.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use foldhash::quality::FixedState;
+
+use crate::{
+    base::{NAME_LEN_MAX, Name, Pattern, RecordType, Ttl, ViewName},
+    policy::{Claim, Declined, ViewConfig, ViewPlan},
+};
+
+use super::records::{RecordSet, soa};
+
+/// Keys are AWS's and the operator's, never a client's, so nobody can choose them to collide and
+/// a seed that is the same everywhere does no harm.
+const HASH_SEED: u64 = 0x6875_6264_6e73;
+
+/// The names of one view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewTable {
+    name: ViewName,
+    /// Who is in it; the last view has no rule.
+    rule: Option<ViewConfig>,
+    /// Sorted by pattern.
+    entries: Vec<Entry>,
+    declined: Vec<Declined>,
+    exact: Index,
+    below: Index,
+    /// By octets: whether any name in `below` is that long. Spares a question of a hundred labels
+    /// a hundred hashes, and most names that are not ours all but one.
+    below_lens: [bool; NAME_LEN_MAX + 1],
+}
+
+/// Names and their places in `entries`.
+type Index = HashMap<Name, usize, FixedState>;
+
+/// A name that is ours, with all we send for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    claim: Claim,
+    a: Option<RecordSet>,
+    aaaa: Option<RecordSet>,
+    soa: Arc<[u8]>,
+}
+
+// === impl ViewTable ===
+
+impl ViewTable {
+    pub(super) fn new(plan: &ViewPlan, rule: Option<ViewConfig>) -> Self {
+        let mut view = Self::empty(plan.name.clone());
+        view.rule = rule;
+        view.declined.clone_from(&plan.declined);
+        view.entries.reserve_exact(plan.claims.len());
+        let mut soas: HashMap<Ttl, Arc<[u8]>> = HashMap::new();
+        for claim in &plan.claims {
+            let at = view.entries.len();
+            match &claim.pattern {
+                Pattern::Exact(name) => view.exact.insert(name.clone(), at),
+                Pattern::Below(name) => {
+                    if let Some(known) = view.below_lens.get_mut(name.as_wire().len()) {
+                        *known = true;
+                    }
+                    view.below.insert(name.clone(), at)
+                }
+            };
+            let negative = claim.negative_ttl;
+            let soa = soas.entry(negative).or_insert_with(|| soa(negative));
+            view.entries.push(Entry::new(claim, soa.clone()));
+        }
+        view
+    }
+
+    pub(super) fn empty(name: ViewName) -> Self {
+        Self {
+            name,
+            rule: None,
+            entries: Vec::new(),
+            declined: Vec::new(),
+            exact: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
+            below: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
+            below_lens: [false; NAME_LEN_MAX + 1],
+        }
+    }
+
+    /// Who answers a name, given in wire form and lower case: the name itself, else the wildcard
+    /// with the longest name above it. `None` when it is not ours.
+    ///
+    /// A wildcard also reaches below an exact name under it: RFC 4592 section 4.5 would stop
+    /// there in one zone, but each of our names stands for a zone of its own.
+    pub fn find(&self, name_wire: &[u8]) -> Option<&Entry> {
+        let at = self
+            .exact
+            .get(name_wire)
+            .or_else(|| self.nearest_wildcard(name_wire))?;
+        self.entries.get(*at)
+    }
+
+    fn nearest_wildcard(&self, name_wire: &[u8]) -> Option<&usize> {
+        let mut rest = name_wire;
+        while let [len, tail @ ..] = rest
+            && *len != 0
+        {
+            rest = tail.get(usize::from(*len)..)?;
+            if self.below_lens.get(rest.len()) == Some(&true)
+                && let Some(at) = self.below.get(rest)
+            {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// The view's name.
+    pub fn name(&self) -> &ViewName {
+        &self.name
+    }
+
+    /// Every name answered, sorted by pattern.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What is not answered, and why.
+    pub fn declined(&self) -> &[Declined] {
+        &self.declined
+    }
+
+    /// The number of names answered.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no name is answered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Who is in this view; `None` for the last one, which takes everybody else.
+    pub fn rule(&self) -> Option<&ViewConfig> {
+        self.rule.as_ref()
+    }
+
+    pub(super) fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
+        let rule = self.rule.as_ref();
+        rule.is_some_and(|rule| rule.matches(client, listener))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(claim: &Claim, soa: Arc<[u8]>) -> Self {
+        let set = |rtype| RecordSet::new(rtype, claim.ttl, &claim.addresses);
+        Self {
+            a: set(RecordType::A),
+            aaaa: set(RecordType::AAAA),
+            soa,
+            claim: claim.clone(),
+        }
+    }
+
+    /// Where the answer comes from.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// The records of a type; `None` means that the name has none of it.
+    pub fn records(&self, rtype: RecordType) -> Option<&RecordSet> {
+        match rtype {
+            RecordType::A => self.a.as_ref(),
+            RecordType::AAAA => self.aaaa.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The SOA record, encoded, for the authority section of an empty answer. Its owner is a
+    /// pointer to the question's name.
+    pub fn soa(&self) -> &[u8] {
+        &self.soa
+    }
+}
