@@ -6,6 +6,7 @@
 
 mod clients;
 mod compile;
+mod diff;
 mod hash;
 mod publish;
 mod records;
@@ -15,6 +16,7 @@ mod view;
 mod tests;
 
 pub use compile::compile;
+pub use diff::{Change, ChangeKind, Said, diff};
 pub use hash::TableHash;
 pub use publish::{Generation, Published, Publisher, Reader, channel};
 pub use records::{RECORDS_MAX, RecordSet};

@@ -1,4 +1,4 @@
-//! What a table says, byte for byte; lookup against a naive model.
+//! What a table says, byte for byte; lookup against a naive model; what differs, as people read it.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -6,7 +6,7 @@ use domain::base::{Message, MessageBuilder, Name as WireName, Rtype};
 use domain::rdata::{A, Aaaa, Soa};
 use proptest::prelude::*;
 
-use super::{AnswerTable, Entry, RECORDS_MAX, RecordSet, ViewTable, channel, compile};
+use super::{AnswerTable, Entry, RECORDS_MAX, RecordSet, ViewTable, channel, compile, diff};
 use crate::{
     base::{Name, Pattern, RecordType, Ttl},
     policy::{
@@ -275,7 +275,7 @@ fn clients_are_admitted_and_placed_by_the_longest_prefix() {
     assert_eq!(table.az_of(ip("fd00::1")), None);
 }
 
-// Equality and hash.
+// Equality, hash and what differs.
 
 #[test]
 fn what_is_said_alike_hashes_alike_and_whatever_a_client_can_notice_tells() {
@@ -311,6 +311,57 @@ fn a_difference_in_provenance_alone_is_another_table() {
     let one = table(facts, &config());
     assert_eq!(one, table(facts, &config()));
     assert_ne!(one, table(&facts.replace("vpce-1", "vpce-2"), &config()));
+}
+
+#[test]
+fn a_diff_tells_each_name_that_is_answered_differently() {
+    let before = "vpce-1 svc.q a=10.0.1.5 b=10.0.2.5 names=kept,moved
+                  vpce-2 svc.s a=10.0.1.6 a=fd00::6 names=*.gone,half
+                  vpce-3 svc.t a=10.0.1.7 names=owner";
+    let after = "vpce-1 svc.q a=10.0.1.5 b=10.0.2.5 names=kept
+                 vpce-4 svc.m a=10.0.1.5 b=10.0.2.9 names=moved
+                 vpce-2 svc.s a=10.0.1.6 names=half,*.new
+                 vpce-5 svc.t a=10.0.1.7 names=owner";
+    let (old, new) = (table(before, &config()), table(after, &config()));
+    let lines: Vec<String> = diff(&old, &new).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "- half AAAA (vpce-2, svc.s)",
+            "~ moved A 10.0.1.5 10.0.2.5 -> 10.0.1.5 10.0.2.9 by vpce-1 -> vpce-4 service svc.q -> svc.m",
+            "~ owner A by vpce-3 -> vpce-5",
+            "- *.gone A (vpce-2, svc.s)",
+            "- *.gone AAAA (vpce-2, svc.s)",
+            "+ *.new A 10.0.1.6 (vpce-2, svc.s)",
+        ]
+    );
+    assert!(diff(&new, &new).is_empty());
+}
+
+#[test]
+fn a_diff_tells_of_views_that_come_and_go_and_of_ttls() {
+    let facts = "vpce-1 svc.q a=10.0.1.5 names=n";
+    let old = PolicyConfig {
+        views: vec![view("gone", "10.1.0.0/16")],
+        ..config()
+    };
+    let new = PolicyConfig {
+        views: vec![view("new", "10.2.0.0/16")],
+        ttl: Ttl::from_secs(30).unwrap(),
+        ..config()
+    };
+    let lines: Vec<String> = diff(&table(facts, &old), &table(facts, &new))
+        .iter()
+        .map(|change| format!("{}: {change}", change.view))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "new: + n A 10.0.1.5 (vpce-1, svc.q)",
+            "default: ~ n A ttl 60s -> 30s",
+            "gone: - n A (vpce-1, svc.q)",
+        ]
+    );
 }
 
 // Publishing.
