@@ -28,12 +28,7 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
             .label("nobody would be answered")
             .help("name networks, or leave the key out for private ones");
     }
-    let Answers {
-        ttl_secs,
-        negative_ttl_secs,
-        deny,
-        alias,
-    } = &file.answers;
+    let Answers { ttl_secs, negative_ttl_secs, deny, alias } = &file.answers;
     let ttl = TTL_SECS.check(found, "answers.ttl_secs", ttl_secs);
     let negative = NEGATIVE_TTL_SECS.check(found, "answers.negative_ttl_secs", negative_ttl_secs);
     PolicyConfig {
@@ -55,10 +50,7 @@ pub(super) fn services(found: &mut Findings, key: &str, texts: &[Text]) -> Vec<S
 
 /// What is wrong with a text that should be a name.
 pub(super) fn not_a_name(error: NameError) -> Wrong {
-    wrong(
-        error.to_string(),
-        "allowed: a DNS name, as \"corp.example\"",
-    )
+    wrong(error.to_string(), "allowed: a DNS name, as \"corp.example\"")
 }
 
 fn aliases(found: &mut Findings, written: &[Located<Alias>]) -> Vec<policy::Alias> {
@@ -85,10 +77,7 @@ fn aliases(found: &mut Findings, written: &[Located<Alias>]) -> Vec<policy::Alia
                     .also(&first, "the first")
                     .help("remove one: a name has one target");
             }
-            Some(policy::Alias {
-                pattern,
-                target: target?,
-            })
+            Some(policy::Alias { pattern, target: target? })
         })
         .collect()
 }
@@ -134,16 +123,10 @@ fn zones(found: &mut Findings, file: &File) -> Vec<(IpNet, std::sync::Arc<str>)>
         .iter()
         .filter_map(|(network, zone)| {
             let net = read(found, "zones", network, words::network);
-            let zone = read(found, "zones", zone, |text| {
-                words::zone(text).map(Into::into)
-            });
+            let zone = read(found, "zones", zone, |text| words::zone(text).map(Into::into));
             if let Some(first) = net.and_then(|net| seen.insert(net, network.span.clone())) {
                 found
-                    .problem(
-                        "zones",
-                        &network.span,
-                        format!("two zones for {:?}", network.value),
-                    )
+                    .problem("zones", &network.span, format!("two zones for {:?}", network.value))
                     .label("the same network")
                     .also(&first, "as this one")
                     .help("remove one of them");

@@ -219,6 +219,9 @@ pub(super) struct Forward {
     /// Resolvers: "IP" or "IP:PORT". The default is the VPC's own. With none, names that are not
     /// ours get SERVFAIL.
     pub(super) upstreams: Located<Vec<Text>>,
+    /// Upstreams, of these and of the zones, whose AD bit is passed on: they validate, and the way
+    /// to them cannot be tampered with.
+    pub(super) trusted: Vec<Text>,
     /// Domains that other resolvers know; the longest that holds a name decides.
     pub(super) zone: Vec<Located<ForwardZone>>,
 }
@@ -285,12 +288,7 @@ pub(super) enum Format {
 
 impl Default for Server {
     fn default() -> Self {
-        Self {
-            listen: texts(&["0.0.0.0:53", "[::]:53"]),
-            identity: None,
-            tls: None,
-            https: None,
-        }
+        Self { listen: texts(&["0.0.0.0:53", "[::]:53"]), identity: None, tls: None, https: None }
     }
 }
 
@@ -347,35 +345,25 @@ impl Default for Health {
 
 impl Default for Forward {
     fn default() -> Self {
-        Self {
-            upstreams: texts(&["169.254.169.253"]),
-            zone: Vec::new(),
-        }
+        Self { upstreams: texts(&["169.254.169.253"]), trusted: Vec::new(), zone: Vec::new() }
     }
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self {
-            entries: Located::unwritten(100_000),
-            serve_stale_secs: Located::unwritten(86_400),
-        }
+        Self { entries: Located::unwritten(100_000), serve_stale_secs: Located::unwritten(86_400) }
     }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self {
-            listen: Located::unwritten("127.0.0.1:9153".to_owned()),
-        }
+        Self { listen: Located::unwritten("127.0.0.1:9153".to_owned()) }
     }
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self {
-            socket: Located::unwritten("/run/hubdns/control.sock".to_owned()),
-        }
+        Self { socket: Located::unwritten("/run/hubdns/control.sock".to_owned()) }
     }
 }
 

@@ -18,10 +18,7 @@ use crate::{
 
 /// `[forward]` and `[cache]`.
 pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
-    let Located {
-        value: written,
-        span,
-    } = &file.forward.upstreams;
+    let Located { value: written, span } = &file.forward.upstreams;
     let upstreams = upstreams(found, "forward.upstreams", written, &file.server);
     if written.is_empty() && !found.doubts("forward.upstreams") {
         found
@@ -32,9 +29,12 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
             );
     }
     let serve_stale_secs = &file.cache.serve_stale_secs;
+    let zones = zones(found, &file.forward.zone, &file.server);
+    let trusted = trusted(found, &file.forward.trusted, &upstreams, &zones);
     ForwardConfig {
         upstreams,
-        zones: zones(found, &file.forward.zone, &file.server),
+        trusted,
+        zones,
         cache_entries: CACHE_ENTRIES.check(found, "cache.entries", &file.cache.entries),
         serve_stale: Duration::from_secs(SERVE_STALE_SECS.check(
             found,
@@ -42,6 +42,29 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
             serve_stale_secs,
         )),
     }
+}
+
+/// Trusted upstreams; each must be one that is asked.
+fn trusted(
+    found: &mut Findings,
+    written: &[Text],
+    upstreams: &[SocketAddr],
+    zones: &[forward::ForwardZone],
+) -> Vec<SocketAddr> {
+    let key = "forward.trusted";
+    let addresses = read_all(found, key, written, words::upstream);
+    let is_asked = |address| {
+        upstreams.contains(address) || zones.iter().any(|zone| zone.upstreams.contains(address))
+    };
+    for (text, address) in &addresses {
+        if !is_asked(address) {
+            found
+                .problem(key, &text.span, format!("`{key}` has {address}, which is no upstream"))
+                .label("it is never asked")
+                .help("write it as it stands in `forward.upstreams` or in a zone's `upstreams`");
+        }
+    }
+    addresses.into_iter().map(|(_, address)| address).collect()
 }
 
 fn zones(
@@ -80,10 +103,9 @@ fn zone_name(text: &str) -> Result<Name, Wrong> {
             format!("write {parent:?}: it means the name and all below it"),
         )),
         (None, Err(error)) => Err(not_a_name(error)),
-        (None, Ok(name)) if name.is_root() => Err(wrong(
-            "that is every name",
-            "write such upstreams into `forward.upstreams`",
-        )),
+        (None, Ok(name)) if name.is_root() => {
+            Err(wrong("that is every name", "write such upstreams into `forward.upstreams`"))
+        }
         (None, Ok(name)) => Ok(name),
     }
 }
@@ -105,17 +127,9 @@ fn upstreams(
         }
         if let Some(own) = reached_at(server, *address) {
             // A default upstream cannot be put right where it stands; our own address can.
-            let span = if text.is_written() {
-                &text.span
-            } else {
-                &own.span
-            };
+            let span = if text.is_written() { &text.span } else { &own.span };
             found
-                .problem(
-                    key,
-                    span,
-                    format!("the upstream {} is hubdns itself", text.value),
-                )
+                .problem(key, span, format!("the upstream {} is hubdns itself", text.value))
                 .label("a question would go round in a loop")
                 .also(&own.span, "we listen here")
                 .help("name a resolver elsewhere, or leave the key out for the VPC's own");

@@ -41,11 +41,8 @@ pub(super) const SERVICES_INTERVAL_SECS: Bounds = Bounds {
 };
 
 /// A share of what is known. 0 would hold back every change that removes anything.
-pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
-    min: 1,
-    max: 100,
-    why: "it is a share of the known names; 100 lets everything pass",
-};
+pub(super) const SHRINK_GUARD_PERCENT: Bounds =
+    Bounds { min: 1, max: 100, why: "it is a share of the known names; 100 lets everything pass" };
 
 /// At about half a kilobyte an answer ten million are 5 GB, more than such a host has.
 pub(super) const CACHE_ENTRIES: Bounds = Bounds {
@@ -63,11 +60,8 @@ pub(super) const SERVE_STALE_SECS: Bounds = Bounds {
 };
 
 /// A probe is a TCP handshake with every interface address; once an hour notices nothing.
-pub(super) const PROBE_INTERVAL_SECS: Bounds = Bounds {
-    min: 1,
-    max: 3_600,
-    why: "each probe is a TCP handshake with every address",
-};
+pub(super) const PROBE_INTERVAL_SECS: Bounds =
+    Bounds { min: 1, max: 3_600, why: "each probe is a TCP handshake with every address" };
 
 // === impl Bounds ===
 
@@ -86,9 +80,7 @@ impl Bounds {
             found
                 .problem(key, &written.span, format!("`{key}` cannot be {value}"))
                 .label(format!("outside {min} to {max}"))
-                .help(format!(
-                    "allowed: a whole number from {min} to {max}; {why}"
-                ));
+                .help(format!("allowed: a whole number from {min} to {max}; {why}"));
         }
         T::try_from(value.clamp(*min, *max)).unwrap_or_default()
     }

@@ -75,10 +75,8 @@ pub struct Config {
 
 /// The configuration in a file, whose folder relative paths start from.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigErrors::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigErrors::Unreadable { path: path.to_owned(), source })?;
     parse_with(&text, &path.display().to_string(), &Path::is_dir)
 }
 
@@ -149,9 +147,7 @@ fn syntax_errors(found: &mut Findings, text: &str) {
     // The crate finds a repeated key only after all else, so the first it finds is not the first.
     let first = |rest: &str| {
         let (_, errors) = DeTable::parse_recoverable(rest);
-        errors
-            .into_iter()
-            .min_by_key(|error| error.span().map(|span| span.start))
+        errors.into_iter().min_by_key(|error| error.span().map(|span| span.start))
     };
     while let Some(error) = text.get(start..).and_then(first) {
         let span = error.span().unwrap_or(0..0);
@@ -180,12 +176,7 @@ fn refresh(found: &mut Findings, refresh: &Refresh) -> RefreshConfig {
         &refresh.services_interval_secs,
     );
     let guard = &refresh.shrink_guard_percent;
-    let state_file = read(
-        found,
-        "refresh.state_file",
-        &refresh.state_file,
-        words::absolute_path,
-    );
+    let state_file = read(found, "refresh.state_file", &refresh.state_file, words::absolute_path);
     RefreshConfig {
         interval: Duration::from_secs(interval),
         services_interval: Duration::from_secs(services_interval),
@@ -211,10 +202,7 @@ fn probe(text: &str) -> Result<Option<u16>, Wrong> {
     match (text, port) {
         ("off", _) => Ok(None),
         (_, Some(Ok(port))) if port != 0 => Ok(Some(port)),
-        _ => Err(wrong(
-            "not a probe",
-            "allowed: \"tcp:PORT\", as \"tcp:443\", or \"off\"",
-        )),
+        _ => Err(wrong("not a probe", "allowed: \"tcp:PORT\", as \"tcp:443\", or \"off\"")),
     }
 }
 

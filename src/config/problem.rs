@@ -76,11 +76,7 @@ impl Problem {
 
     /// Its column in characters, from 1.
     pub fn column(&self) -> usize {
-        1 + self
-            .before()
-            .rsplit('\n')
-            .next()
-            .map_or(0, |line| line.chars().count())
+        1 + self.before().rsplit('\n').next().map_or(0, |line| line.chars().count())
     }
 
     /// The whole message: place, line with a caret, cause and next step. No line end behind it.
@@ -95,20 +91,10 @@ impl Problem {
             .map(|(span, label)| AnnotationKind::Context.span(span.clone()).label(label));
         let snippet = Snippet::source(&self.source.text)
             .path(&self.source.file)
-            .annotation(
-                AnnotationKind::Primary
-                    .span(self.span.clone())
-                    .label(&self.label),
-            )
+            .annotation(AnnotationKind::Primary.span(self.span.clone()).label(&self.label))
             .annotations(also);
-        let help = self
-            .help
-            .iter()
-            .map(|text| Level::HELP.message(normalize_untrusted_str(text)));
-        renderer(color).render(&[level
-            .primary_title(&self.what)
-            .element(snippet)
-            .elements(help)])
+        let help = self.help.iter().map(|text| Level::HELP.message(normalize_untrusted_str(text)));
+        renderer(color).render(&[level.primary_title(&self.what).element(snippet).elements(help)])
     }
 
     /// The words beside the caret.
@@ -178,10 +164,8 @@ impl ConfigErrors {
 /// Problems or warnings one after the other with an empty line between them, ended by a line end;
 /// nothing for none.
 pub fn render_all(problems: &[Problem], color: bool) -> String {
-    let rendered: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{}\n", problem.render(color)))
-        .collect();
+    let rendered: Vec<String> =
+        problems.iter().map(|problem| format!("{}\n", problem.render(color))).collect();
     rendered.join("\n")
 }
 
@@ -251,9 +235,7 @@ impl Findings {
     /// The problems in the order of the file.
     pub(super) fn into_errors(mut self) -> ConfigErrors {
         self.problems.sort_by_key(Problem::place);
-        ConfigErrors::Wrong {
-            problems: self.problems,
-        }
+        ConfigErrors::Wrong { problems: self.problems }
     }
 
     /// The warnings in the order of the file.

@@ -47,14 +47,9 @@ pub(super) fn serve(found: &mut Findings, server: &Server) -> ServeConfig {
     if let Some(https) = &server.https {
         refuse_https(found, https);
     }
-    let identity = server
-        .identity
-        .as_ref()
-        .and_then(|text| read(found, "server.identity", text, identity));
-    ServeConfig {
-        listen: listen.into_iter().map(|(_, address)| address).collect(),
-        identity,
-    }
+    let identity =
+        server.identity.as_ref().and_then(|text| read(found, "server.identity", text, identity));
+    ServeConfig { listen: listen.into_iter().map(|(_, address)| address).collect(), identity }
 }
 
 /// `[admin]`.
@@ -71,11 +66,7 @@ pub(super) fn admin(found: &mut Findings, admin: &Admin, server: &Server) -> Adm
     });
     if let Some(entry) = clash {
         // Whichever of the two is written can be put right.
-        let span = if text.is_written() {
-            &text.span
-        } else {
-            &entry.span
-        };
+        let span = if text.is_written() { &text.span } else { &entry.span };
         let what = format!(
             "`admin.listen` {:?} and `server.listen` {:?} are the same TCP port",
             text.value, entry.value
@@ -83,14 +74,7 @@ pub(super) fn admin(found: &mut Findings, admin: &Admin, server: &Server) -> Adm
         found
             .problem("admin.listen", span, what)
             .label("only one of them can have it")
-            .also(
-                if text.is_written() {
-                    &entry.span
-                } else {
-                    &(0..0)
-                },
-                "the other",
-            )
+            .also(if text.is_written() { &entry.span } else { &(0..0) }, "the other")
             .help("give the admin listener another port; its default is \"127.0.0.1:9153\"");
     }
     AdminConfig { listen }
@@ -113,44 +97,34 @@ pub(super) fn control_socket(found: &mut Findings, control: &Control) -> Option<
 /// The first of our own addresses that a client reaches at `address`, if that is certain: a
 /// concrete one, or a wildcard when `address` is the host itself.
 pub(super) fn reached_at(server: &Server, address: SocketAddr) -> Option<&Text> {
-    server
-        .listen
-        .value
-        .iter()
-        .find(|entry| match words::listen(&entry.value) {
-            Ok(ListenAddress::Socket(own)) => {
-                own == address
-                    || (own.port() == address.port()
-                        && own.ip().is_unspecified()
-                        && own.is_ipv4() == address.is_ipv4()
-                        && address.ip().is_loopback())
-            }
-            Ok(ListenAddress::Interface { .. }) | Err(_) => false,
-        })
+    server.listen.value.iter().find(|entry| match words::listen(&entry.value) {
+        Ok(ListenAddress::Socket(own)) => {
+            own == address
+                || (own.port() == address.port()
+                    && own.ip().is_unspecified()
+                    && own.is_ipv4() == address.is_ipv4()
+                    && address.ip().is_loopback())
+        }
+        Ok(ListenAddress::Interface { .. }) | Err(_) => false,
+    })
 }
 
 /// Whether a query can arrive at `asked`, an address that a view names. An interface's addresses
 /// are not known here, so only its port counts.
 pub(super) fn can_be_asked(server: &Server, asked: SocketAddr) -> bool {
-    server
-        .listen
-        .value
-        .iter()
-        .any(|entry| match words::listen(&entry.value) {
-            Ok(ListenAddress::Socket(own)) => {
-                let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
-                own.port() == asked.port() && (any || own.ip() == asked.ip())
-            }
-            Ok(ListenAddress::Interface { port, .. }) => port == asked.port(),
-            Err(_) => false,
-        })
+    server.listen.value.iter().any(|entry| match words::listen(&entry.value) {
+        Ok(ListenAddress::Socket(own)) => {
+            let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
+            own.port() == asked.port() && (any || own.ip() == asked.ip())
+        }
+        Ok(ListenAddress::Interface { port, .. }) => port == asked.port(),
+        Err(_) => false,
+    })
 }
 
 fn identity(text: &str) -> Result<String, Wrong> {
     let right = (1..=IDENTITY_LEN_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     match right {
         true => Ok(text.to_owned()),
         false => Err(wrong(
@@ -185,31 +159,17 @@ fn clash(entry: &ListenAddress, admin: SocketAddr) -> bool {
 }
 
 fn refuse_tls(found: &mut Findings, tls: &Located<Tls>) {
-    let Tls {
-        listen,
-        certificate,
-        key,
-    } = &tls.value;
+    let Tls { listen, certificate, key } = &tls.value;
     check_tls_keys(found, "server.tls", (listen, certificate, key));
     refuse(found, "server.tls", "TLS", tls);
 }
 
 fn refuse_https(found: &mut Findings, https: &Located<Https>) {
-    let Https {
-        listen,
-        certificate,
-        key,
-        path,
-    } = &https.value;
+    let Https { listen, certificate, key, path } = &https.value;
     check_tls_keys(found, "server.https", (listen, certificate, key));
-    read(found, "server.https.path", path, |text| {
-        match text.starts_with('/') {
-            true => Ok(()),
-            false => Err(wrong(
-                "not a URL's path",
-                "allowed: a text that begins with `/`",
-            )),
-        }
+    read(found, "server.https.path", path, |text| match text.starts_with('/') {
+        true => Ok(()),
+        false => Err(wrong("not a URL's path", "allowed: a text that begins with `/`")),
     });
     refuse(found, "server.https", "HTTPS", https);
 }
@@ -235,7 +195,5 @@ fn refuse<T>(found: &mut Findings, key: &str, protocol: &str, table: &Located<T>
     found
         .problem(key, &table.span, what)
         .label("this table asks for it")
-        .help(format!(
-            "remove [{key}]; UDP and TCP are served on `server.listen`"
-        ));
+        .help(format!("remove [{key}]; UDP and TCP are served on `server.listen`"));
 }

@@ -43,9 +43,7 @@ fn check_table(
     let (root, here) = schema;
     let none = Map::new();
     let known = here["properties"].as_object().unwrap_or(&none);
-    let any = here["additionalProperties"]
-        .as_object()
-        .map(|_| &here["additionalProperties"]);
+    let any = here["additionalProperties"].as_object().map(|_| &here["additionalProperties"]);
     let missing = required(here).filter(|key| !table.contains_key(*key));
     let missing: Vec<String> = missing.map(str::to_owned).collect();
     *table = mem::take(table)
@@ -87,10 +85,7 @@ fn check_value(
             true
         }
         (Some("array"), DeValue::Array(array)) => {
-            let path = Path {
-                element: here["items"]["type"] == "object",
-                ..path.clone()
-            };
+            let path = Path { element: here["items"]["type"] == "object", ..path.clone() };
             *array = mem::replace(array, DeArray::new())
                 .into_iter()
                 .filter_map(|mut item| {
@@ -104,11 +99,7 @@ fn check_value(
             let right = allowed.is_none_or(|words| words.iter().any(|word| *word == **text));
             if !right {
                 found
-                    .problem(
-                        &path.key,
-                        &span,
-                        format!("`{}` cannot be {text:?}", path.key),
-                    )
+                    .problem(&path.key, &span, format!("`{}` cannot be {text:?}", path.key))
                     .label("not one of its values")
                     .help(format!("allowed: {}", expected(here)));
             }
@@ -160,11 +151,7 @@ fn unknown(
 ) {
     let (root, known) = schema;
     let table = path.inside();
-    let problem = found.problem(
-        path.join(key).key,
-        span,
-        format!("unknown key `{key}` {table}"),
-    );
+    let problem = found.problem(path.join(key).key, span, format!("unknown key `{key}` {table}"));
     let nearest = known
         .keys()
         .map(|name| (distance(name, key), name))
@@ -194,10 +181,7 @@ fn homes_of(schema: &Value, key: &str, path: &Path, homes: &mut Vec<String>) {
     for (name, below) in known {
         let element = below["items"]["type"] == "object";
         let table = if element { &below["items"] } else { below };
-        let path = Path {
-            element,
-            ..path.join(name)
-        };
+        let path = Path { element, ..path.join(name) };
         homes_of(table, key, &path, homes);
     }
 }
@@ -254,10 +238,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 impl Path {
     fn top() -> Self {
-        Self {
-            key: String::new(),
-            element: false,
-        }
+        Self { key: String::new(), element: false }
     }
 
     fn join(&self, key: &str) -> Self {
@@ -265,10 +246,7 @@ impl Path {
             "" => key.to_owned(),
             above => format!("{above}.{key}"),
         };
-        Self {
-            key,
-            element: false,
-        }
+        Self { key, element: false }
     }
 
     /// Where the table's keys stand.

@@ -23,11 +23,7 @@ pub(super) fn sources(
 ) -> Vec<SourceConfig> {
     if file.source.is_empty() && !found.doubts("source") {
         found
-            .problem(
-                "source",
-                &(0..0),
-                "nothing to answer: there is no [[source]]",
-            )
+            .problem("source", &(0..0), "nothing to answer: there is no [[source]]")
             .label("a source is required")
             .help("add one: [[source]] with name = \"main\" and kind = \"ec2\"");
     }
@@ -54,9 +50,7 @@ pub(super) fn sources(
 /// `tags` of a source or a view. EC2 takes any text for both, so there is nothing to check.
 pub(super) fn tags(written: Option<&BTreeMap<Text, Text>>) -> BTreeMap<String, String> {
     let pairs = written.into_iter().flatten();
-    pairs
-        .map(|(key, value)| (key.value.clone(), value.value.clone()))
-        .collect()
+    pairs.map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 
 fn kind(
@@ -65,10 +59,7 @@ fn kind(
     folder: &Path,
     is_folder: &dyn Fn(&Path) -> bool,
 ) -> Option<SourceKind> {
-    let Located {
-        value: source,
-        span,
-    } = source;
+    let Located { value: source, span } = source;
     let region = source.region.as_ref();
     let region = region.and_then(|text| read_owned(found, "source.region", text, words::region));
     let role = source.role_arn.as_ref();
@@ -107,11 +98,7 @@ fn files(
         let span = source.path.as_ref().map_or(span, |text| &text.span);
         if !found.doubts("source.path") {
             found
-                .problem(
-                    "source.path",
-                    span,
-                    "a source of kind \"files\" lacks `path`",
-                )
+                .problem("source.path", span, "a source of kind \"files\" lacks `path`")
                 .label("`path` is required here")
                 .help(
                     "add `path = \"DIR\"`: a folder as `hubdns discover --save DIR` writes it, \
@@ -123,11 +110,7 @@ fn files(
     let path = folder.join(&text.value);
     if !is_folder(&path) {
         found
-            .warning(
-                "source.path",
-                &text.span,
-                format!("no folder {}", path.display()),
-            )
+            .warning("source.path", &text.span, format!("no folder {}", path.display()))
             .label("no such folder now")
             .help("until it is there every round of this source fails");
     }

@@ -60,6 +60,7 @@ probe = "off"
 interval_secs = 6
 [forward]
 upstreams = ["169.254.169.253", "10.9.0.9:5300"]
+trusted = ["10.9.0.2"]
 [[forward.zone]]
 name = "corp.example"
 upstreams = ["10.9.0.2"]
@@ -113,21 +114,14 @@ fn examples() -> Vec<(String, String)> {
     assert_eq!(paths.len(), 6, "{paths:?}");
     paths
         .into_iter()
-        .map(|path| {
-            (
-                path.display().to_string(),
-                fs::read_to_string(path).unwrap(),
-            )
-        })
+        .map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap()))
         .collect()
 }
 
 /// The file with every `#key = value` and `#[header]` in force.
 fn uncommented(text: &str) -> String {
     let line = |line: &str| {
-        let key = line
-            .strip_prefix('#')
-            .filter(|rest| !rest.starts_with([' ', ':']));
+        let key = line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', ':']));
         format!("{}\n", key.unwrap_or(line))
     };
     text.lines().map(line).collect()
@@ -139,21 +133,8 @@ mod what_is_right {
     #[test]
     fn every_key_of_the_contract_reaches_its_room() {
         let config = good(WHOLE);
-        let listen: Vec<String> = config
-            .serve
-            .listen
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(
-            listen,
-            [
-                "10.0.0.10:53",
-                "10.0.0.10:5353",
-                "[fd00::1]:53",
-                "interface:ens5:53"
-            ]
-        );
+        let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["10.0.0.10:53", "10.0.0.10:5353", "[fd00::1]:53", "interface:ens5:53"]);
         assert_eq!(config.serve.identity.as_deref(), Some("hub-a"));
         assert_eq!(config.policy.allow.len(), 3);
         assert_eq!(config.policy.allow[2].to_string(), "192.0.2.1/32");
@@ -165,10 +146,7 @@ mod what_is_right {
         assert_eq!(config.policy.negative_ttl.as_secs(), 62);
         assert_eq!(config.policy.deny, [ServiceRule::new("execute-api")]);
         assert_eq!(config.policy.aliases.len(), 2);
-        assert_eq!(
-            config.policy.aliases[1].target,
-            AliasTarget::Endpoint("vpce-0123".into())
-        );
+        assert_eq!(config.policy.aliases[1].target, AliasTarget::Endpoint("vpce-0123".into()));
         let view = &config.policy.views[0];
         assert_eq!(view.name.as_str(), "onprem");
         assert_eq!(view.clients[0].to_string(), "192.168.0.0/16");
@@ -178,10 +156,7 @@ mod what_is_right {
         assert_eq!(&*config.policy.zones[0].1, "eu-west-1a");
         assert_eq!(config.health.tcp_port, None);
         assert_eq!(config.health.interval, Duration::from_secs(6));
-        assert_eq!(
-            config.forward.upstreams[0].to_string(),
-            "169.254.169.253:53"
-        );
+        assert_eq!(config.forward.upstreams[0].to_string(), "169.254.169.253:53");
         assert_eq!(config.forward.upstreams[1].to_string(), "10.9.0.9:5300");
         assert_eq!(config.forward.zones[0].name.to_string(), "corp.example");
         assert_eq!(config.forward.cache_entries, 1);
@@ -216,20 +191,12 @@ mod what_is_right {
     #[test]
     fn what_is_not_said_is_the_documented_default() {
         let config = good(MINIMAL);
-        let listen: Vec<String> = config
-            .serve
-            .listen
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();
         assert_eq!(listen, ["0.0.0.0:53", "[::]:53"]);
         assert_eq!(config.admin.listen.unwrap().to_string(), "127.0.0.1:9153");
         assert_eq!(config.health.tcp_port, Some(443));
         assert_eq!(config.log.format, LogFormat::Json);
-        assert_eq!(
-            config.control_socket.as_deref(),
-            Some(Path::new("/run/hubdns/control.sock"))
-        );
+        assert_eq!(config.control_socket.as_deref(), Some(Path::new("/run/hubdns/control.sock")));
     }
 
     #[test]
@@ -249,33 +216,23 @@ mod what_is_written_down {
     fn the_committed_schema_is_the_one_of_the_code() {
         let path = root().join("config/hubdns.schema.json");
         let committed = fs::read_to_string(path).unwrap();
-        assert!(
-            committed == schema(),
-            "write it anew: hubdns schema > config/hubdns.schema.json"
-        );
+        assert!(committed == schema(), "write it anew: hubdns schema > config/hubdns.schema.json");
     }
 
     #[test]
     fn the_schema_lets_no_unknown_key_pass_and_describes_every_key() {
         fn check(schema: &Value, path: &str) {
-            assert!(
-                schema["description"].is_string(),
-                "{path} has no description"
-            );
+            assert!(schema["description"].is_string(), "{path} has no description");
             if let Some(keys) = schema["properties"].as_object() {
                 assert_eq!(schema["additionalProperties"], false, "{path}");
-                keys.iter()
-                    .for_each(|(key, below)| check(below, &format!("{path}.{key}")));
+                keys.iter().for_each(|(key, below)| check(below, &format!("{path}.{key}")));
             }
             if schema["items"]["type"] == "object" {
                 check(&schema["items"], path);
             }
         }
         let schema: Value = serde_json::from_str(&schema()).unwrap();
-        assert_eq!(
-            schema["$schema"],
-            "https://json-schema.org/draft/2020-12/schema"
-        );
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         check(&schema, "");
     }
 
@@ -295,9 +252,7 @@ mod what_is_written_down {
                     written.iter().filter_map(|table| table.get(key)).collect();
                 assert!(!values.is_empty(), "{path} is not listed");
                 if let Some(default) = below.get("default") {
-                    values
-                        .iter()
-                        .for_each(|value| assert_eq!(*value, default, "{path}"));
+                    values.iter().for_each(|value| assert_eq!(*value, default, "{path}"));
                 }
                 if below["items"]["type"] == "object" {
                     let elements = values.iter().filter_map(|value| value.as_array()).flatten();
@@ -320,14 +275,10 @@ mod what_is_written_down {
         for (path, text) in examples() {
             for text in [text.clone(), uncommented(&text)] {
                 let lines: Vec<&str> = text.lines().collect();
-                let tables = lines
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, line)| line.starts_with('['));
+                let tables = lines.iter().enumerate().filter(|(_, line)| line.starts_with('['));
                 // A key of `[zones]` is a network, so there it is an impossible one.
-                for (at, header) in [(0, "")]
-                    .into_iter()
-                    .chain(tables.map(|(at, line)| (at + 1, *line)))
+                for (at, header) in
+                    [(0, "")].into_iter().chain(tables.map(|(at, line)| (at + 1, *line)))
                 {
                     headers.insert(header.to_owned());
                     let mut mutated = lines.clone();
@@ -352,108 +303,46 @@ mod what_is_wrong {
 
     /// What is written, and the one thing that is said of it.
     const RULES: &[(&str, &str)] = &[
-        (
-            "server.listen = [\"10.0.0.10\"]",
-            "1: `server.listen` cannot be \"10.0.0.10\"",
-        ),
+        ("server.listen = [\"10.0.0.10\"]", "1: `server.listen` cannot be \"10.0.0.10\""),
         ("server.listen = []", "1: `server.listen` is empty"),
-        (
-            "server.listen = [\"interface:ens5\"]",
-            "1: `server.listen` cannot be \"interface:ens5\"",
-        ),
+        ("server.listen = [\"interface:ens5\"]", "1: `server.listen` cannot be \"interface:ens5\""),
         (
             "server.listen = [\"[::1]:53\",\n\"[0::1]:53\"]",
             "2: `server.listen` has \"[0::1]:53\" twice",
         ),
-        (
-            "server.identity = \"\"",
-            "1: `server.identity` cannot be \"\"",
-        ),
+        ("server.identity = \"\"", "1: `server.identity` cannot be \"\""),
         ("clients.allow = []", "1: `clients.allow` is empty"),
-        (
-            "clients.allow = [\"10.0.0.1/8\"]",
-            "1: `clients.allow` cannot be \"10.0.0.1/8\"",
-        ),
-        (
-            "refresh.interval_secs = 4",
-            "1: `refresh.interval_secs` cannot be 4",
-        ),
-        (
-            "refresh.interval_secs = 3601",
-            "1: `refresh.interval_secs` cannot be 3601",
-        ),
-        (
-            "refresh.interval_secs = -30",
-            "1: `refresh.interval_secs` cannot be -30",
-        ),
-        (
-            "refresh.services_interval_secs = 59",
-            "1: `refresh.services_interval_secs` cannot be 59",
-        ),
-        (
-            "refresh.shrink_guard_percent = 0",
-            "1: `refresh.shrink_guard_percent` cannot be 0",
-        ),
-        (
-            "refresh.shrink_guard_percent = 101",
-            "1: `refresh.shrink_guard_percent` cannot be 101",
-        ),
-        (
-            "refresh.state_file = \"x.json\"",
-            "1: `refresh.state_file` cannot be \"x.json\"",
-        ),
+        ("clients.allow = [\"10.0.0.1/8\"]", "1: `clients.allow` cannot be \"10.0.0.1/8\""),
+        ("refresh.interval_secs = 4", "1: `refresh.interval_secs` cannot be 4"),
+        ("refresh.interval_secs = 3601", "1: `refresh.interval_secs` cannot be 3601"),
+        ("refresh.interval_secs = -30", "1: `refresh.interval_secs` cannot be -30"),
+        ("refresh.services_interval_secs = 59", "1: `refresh.services_interval_secs` cannot be 59"),
+        ("refresh.shrink_guard_percent = 0", "1: `refresh.shrink_guard_percent` cannot be 0"),
+        ("refresh.shrink_guard_percent = 101", "1: `refresh.shrink_guard_percent` cannot be 101"),
+        ("refresh.state_file = \"x.json\"", "1: `refresh.state_file` cannot be \"x.json\""),
         ("answers.ttl_secs = 0", "1: `answers.ttl_secs` cannot be 0"),
-        (
-            "answers.negative_ttl_secs = 86401",
-            "1: `answers.negative_ttl_secs` cannot be 86401",
-        ),
-        (
-            "answers.ttl_secs = 99999999999999999999",
-            "1: `answers.ttl_secs` is out of all range",
-        ),
+        ("answers.negative_ttl_secs = 86401", "1: `answers.negative_ttl_secs` cannot be 86401"),
+        ("answers.ttl_secs = 99999999999999999999", "1: `answers.ttl_secs` is out of all range"),
         ("answers.deny = [\"\"]", "1: `answers.deny` cannot be \"\""),
         (
-            "cache.entries = 10000001",
-            "1: `cache.entries` cannot be 10000001",
+            "forward.trusted = [\"10.9.0.2\"]",
+            "1: `forward.trusted` has 10.9.0.2:53, which is no upstream",
         ),
-        (
-            "cache.serve_stale_secs = 604801",
-            "1: `cache.serve_stale_secs` cannot be 604801",
-        ),
-        (
-            "health.interval_secs = 0",
-            "1: `health.interval_secs` cannot be 0",
-        ),
-        (
-            "health.probe = \"tcp:0\"",
-            "1: `health.probe` cannot be \"tcp:0\"",
-        ),
-        (
-            "health.probe = \"icmp\"",
-            "1: `health.probe` cannot be \"icmp\"",
-        ),
-        (
-            "log.queries = \"0.01\"",
-            "1: `log.queries` cannot be \"0.01\"",
-        ),
+        ("cache.entries = 10000001", "1: `cache.entries` cannot be 10000001"),
+        ("cache.serve_stale_secs = 604801", "1: `cache.serve_stale_secs` cannot be 604801"),
+        ("health.interval_secs = 0", "1: `health.interval_secs` cannot be 0"),
+        ("health.probe = \"tcp:0\"", "1: `health.probe` cannot be \"tcp:0\""),
+        ("health.probe = \"icmp\"", "1: `health.probe` cannot be \"icmp\""),
+        ("log.queries = \"0.01\"", "1: `log.queries` cannot be \"0.01\""),
         ("log.format = \"xml\"", "1: `log.format` cannot be \"xml\""),
-        (
-            "control.socket = \"run/x\"",
-            "1: `control.socket` cannot be \"run/x\"",
-        ),
-        (
-            "admin.listen = \"9153\"",
-            "1: `admin.listen` cannot be \"9153\"",
-        ),
+        ("control.socket = \"run/x\"", "1: `control.socket` cannot be \"run/x\""),
+        ("admin.listen = \"9153\"", "1: `admin.listen` cannot be \"9153\""),
         (
             "admin.listen = \"127.0.0.1:53\"",
             "1: `admin.listen` \"127.0.0.1:53\" and `server.listen` \"0.0.0.0:53\" are the same TCP port",
         ),
         ("zones.\"10.0.0.0/8\" = \"\"", "1: `zones` cannot be \"\""),
-        (
-            "zones.\"10.0.0.5/8\" = \"eu-west-1a\"",
-            "1: `zones` cannot be \"10.0.0.5/8\"",
-        ),
+        ("zones.\"10.0.0.5/8\" = \"eu-west-1a\"", "1: `zones` cannot be \"10.0.0.5/8\""),
     ];
 
     #[test]
@@ -468,10 +357,7 @@ mod what_is_wrong {
         let own = "[server]\nlisten = [\"10.0.0.10:53\"]\n[forward]\nupstreams = [\"10.0.0.10\"]";
         assert_eq!(wrong(own), ["4: the upstream 10.0.0.10 is hubdns itself"]);
         let wildcard = "[forward]\nupstreams = [\"127.0.0.1\"]";
-        assert_eq!(
-            wrong(wildcard),
-            ["2: the upstream 127.0.0.1 is hubdns itself"]
-        );
+        assert_eq!(wrong(wildcard), ["2: the upstream 127.0.0.1 is hubdns itself"]);
         let other_port = "[forward]\nupstreams = [\"127.0.0.1:5353\"]";
         assert_eq!(wrong(other_port), [""; 0]);
         let zone = "[server]\nlisten = [\"10.0.0.10:53\"]\n[[forward.zone]]\nname = \"a\"\nupstreams = [\"10.0.0.10\"]";
@@ -489,26 +375,11 @@ mod what_is_wrong {
             wrong("forward.upstreams = [\"1.1.1.1\", \"1.1.1.1:53\"]"),
             ["1: `forward.upstreams` has 1.1.1.1:53 twice"]
         );
-        assert_eq!(
-            wrong("forward.upstreams = []"),
-            ["1: `forward.upstreams` is empty"]
-        );
-        assert_eq!(
-            wrong(&zone("a..b")),
-            ["2: `forward.zone.name` cannot be \"a..b\""]
-        );
-        assert_eq!(
-            wrong(&zone("*.corp")),
-            ["2: `forward.zone.name` cannot be \"*.corp\""]
-        );
-        assert_eq!(
-            wrong(&zone(".")),
-            ["2: `forward.zone.name` cannot be \".\""]
-        );
-        assert_eq!(
-            wrong(&(zone("a") + &zone("A."))),
-            ["5: two zones for \"A.\""]
-        );
+        assert_eq!(wrong("forward.upstreams = []"), ["1: `forward.upstreams` is empty"]);
+        assert_eq!(wrong(&zone("a..b")), ["2: `forward.zone.name` cannot be \"a..b\""]);
+        assert_eq!(wrong(&zone("*.corp")), ["2: `forward.zone.name` cannot be \"*.corp\""]);
+        assert_eq!(wrong(&zone(".")), ["2: `forward.zone.name` cannot be \".\""]);
+        assert_eq!(wrong(&(zone("a") + &zone("A."))), ["5: two zones for \"A.\""]);
         assert_eq!(
             wrong("[[forward.zone]]\nname = \"a\""),
             ["1: [[forward.zone]] lacks `upstreams`"]
@@ -519,18 +390,12 @@ mod what_is_wrong {
     fn an_alias_has_a_name_of_its_own_and_one_target() {
         let alias = |rest: &str| wrong(&format!("[[answers.alias]]\nname = \"q.example\"\n{rest}"));
         assert_eq!(alias(""), ["1: an alias has no target"]);
-        assert_eq!(
-            alias("service = 1"),
-            ["3: `answers.alias.service` has the wrong type"]
-        );
+        assert_eq!(alias("service = 1"), ["3: `answers.alias.service` has the wrong type"]);
         assert_eq!(
             alias("service = \"sqs\"\nendpoint = \"vpce-1\""),
             ["4: an alias has two targets"]
         );
-        assert_eq!(
-            alias("endpoint = \"sqs\""),
-            ["3: `answers.alias.endpoint` cannot be \"sqs\""]
-        );
+        assert_eq!(alias("endpoint = \"sqs\""), ["3: `answers.alias.endpoint` cannot be \"sqs\""]);
         let twice =
             "service = \"sqs\"\n[[answers.alias]]\nname = \"Q.example.\"\nservice = \"sqs\"";
         assert_eq!(alias(twice), ["5: two aliases for \"Q.example.\""]);
@@ -540,10 +405,7 @@ mod what_is_wrong {
     fn a_source_is_checked_by_its_kind() {
         let source = |rest: &str| wrong(&format!("[[source]]\nname = \"a\"\n{rest}"));
         assert_eq!(source(""), ["1: [[source]] lacks `kind`"]);
-        assert_eq!(
-            source("kind = \"files\""),
-            ["1: a source of kind \"files\" lacks `path`"]
-        );
+        assert_eq!(source("kind = \"files\""), ["1: a source of kind \"files\" lacks `path`"]);
         assert_eq!(
             source("kind = \"ec2\"\npath = \"x\""),
             ["4: `path` is only for sources of kind \"files\""]
@@ -562,10 +424,7 @@ mod what_is_wrong {
             ("endpoint_url", "http://"),
         ] {
             let said = format!("4: `source.{key}` cannot be {value:?}");
-            assert_eq!(
-                source(&format!("kind = \"ec2\"\n{key} = {value:?}")),
-                [said]
-            );
+            assert_eq!(source(&format!("kind = \"ec2\"\n{key} = {value:?}")), [said]);
         }
         assert_eq!(
             source("kind = \"ec2\"\nvpc_ids = [\"10\"]"),
@@ -586,26 +445,17 @@ mod what_is_wrong {
         let view = |name: &str, rest: &str| format!("[[view]]\nname = \"{name}\"\n{rest}\n");
         let by_client =
             |name: &str| view(name, &format!("clients = [\"10.0.{}.0/24\"]", name.len()));
-        assert_eq!(
-            wrong(&by_client("default")),
-            ["2: no view can have the name \"default\""]
-        );
+        assert_eq!(wrong(&by_client("default")), ["2: no view can have the name \"default\""]);
         assert_eq!(wrong(&by_client("")), ["2: `view.name` cannot be \"\""]);
         let listeners = |listen: &str, asked: &str| {
             let rest = format!("listeners = [\"{asked}\"]");
-            wrong(&format!(
-                "[server]\nlisten = [\"{listen}\"]\n{}",
-                view("v", &rest)
-            ))
+            wrong(&format!("[server]\nlisten = [\"{listen}\"]\n{}", view("v", &rest)))
         };
         assert_eq!(
             listeners("10.0.0.10:53", "10.0.0.10:5353"),
             ["5: no one can ask 10.0.0.10:5353"]
         );
-        assert_eq!(
-            listeners("10.0.0.10:53", "10.0.0.11:53"),
-            ["5: no one can ask 10.0.0.11:53"]
-        );
+        assert_eq!(listeners("10.0.0.10:53", "10.0.0.11:53"), ["5: no one can ask 10.0.0.11:53"]);
         assert_eq!(
             listeners("interface:ens5:53", "10.0.0.11:54"),
             ["5: no one can ask 10.0.0.11:54"]
@@ -630,10 +480,7 @@ mod what_is_wrong {
         let wide = view("wide", "clients = [\"10.0.0.0/8\"]");
         let narrow = view("narrow", "clients = [\"10.1.0.0/16\"]");
         let everybody = view("everybody", "");
-        assert_eq!(
-            wrong(&(wide.clone() + &narrow)),
-            ["4: the view narrow is never used"]
-        );
+        assert_eq!(wrong(&(wide.clone() + &narrow)), ["4: the view narrow is never used"]);
         assert_eq!(wrong(&(narrow.clone() + &wide)), [""; 0]);
         assert_eq!(
             wrong(&(everybody.clone() + &wide)),
@@ -643,10 +490,7 @@ mod what_is_wrong {
         let asked = "clients = [\"10.1.0.0/16\"]\nlisteners = [\"10.0.0.1:53\"]";
         assert_eq!(wrong(&(view("asked", asked) + &narrow)), [""; 0]);
         let outside = view("outside", "clients = [\"8.8.8.0/24\"]");
-        assert_eq!(
-            wrong(&outside),
-            ["3: nobody in 8.8.8.0/24 is answered at all"]
-        );
+        assert_eq!(wrong(&outside), ["3: nobody in 8.8.8.0/24 is answered at all"]);
     }
 
     #[test]
@@ -674,11 +518,7 @@ mod what_is_wrong {
     fn a_folder_that_lacks_is_a_warning_of_load() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hubdns.toml");
-        fs::write(
-            &path,
-            "[[source]]\nname = \"a\"\nkind = \"files\"\npath = \"x\"\n",
-        )
-        .unwrap();
+        fs::write(&path, "[[source]]\nname = \"a\"\nkind = \"files\"\npath = \"x\"\n").unwrap();
         let warnings = load(&path).unwrap().warnings;
         assert_eq!(warnings[0].key(), "source.path");
         fs::create_dir(dir.path().join("x")).unwrap();

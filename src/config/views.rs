@@ -24,11 +24,7 @@ pub(super) fn views(found: &mut Findings, file: &File, allow: &[IpNet]) -> Vec<V
         let rest = name.as_deref() == Some(PolicyConfig::REST_VIEW);
         if let Some(text) = view.value.name.as_ref().filter(|_| rest) {
             found
-                .problem(
-                    "view.name",
-                    &text.span,
-                    "no view can have the name \"default\"",
-                )
+                .problem("view.name", &text.span, "no view can have the name \"default\"")
                 .label("taken")
                 .help("it is the view of whoever matches no [[view]]: take another name");
         }
@@ -37,11 +33,7 @@ pub(super) fn views(found: &mut Findings, file: &File, allow: &[IpNet]) -> Vec<V
             clients: clients(found, &view.value, allow),
             listeners: listeners(found, &view.value, file),
             tags: tags(view.value.tags.as_ref()),
-            deny: services(
-                found,
-                "view.deny",
-                view.value.deny.as_deref().unwrap_or_default(),
-            ),
+            deny: services(found, "view.deny", view.value.deny.as_deref().unwrap_or_default()),
         };
         views.push((view_config, &view.span));
     }
@@ -79,23 +71,12 @@ fn listeners(found: &mut Findings, view: &View, file: &File) -> Vec<std::net::So
     let addresses = read_all(found, "view.listeners", texts, words::address);
     // With `server.listen` in doubt a listener may well be one of what was meant.
     if !found.doubts("server") {
-        let entries: Vec<&str> = file
-            .server
-            .listen
-            .value
-            .iter()
-            .map(|text| &*text.value)
-            .collect();
-        for (text, _) in addresses
-            .iter()
-            .filter(|(_, address)| !can_be_asked(&file.server, *address))
+        let entries: Vec<&str> = file.server.listen.value.iter().map(|text| &*text.value).collect();
+        for (text, _) in
+            addresses.iter().filter(|(_, address)| !can_be_asked(&file.server, *address))
         {
             found
-                .problem(
-                    "view.listeners",
-                    &text.span,
-                    format!("no one can ask {}", text.value),
-                )
+                .problem("view.listeners", &text.span, format!("no one can ask {}", text.value))
                 .label("not in `server.listen`")
                 .help(format!(
                     "add it to `server.listen`, or take one of it: {}",
@@ -111,17 +92,12 @@ fn warn_of_hidden_views(found: &mut Findings, views: &[(ViewConfig, &Range<usize
         let matches_all = |view: &ViewConfig| view.clients.is_empty() && view.listeners.is_empty();
         if matches_all(view) && at + 1 < views.len() {
             found
-                .warning(
-                    "view",
-                    span,
-                    format!("the view {} matches everybody", view.name),
-                )
+                .warning("view", span, format!("the view {} matches everybody", view.name))
                 .label("no view after this one is ever used")
                 .help("put it last, or give it `clients` or `listeners`");
         }
-        let cover = views[..at]
-            .iter()
-            .find(|(earlier, _)| !matches_all(earlier) && covers(earlier, view));
+        let cover =
+            views[..at].iter().find(|(earlier, _)| !matches_all(earlier) && covers(earlier, view));
         if let Some((earlier, first)) = cover {
             let what = format!("the view {} is never used", view.name);
             found

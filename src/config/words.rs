@@ -48,37 +48,27 @@ pub(super) fn read_all<'t, T>(
     texts: &'t [Text],
     parse: impl Fn(&str) -> Result<T, Wrong>,
 ) -> Vec<(&'t Text, T)> {
-    texts
-        .iter()
-        .filter_map(|text| Some((text, read(found, key, text, &parse)?)))
-        .collect()
+    texts.iter().filter_map(|text| Some((text, read(found, key, text, &parse)?))).collect()
 }
 
 /// `IP:PORT`, `[IPV6]:PORT` or `interface:NAME:PORT`.
 pub(super) fn listen(text: &str) -> Result<ListenAddress, Wrong> {
     let Some(rest) = text.strip_prefix("interface:") else {
-        return address(text)
-            .map(ListenAddress::Socket)
-            .map_err(|wrong| Wrong {
-                help: format!("{}, or \"interface:NAME:PORT\"", wrong.help),
-                ..wrong
-            });
+        return address(text).map(ListenAddress::Socket).map_err(|wrong| Wrong {
+            help: format!("{}, or \"interface:NAME:PORT\"", wrong.help),
+            ..wrong
+        });
     };
     let shape = "allowed: \"interface:NAME:PORT\", as \"interface:ens5:53\"";
     let Some((name, port)) = rest.rsplit_once(':') else {
         return Err(wrong("it has no port", shape));
     };
     let is_name = (1..=INTERFACE_LEN_MAX).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"/:".contains(&byte));
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:".contains(&byte));
     match (is_name, port.parse()) {
         (false, _) => Err(wrong("no interface can have this name", shape)),
         (true, Err(_)) => Err(wrong("its port is not a number from 0 to 65535", shape)),
-        (true, Ok(port)) => Ok(ListenAddress::Interface {
-            name: name.into(),
-            port,
-        }),
+        (true, Ok(port)) => Ok(ListenAddress::Interface { name: name.into(), port }),
     }
 }
 
@@ -90,10 +80,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
     }
     if let Ok(ip) = text.parse::<IpAddr>() {
         let with_port = SocketAddr::new(ip, DNS_PORT);
-        return Err(wrong(
-            "it has no port",
-            format!("write \"{with_port}\"; {shape}"),
-        ));
+        return Err(wrong("it has no port", format!("write \"{with_port}\"; {shape}")));
     }
     match text.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_err() && host.parse::<IpAddr>().is_ok() => {
@@ -109,14 +96,11 @@ pub(super) fn upstream(text: &str) -> Result<SocketAddr, Wrong> {
                  whom would we ask for them?";
     let address = match text.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, DNS_PORT),
-        Err(_) => text
-            .parse()
-            .map_err(|_| wrong("not an IP address, with or without a port", shape))?,
+        Err(_) => {
+            text.parse().map_err(|_| wrong("not an IP address, with or without a port", shape))?
+        }
     };
-    match (
-        address.ip().is_unspecified() || address.ip().is_multicast(),
-        address.port(),
-    ) {
+    match (address.ip().is_unspecified() || address.ip().is_multicast(), address.port()) {
         (true, _) => Err(wrong("no resolver has this address", shape)),
         (false, 0) => Err(wrong("no resolver listens on port 0", shape)),
         (false, _) => Ok(address),
@@ -133,11 +117,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
         Err(_) => Err(wrong("not a network", shape)),
         Ok(net) if net != net.trunc() => Err(wrong(
             "it has bits set behind its prefix",
-            format!(
-                "write \"{}\", or \"{}\" for the one address",
-                net.trunc(),
-                net.addr()
-            ),
+            format!("write \"{}\", or \"{}\" for the one address", net.trunc(), net.addr()),
         )),
         Ok(net) => Ok(net),
     }
@@ -146,9 +126,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
 /// The name of a source or a view.
 pub(super) fn label(text: &str) -> Result<&str, Wrong> {
     let right = (1..=LABEL_LEN_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     match right {
         true => Ok(text),
         false => Err(wrong(
@@ -163,9 +141,7 @@ pub(super) fn service(text: &str) -> Result<ServiceRule, Wrong> {
     let shape = "allowed: what follows the region, as \"sqs\" or \"ecr.api\", or all of it, as \
                  \"com.amazonaws.eu-west-1.sqs\"";
     let right = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     match right {
         true => Ok(ServiceRule::new(text)),
         false => Err(wrong("not the name of a service", shape)),
@@ -174,14 +150,10 @@ pub(super) fn service(text: &str) -> Result<ServiceRule, Wrong> {
 
 /// An id of EC2: `vpc-0123456789abcdef0`.
 pub(super) fn ec2_id<'t>(text: &'t str, prefix: &str) -> Result<&'t str, Wrong> {
-    let tail = text
-        .strip_prefix(prefix)
-        .and_then(|tail| tail.strip_prefix('-'));
+    let tail = text.strip_prefix(prefix).and_then(|tail| tail.strip_prefix('-'));
     let right = |tail: &str| {
         !tail.is_empty()
-            && tail
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+            && tail.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
     };
     match tail.is_some_and(right) {
         true => Ok(text),
@@ -206,10 +178,7 @@ pub(super) fn region(text: &str) -> Result<&str, Wrong> {
     };
     match right {
         true => Ok(text),
-        false => Err(wrong(
-            "not a region",
-            "allowed: a region's code, as \"eu-west-1\"",
-        )),
+        false => Err(wrong("not a region", "allowed: a region's code, as \"eu-west-1\"")),
     }
 }
 
@@ -251,9 +220,7 @@ pub(super) fn role_arn(text: &str) -> Result<&str, Wrong> {
 
 /// `http://HOST...` or `https://HOST...`.
 pub(super) fn url(text: &str) -> Result<&str, Wrong> {
-    let rest = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
     let right = host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
         && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -281,8 +248,5 @@ pub(super) fn absolute_path(text: &str) -> Result<Option<std::path::PathBuf>, Wr
 
 /// A [`Wrong`].
 pub(super) fn wrong(why: impl Into<String>, help: impl Into<String>) -> Wrong {
-    Wrong {
-        why: why.into(),
-        help: help.into(),
-    }
+    Wrong { why: why.into(), help: help.into() }
 }

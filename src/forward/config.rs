@@ -1,9 +1,6 @@
 //! Whom to ask for what is not ours, and what to remember of it.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use crate::base::Name;
 
@@ -15,7 +12,7 @@ pub struct ForwardConfig {
     pub upstreams: Vec<SocketAddr>,
     /// `forward.trusted`: upstreams whose AD bit is passed on. They validate, and the way to them
     /// cannot be tampered with.
-    pub trusted: Vec<IpAddr>,
+    pub trusted: Vec<SocketAddr>,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
     /// `cache.entries`: answers kept at most; 0 keeps none.

@@ -237,7 +237,7 @@ impl Routes {
         let mut known: HashMap<std::net::SocketAddr, Arc<Upstream>> = HashMap::new();
         let mut upstreams = |addresses: &[std::net::SocketAddr]| {
             let upstream = |address: &std::net::SocketAddr| {
-                let trusted = config.trusted.contains(&address.ip());
+                let trusted = config.trusted.contains(address);
                 let new = || Arc::new(Upstream::new(*address, trusted, &metrics.forward));
                 Arc::clone(known.entry(*address).or_insert_with(new))
             };

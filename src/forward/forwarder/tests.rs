@@ -140,7 +140,7 @@ async fn an_answer_comes_from_the_upstream_and_then_from_the_cache() {
 #[tokio::test]
 async fn a_trusted_upstreams_ad_is_kept() {
     let upstream = Double::start(|query| vec![(0, a_record(query, 1, 60))]).await;
-    let trusted = vec![upstream.address.ip()];
+    let trusted = vec![upstream.address];
     let forwarder = forwarder(ForwardConfig { trusted, ..config(&[upstream.address]) });
     assert!(forwarder.ask(question("a.example")).await.unwrap().relay.validated());
 }
