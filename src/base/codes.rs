@@ -151,6 +151,7 @@ impl Ede {
     pub const NOT_READY: Ede = Ede(14);
     pub const NO_REACHABLE_AUTHORITY: Ede = Ede(22);
     pub const NETWORK_ERROR: Ede = Ede(23);
+    pub const NOT_AUTHORITATIVE: Ede = Ede(20);
     pub const NOT_SUPPORTED: Ede = Ede(21);
 }
 

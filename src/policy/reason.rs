@@ -54,10 +54,9 @@ impl fmt::Display for Reason {
             Reason::OnpremOnly => {
                 f.write_str("its owner wants only on-premises clients to get this name from it")
             }
-            Reason::Unverified(state) => write!(
-                f,
-                "the service's owner has not proved that the name is its own ({state})"
-            ),
+            Reason::Unverified(state) => {
+                write!(f, "the service's owner has not proved that the name is its own ({state})")
+            }
             Reason::NotAName(why) => write!(f, "no DNS name: {why}"),
             Reason::NothingPublished => {
                 f.write_str("the service publishes no private name, or was not found")
@@ -96,6 +95,19 @@ impl Origin {
             Origin::Zonal(_) => "zonal",
             Origin::DnsEntry => "dns_entry",
             Origin::Alias => "alias",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Published => f.write_str("a published name"),
+            Origin::S3Apex => f.write_str("the apex of a published S3 wildcard"),
+            Origin::Regional => f.write_str("the regional name"),
+            Origin::Zonal(az) => write!(f, "the {az} name"),
+            Origin::DnsEntry => f.write_str("a private name in the DnsEntries"),
+            Origin::Alias => f.write_str("an alias to an endpoint"),
         }
     }
 }

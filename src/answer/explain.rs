@@ -1,0 +1,285 @@
+//! Says why a client gets the answer it gets.
+//!
+//! A lookup, not a second implementation: [`decide`](super::decide) is called as for a query, and
+//! the table holds where every name comes from and why others are declined.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::decide::{Asked, Decision, Told, Vantage, decide};
+use crate::{
+    base::{Name, RecordType},
+    forward::ForwardConfig,
+    policy::ViewConfig,
+    table::{AnswerTable, Entry},
+};
+
+/// A decision and the steps to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The name asked for.
+    pub name: Name,
+    /// The type asked for.
+    pub rtype: RecordType,
+    /// Who asks, and where.
+    pub vantage: Vantage,
+    /// The client's view.
+    pub view: String,
+    /// The decision in a word: `answer`, `nodata`, `forward` or `refuse`.
+    pub decision: &'static str,
+    /// The addresses given, those of the client's zone first.
+    pub given: Vec<Given>,
+    /// How it came to that, in order.
+    pub lines: Vec<(LineKind, String)>,
+}
+
+/// One address given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The address.
+    pub ip: IpAddr,
+    /// Its availability zone.
+    pub az: String,
+    /// Its interface.
+    pub eni: String,
+}
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// Whether the client may ask.
+    Access,
+    /// Which view it is in, and why.
+    View,
+    /// The client's availability zone.
+    Zone,
+    /// Which name of ours matches, from which endpoint.
+    Match,
+    /// Something to know of that name.
+    Caveat,
+    /// A name that was declined, and why.
+    Declined,
+    /// Where it is forwarded.
+    Forward,
+    /// What the client gets.
+    Result,
+}
+
+/// Explains what a client that asks for `name` gets. A query with RD is meant.
+pub fn explain(
+    table: &AnswerTable,
+    forward: &ForwardConfig,
+    name: &Name,
+    rtype: RecordType,
+    vantage: Vantage,
+) -> Explanation {
+    let asked = Asked { name_wire: name.as_wire(), rtype, class: 1, recursion_desired: true };
+    let decided = decide(table, &asked, &vantage);
+    let mut explanation = Explanation {
+        name: name.clone(),
+        rtype,
+        vantage,
+        view: decided.view.name().to_string(),
+        decision: decided.decision.word(),
+        given: Vec::new(),
+        lines: Vec::new(),
+    };
+    let admitted = table.admits(vantage.client);
+    explanation.say(
+        LineKind::Access,
+        match admitted {
+            true => format!("{} may ask: clients.allow holds it", vantage.client),
+            false => {
+                format!("{} may not ask: no network of clients.allow holds it", vantage.client)
+            }
+        },
+    );
+    if admitted {
+        explanation.say(LineKind::View, why_view(decided.view.rule(), &explanation.view, &vantage));
+        if let Some(az) = decided.az {
+            explanation.say(LineKind::Zone, format!("[zones] puts the client in {az}"));
+        }
+    }
+    match decided.decision {
+        Decision::Answer(entry, told) => {
+            explanation.matched(entry);
+            explanation.told(entry, told, decided.az);
+        }
+        Decision::NoData(entry) => {
+            explanation.matched(entry);
+            let ttl = entry.claim().negative_ttl.as_secs();
+            explanation.say(LineKind::Result, format!(
+                "NOERROR without records: the endpoint has no {rtype}, and names that are ours are \
+                 never forwarded; kept {ttl} s"
+            ));
+        }
+        Decision::Forward => {
+            for declined in decided.view.declined().iter().filter(|it| it.concerns(name)) {
+                let endpoint = declined.endpoint.as_ref().map_or("no endpoint", |id| id.as_str());
+                explanation.say(
+                    LineKind::Declined,
+                    format!(
+                        "{endpoint} could answer {}, but {}",
+                        declined.name.as_deref().unwrap_or_default(),
+                        declined.why
+                    ),
+                );
+            }
+            explanation.forwarded(forward);
+        }
+        Decision::Refuse(refusal) => {
+            explanation.say(LineKind::Result, format!("REFUSED: {}", refusal.text()));
+        }
+    }
+    explanation
+}
+
+/// Why the client is in this view.
+fn why_view(rule: Option<&ViewConfig>, name: &str, vantage: &Vantage) -> String {
+    let Some(rule) = rule else {
+        return format!("{name}: no [[view]] matches the client");
+    };
+    let network = rule.clients.iter().find(|network| network.contains(&vantage.client));
+    let client = network.map(|network| format!("{} is in {network}", vantage.client));
+    let listener = (!rule.listeners.is_empty()).then(|| format!("it asks {}", vantage.listener));
+    let why: Vec<String> = client.into_iter().chain(listener).collect();
+    match why.is_empty() {
+        true => format!("{name}: it takes every client"),
+        false => format!("{name}: {}", why.join(", and ")),
+    }
+}
+
+// === impl Explanation ===
+
+impl Explanation {
+    fn say(&mut self, kind: LineKind, text: String) {
+        self.lines.push((kind, text));
+    }
+
+    fn matched(&mut self, entry: &Entry) {
+        let claim = entry.claim();
+        self.say(
+            LineKind::Match,
+            format!(
+                "{} is ours: {} of {} ({}), found by source {}",
+                claim.pattern, claim.origin, claim.endpoint, claim.service, claim.source
+            ),
+        );
+        for caveat in &claim.caveats {
+            self.say(LineKind::Caveat, caveat.to_string());
+        }
+    }
+
+    fn told(&mut self, entry: &Entry, told: Told<'_>, az: Option<&str>) {
+        let ttl = entry.claim().ttl.as_secs();
+        match told {
+            Told::Records(records) => {
+                let of_family = |ip: &IpAddr| ip.is_ipv6() == (self.rtype == RecordType::AAAA);
+                let near = |called: Option<&str>, given: &crate::policy::Address| {
+                    called.is_some_and(|az| given.az.is_called(az))
+                };
+                let mut addresses: Vec<_> =
+                    entry.claim().addresses.iter().filter(|it| of_family(&it.ip)).collect();
+                addresses.sort_by_key(|address| !near(az, address));
+                self.given = addresses
+                    .into_iter()
+                    .map(|address| Given {
+                        ip: address.ip,
+                        az: address.az.to_string(),
+                        eni: address.eni.to_string(),
+                    })
+                    .collect();
+                let order = match self.given.first().zip(az) {
+                    Some((first, _)) if addresses_near(entry, az) => {
+                        format!("those of {} first, ", first.az)
+                    }
+                    Some(_) | None => String::new(),
+                };
+                self.say(
+                    LineKind::Result,
+                    format!(
+                        "NOERROR with {} {} records, {order}rotated; kept {ttl} s",
+                        records.count(),
+                        self.rtype
+                    ),
+                );
+            }
+            Told::Soa => self.say(LineKind::Result, "NOERROR with the name's SOA".to_owned()),
+            Told::Any => self.say(
+                LineKind::Result,
+                "NOERROR with one HINFO in place of all records (RFC 8482)".to_owned(),
+            ),
+        }
+    }
+
+    fn forwarded(&mut self, forward: &ForwardConfig) {
+        let zone = forward
+            .zones
+            .iter()
+            .filter(|zone| self.name.is_within(&zone.name))
+            .max_by_key(|zone| zone.name.labels().count());
+        let upstreams = zone.map_or(&forward.upstreams, |zone| &zone.upstreams);
+        let by = match zone {
+            Some(zone) => format!("[[forward.zone]] {}", zone.name),
+            None => "forward.upstreams".to_owned(),
+        };
+        if upstreams.is_empty() {
+            self.say(
+                LineKind::Result,
+                match zone {
+                    Some(_) => format!("REFUSED: {by} has no upstreams"),
+                    None => "SERVFAIL: no upstream is configured".to_owned(),
+                },
+            );
+            return;
+        }
+        let list: Vec<String> = upstreams.iter().map(SocketAddr::to_string).collect();
+        self.say(LineKind::Forward, format!("not ours; asked of {} by {by}", list.join(", ")));
+        self.say(
+            LineKind::Result,
+            "whatever the upstream says, whole; an alias that leads to a name of ours ends in \
+             our answer"
+                .to_owned(),
+        );
+    }
+}
+
+/// Whether the entry has an address in the client's zone.
+fn addresses_near(entry: &Entry, az: Option<&str>) -> bool {
+    az.is_some_and(|az| entry.claim().addresses.iter().any(|address| address.az.is_called(az)))
+}
+
+/// For people: the question, then a line a step, then the addresses.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Vantage { client, listener } = self.vantage;
+        writeln!(f, "{} {} from {client} to {listener}: {}", self.name, self.rtype, self.decision)?;
+        for (kind, text) in &self.lines {
+            writeln!(f, "  {:<9} {text}", kind.word())?;
+        }
+        for given in &self.given {
+            writeln!(f, "            {:<15} {} {}", given.ip, given.az, given.eni)?;
+        }
+        Ok(())
+    }
+}
+
+// === impl LineKind ===
+
+impl LineKind {
+    /// One word.
+    pub fn word(self) -> &'static str {
+        match self {
+            LineKind::Access => "access",
+            LineKind::View => "view",
+            LineKind::Zone => "zone",
+            LineKind::Match => "match",
+            LineKind::Caveat => "caveat",
+            LineKind::Declined => "declined",
+            LineKind::Forward => "forward",
+            LineKind::Result => "result",
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Decides what to do with a question, does it, and explains it.
+//!
+//! [`decide`] is the one place where that is decided; every transport and [`explain`] come through
+//! it, so what `explain` prints is what clients get.
+
+mod decide;
+mod explain;
+mod pending;
+mod respond;
+
+pub use decide::{Asked, Decided, Decision, Refusal, Told, Vantage, decide};
+pub use explain::{Explanation, Given, LineKind, explain};
+pub use pending::Pending;
+pub use respond::{Responder, Session, Settings, Step};
+
+#[cfg(test)]
+mod tests;

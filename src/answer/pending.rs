@@ -1,0 +1,116 @@
+//! A query that waits for an upstream, and how its answer is told.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    decide::{Asked, Decision, Vantage, decide},
+    respond::{Settings, write_absence, write_told},
+};
+use crate::{
+    base::{Ede, ExtendedError, Rcode, RecordType},
+    forward::{Answered, ForwardError},
+    table::Published,
+    telemetry::{AnswerSource, Metrics, ViewMetrics},
+    wire::{Limit, Packet, Query, Question, Reply},
+};
+
+/// A query to be answered by an upstream, with all it takes to tell the answer.
+pub struct Pending {
+    pub(super) packet: Vec<u8>,
+    pub(super) question: Question,
+    pub(super) vantage: Vantage,
+    /// The table in force when the query came: a chain that lands on us is answered from it.
+    pub(super) published: Arc<Published>,
+    pub(super) settings: Settings,
+    pub(super) view: Arc<ViewMetrics>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) limit: Limit,
+    pub(super) rotation: usize,
+    pub(super) started: Instant,
+}
+
+/// A pointer's two highest bits (RFC 1035 section 4.1.4).
+const POINTER: u16 = 0xC000;
+
+// === impl Pending ===
+
+impl Pending {
+    /// Waits for the answer and writes the reply into `out`. Takes as long as the forwarder's
+    /// deadline at most.
+    pub async fn finish(self, out: &mut Vec<u8>) {
+        let answered = self.settings.forwarder.ask(self.question.clone()).await;
+        if let Packet::Query(query) = Packet::read(&self.packet) {
+            self.write(&query, answered, out);
+        }
+    }
+
+    /// Writes what was answered, or that nobody did.
+    pub(super) fn write(
+        &self,
+        query: &Query<'_>,
+        answered: Result<Answered, ForwardError>,
+        out: &mut Vec<u8>,
+    ) {
+        let nsid = &self.settings.identity;
+        let mut reply = Reply::start(query, out);
+        let (rcode, source) = match answered {
+            Err(error) => {
+                reply.finish(error.rcode(), false, self.limit, nsid, &[error.extended()]);
+                (error.rcode(), AnswerSource::Local)
+            }
+            Ok(answered) => {
+                let stale = ExtendedError { code: Ede::STALE_ANSWER, text: "".into() };
+                let is_stale = answered.source == AnswerSource::Stale;
+                let mut errors = answered.relay.errors().to_vec();
+                errors.extend(is_stale.then_some(stale));
+                let (rcode, validated) = match self.continue_chain(&mut reply, &answered) {
+                    // What we add is not signed, so the whole is not validated.
+                    true => (Rcode::NOERROR, false),
+                    false => {
+                        reply.relay(&answered.relay, answered.age);
+                        (answered.relay.rcode(), answered.relay.validated())
+                    }
+                };
+                reply.finish(rcode, validated, self.limit, nsid, &errors);
+                (rcode, answered.source)
+            }
+        };
+        self.view.told(rcode, source);
+        self.metrics.dns.took(source, self.started.elapsed());
+    }
+
+    /// If an alias of the answer leads to a name of ours, tells the aliases up to there and then
+    /// what we have, in place of what the upstream says of that name.
+    fn continue_chain(&self, reply: &mut Reply<'_, '_>, answered: &Answered) -> bool {
+        // The DS of a name of ours is not ours, at the end of a chain as at its start.
+        if self.question.rtype == RecordType::DS {
+            return false;
+        }
+        for hop in answered.relay.hops() {
+            let asked = Asked {
+                name_wire: hop.target.as_wire(),
+                rtype: self.question.rtype,
+                class: 1,
+                recursion_desired: true,
+            };
+            let decided = decide(self.published.table(), &asked, &self.vantage);
+            let owner = POINTER | hop.target_at;
+            match decided.decision {
+                Decision::Answer(entry, told) => {
+                    reply.relay_until(&answered.relay, hop, answered.age);
+                    write_told(reply, entry, told, owner, decided.az, self.rotation);
+                    return true;
+                }
+                Decision::NoData(entry) => {
+                    reply.relay_until(&answered.relay, hop, answered.age);
+                    write_absence(reply, entry, owner);
+                    return true;
+                }
+                Decision::Forward | Decision::Refuse(_) => (),
+            }
+        }
+        false
+    }
+}

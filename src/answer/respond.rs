@@ -1,0 +1,302 @@
+//! Carries a decision out: from a packet to the bytes of its reply.
+//!
+//! What the table or the cache knows is written at once, without waiting. What has to be asked
+//! becomes a [`Pending`], which the transport runs where waiting does no harm.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    decide::{Asked, Decided, Decision, Refusal, Told, Vantage, decide},
+    pending::Pending,
+};
+use crate::{
+    base::{Ede, ExtendedError, Rcode},
+    forward::{Answered, Forwarder},
+    table::{Entry, Generation, Published, Reader},
+    telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
+    wire::{Limit, Packet, QUESTION_POINTER, Query, Question, Reply, write_reject},
+};
+
+/// HINFO in place of everything (RFC 8482 section 4.2): type, class IN; CPU "RFC8482", OS empty.
+const ANY_HEAD: [u8; 6] = [0xC0, 0x0C, 0, 13, 0, 1];
+const ANY_DATA: [u8; 11] = *b"\x00\x09\x07RFC8482\x00";
+
+/// Answers packets. One a daemon; each listener and connection takes a [`Session`] of it.
+#[derive(Clone)]
+pub struct Responder {
+    table: Reader,
+    settings: watch::Receiver<Settings>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a reload may replace. Cheap to clone.
+#[derive(Clone)]
+pub struct Settings {
+    /// Asks upstreams.
+    pub forwarder: Forwarder,
+    /// What NSID tells.
+    pub identity: Arc<[u8]>,
+}
+
+/// A responder's state for one listener or connection. Not shared, so it has no lock.
+pub struct Session {
+    responder: Responder,
+    proto: Proto,
+    counted: (Generation, Vec<Arc<ViewMetrics>>),
+    rotation: usize,
+}
+
+/// What became of a packet.
+pub enum Step {
+    /// The reply stands in the buffer.
+    Reply,
+    /// No reply: it was not a query.
+    Silence,
+    /// Somebody has to be asked first.
+    Ask(Box<Pending>),
+}
+
+// === impl Responder ===
+
+impl Responder {
+    /// A responder for the table in force.
+    pub fn new(table: Reader, settings: watch::Receiver<Settings>, metrics: Arc<Metrics>) -> Self {
+        Self { table, settings, metrics }
+    }
+
+    /// A session for a listener or a connection. `seed` is where the rotation of addresses begins:
+    /// clients that each open one connection should not all get the same address first.
+    pub fn session(&self, proto: Proto, seed: usize) -> Session {
+        let counted = (Generation::NONE, Vec::new());
+        Session { responder: self.clone(), proto, counted, rotation: seed }
+    }
+
+    /// The metrics that it counts in.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The table in force.
+    pub fn table(&self) -> &Reader {
+        &self.table
+    }
+
+    /// What is in force of what a reload may replace.
+    pub fn settings(&self) -> Settings {
+        self.settings.borrow().clone()
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Answers `packet` into `out`, or says what has to be done first.
+    pub fn begin(
+        &mut self,
+        packet: &[u8],
+        client: SocketAddr,
+        listener: SocketAddr,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let started = Instant::now();
+        let dns = &self.responder.metrics.dns;
+        // Nothing can be sent to port 0, and nobody asks from it.
+        if client.port() == 0 {
+            dns.dropped(Dropped::Source);
+            return Step::Silence;
+        }
+        match Packet::read(packet) {
+            Packet::Short => {
+                dns.dropped(Dropped::Short);
+                Step::Silence
+            }
+            Packet::Response => {
+                dns.dropped(Dropped::Response);
+                Step::Silence
+            }
+            Packet::Reject(reject) => {
+                write_reject(&reject, out);
+                let published = self.responder.table.hold();
+                let vantage = Vantage::new(client.ip(), listener);
+                let (view_index, _) = published.table().view_for(vantage.client, vantage.listener);
+                self.view(&published, view_index).told(reject.rcode, AnswerSource::Local);
+                Step::Reply
+            }
+            Packet::Query(query) => {
+                self.answer(packet, &query, &Vantage::new(client.ip(), listener), started, out)
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        packet: &[u8],
+        query: &Query<'_>,
+        vantage: &Vantage,
+        started: Instant,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        // Loaded once: the query sees one generation throughout.
+        let published = self.responder.table.hold();
+        let asked = Asked {
+            name_wire: query.name_wire(),
+            rtype: query.rtype,
+            class: query.class,
+            recursion_desired: query.recursion_desired,
+        };
+        let decided = decide(published.table(), &asked, vantage);
+        let view = self.view(&published, decided.view_index);
+        view.asked(self.proto, vantage.client.is_ipv6(), query.rtype);
+        self.rotation = self.rotation.wrapping_add(1);
+        if matches!(decided.decision, Decision::Forward) {
+            return self.forward(packet, query, *vantage, published.clone(), view, started, out);
+        }
+        let settings = self.responder.settings.borrow();
+        let rcode =
+            write_own(query, &decided, self.rotation, self.limit(), &settings.identity, out);
+        let source = match decided.decision {
+            Decision::Answer(..) | Decision::NoData(_) => AnswerSource::Table,
+            Decision::Refuse(_) | Decision::Forward => AnswerSource::Local,
+        };
+        view.told(rcode, source);
+        self.responder.metrics.dns.took(source, started.elapsed());
+        Step::Reply
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what one query knows, handed on once")]
+    fn forward(
+        &self,
+        packet: &[u8],
+        query: &Query<'_>,
+        vantage: Vantage,
+        published: Arc<Published>,
+        view: Arc<ViewMetrics>,
+        started: Instant,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let question = Question {
+            name: query.name(),
+            rtype: query.rtype,
+            dnssec_ok: query.dnssec_ok(),
+            checking_disabled: query.checking_disabled,
+        };
+        let settings = self.responder.settings();
+        let cached: Option<Answered> = settings.forwarder.cached(&question);
+        let pending = Pending {
+            packet: packet.to_vec(),
+            question,
+            vantage,
+            published,
+            settings,
+            view,
+            metrics: Arc::clone(&self.responder.metrics),
+            limit: self.limit(),
+            rotation: self.rotation,
+            started,
+        };
+        match cached {
+            Some(answered) => {
+                pending.write(query, Ok(answered), out);
+                Step::Reply
+            }
+            None => Step::Ask(Box::new(pending)),
+        }
+    }
+
+    fn limit(&self) -> Limit {
+        match self.proto {
+            Proto::Udp => Limit::Datagram,
+            Proto::Tcp => Limit::Stream,
+        }
+    }
+
+    /// The counters of a view of this table, looked up by name once a generation.
+    fn view(&mut self, published: &Published, index: usize) -> Arc<ViewMetrics> {
+        let (generation, views) = &mut self.counted;
+        if *generation != published.generation() || views.is_empty() {
+            let dns = &self.responder.metrics.dns;
+            let counters = |name: &str| Arc::new(dns.view(name));
+            *views = published.table().views().map(|view| counters(view.name().as_str())).collect();
+            *generation = published.generation();
+        }
+        views
+            .get(index)
+            .map_or_else(|| Arc::new(self.responder.metrics.dns.view("default")), Arc::clone)
+    }
+}
+
+/// Writes what was decided without asking anybody; the code is for the counters.
+fn write_own(
+    query: &Query<'_>,
+    decided: &Decided<'_>,
+    rotation: usize,
+    limit: Limit,
+    nsid: &[u8],
+    out: &mut Vec<u8>,
+) -> Rcode {
+    let mut reply = Reply::start(query, out);
+    match decided.decision {
+        Decision::Answer(entry, told) => {
+            write_told(&mut reply, entry, told, QUESTION_POINTER, decided.az, rotation);
+            reply.finish(Rcode::NOERROR, false, limit, nsid, &[]);
+            Rcode::NOERROR
+        }
+        Decision::NoData(entry) => {
+            write_absence(&mut reply, entry, QUESTION_POINTER);
+            reply.finish(Rcode::NOERROR, false, limit, nsid, &[]);
+            Rcode::NOERROR
+        }
+        Decision::Refuse(refusal) => {
+            let error = refused(refusal);
+            reply.finish(refusal.rcode(), false, limit, nsid, &[error]);
+            refusal.rcode()
+        }
+        Decision::Forward => {
+            let error = ExtendedError { code: Ede::NOT_READY, text: "".into() };
+            reply.finish(Rcode::SERVFAIL, false, limit, nsid, &[error]);
+            Rcode::SERVFAIL
+        }
+    }
+}
+
+/// Adds what a name of ours has, told of the name that `owner` points to.
+pub(super) fn write_told(
+    reply: &mut Reply<'_, '_>,
+    entry: &Entry,
+    told: Told<'_>,
+    owner: u16,
+    az: Option<&str>,
+    rotation: usize,
+) {
+    match told {
+        Told::Records(records) if owner == QUESTION_POINTER => {
+            reply.answer(records.count(), |out| records.write(az, rotation, out));
+        }
+        Told::Records(records) => {
+            let owner = owner.to_be_bytes();
+            reply.answer(records.count(), |out| records.write_as(&owner, az, rotation, out));
+        }
+        Told::Soa => reply.answer(1, |out| write_soa(entry, owner, out)),
+        Told::Any => reply.answer(1, |out| {
+            out.extend_from_slice(&ANY_HEAD);
+            out.extend_from_slice(&entry.claim().ttl.as_secs().to_be_bytes());
+            out.extend_from_slice(&ANY_DATA);
+        }),
+    }
+}
+
+/// Adds the SOA by which an absence is kept (RFC 2308 section 3).
+pub(super) fn write_absence(reply: &mut Reply<'_, '_>, entry: &Entry, owner: u16) {
+    reply.authority(1, |out| write_soa(entry, owner, out));
+}
+
+fn write_soa(entry: &Entry, owner: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(&owner.to_be_bytes());
+    out.extend_from_slice(entry.soa().get(2..).unwrap_or_default());
+}
+
+fn refused(refusal: Refusal) -> ExtendedError {
+    ExtendedError { code: refusal.ede(), text: refusal.text().into() }
+}
