@@ -87,10 +87,8 @@ mod tests {
             owner: Some("amazon".to_owned()),
         };
         let (gateway, interface) = (service(&[]), service(&["*.s3.eu-west-1.amazonaws.com"]));
-        for services in [
-            vec![gateway.clone(), interface.clone()],
-            vec![interface.clone(), gateway],
-        ] {
+        for services in [vec![gateway.clone(), interface.clone()], vec![interface.clone(), gateway]]
+        {
             let facts = SourceFacts::new("hub".into(), None, vec![], services, vec![]);
             assert_eq!(facts.services, std::slice::from_ref(&interface));
         }

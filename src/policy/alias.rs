@@ -30,11 +30,8 @@ pub(super) fn alias_contenders<'s>(
     config: &PolicyConfig,
     terms: &Terms<'_>,
 ) -> Aliases<'s> {
-    let mut aliases = Aliases {
-        contenders: Vec::new(),
-        given: HashSet::new(),
-        missing: Vec::new(),
-    };
+    let mut aliases =
+        Aliases { contenders: Vec::new(), given: HashSet::new(), missing: Vec::new() };
     for (rank, alias) in config.aliases.iter().enumerate() {
         let usable = speakers
             .iter()

@@ -74,14 +74,7 @@ impl<'s> Contender<'s> {
         if addresses.is_empty() {
             return Err(Reason::NoAddress);
         }
-        Ok(Self {
-            text,
-            pattern,
-            origin,
-            alias: None,
-            speaker,
-            addresses,
-        })
+        Ok(Self { text, pattern, origin, alias: None, speaker, addresses })
     }
 
     /// The same for the alias that stands at `rank` in the configuration.
@@ -92,10 +85,7 @@ impl<'s> Contender<'s> {
     ) -> Result<Self, Reason> {
         let text = Arc::from(pattern.to_string());
         let contender = Self::new(speaker, text, pattern.clone(), Origin::Alias)?;
-        Ok(Self {
-            alias: Some(rank),
-            ..contender
-        })
+        Ok(Self { alias: Some(rank), ..contender })
     }
 
     /// The endpoint and the name.
@@ -124,10 +114,7 @@ impl<'s> Contender<'s> {
         } else {
             Precedence::Id
         };
-        let why = Reason::Conflict {
-            winner: winner.speaker.endpoint.id.clone(),
-            by,
-        };
+        let why = Reason::Conflict { winner: winner.speaker.endpoint.id.clone(), by };
         self.speaker.declined(Some(self.text), why)
     }
 

@@ -28,34 +28,18 @@ pub(crate) fn inventory(lines: &str) -> Inventory {
     let mut sources: Vec<SourceFacts> = Vec::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let source = value(line, "source").unwrap_or("hub");
-        let at = sources
-            .iter()
-            .position(|known| known.source.as_str() == source);
+        let at = sources.iter().position(|known| known.source.as_str() == source);
         let at = at.unwrap_or_else(|| {
-            sources.push(SourceFacts::new(
-                source.into(),
-                None,
-                vec![],
-                vec![],
-                vec![],
-            ));
+            sources.push(SourceFacts::new(source.into(), None, vec![], vec![], vec![]));
             sources.len() - 1
         });
         add(&mut sources[at], line);
     }
     let sorted = sources.into_iter().map(|facts| {
-        let SourceFacts {
-            source,
-            region,
-            endpoints,
-            services,
-            interfaces,
-        } = facts;
+        let SourceFacts { source, region, endpoints, services, interfaces } = facts;
         SourceFacts::new(source, region, endpoints, services, interfaces)
     });
-    Inventory {
-        sources: sorted.collect(),
-    }
+    Inventory { sources: sorted.collect() }
 }
 
 /// Nothing denied, no alias, no view but the rest; what a test wants otherwise it says.
@@ -106,10 +90,7 @@ fn add(facts: &mut SourceFacts, line: &str) {
         let at = at.unwrap_or_else(|| {
             interfaces.push(Interface {
                 id: eni.into(),
-                az: Az {
-                    name: zone.into(),
-                    id: None,
-                },
+                az: Az { name: zone.into(), id: None },
                 ipv4: vec![],
                 ipv6: vec![],
             });
@@ -143,10 +124,7 @@ fn add(facts: &mut SourceFacts, line: &str) {
     });
     facts.interfaces.extend(interfaces);
     let private_names = list(line, "names");
-    let known = facts
-        .services
-        .iter()
-        .any(|known| known.name.as_str() == service);
+    let known = facts.services.iter().any(|known| known.name.as_str() == service);
     if !known && !private_names.is_empty() {
         facts.services.push(Service {
             name: service.into(),

@@ -38,15 +38,9 @@ pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
         let terms = Terms::of_view(config, view);
         view_plan(view.name.clone(), &speakers, config, &terms)
     });
-    let rest = view_plan(
-        PolicyConfig::REST_VIEW.into(),
-        &speakers,
-        config,
-        &Terms::of_rest(config),
-    );
-    Plan {
-        views: named.chain([rest]).collect(),
-    }
+    let rest =
+        view_plan(PolicyConfig::REST_VIEW.into(), &speakers, config, &Terms::of_rest(config));
+    Plan { views: named.chain([rest]).collect() }
 }
 
 fn view_plan(
@@ -70,11 +64,7 @@ fn view_plan(
     claims.sort_by(|a, b| a.pattern.cmp(&b.pattern));
     declined.extend(lost);
     declined.sort();
-    ViewPlan {
-        name,
-        claims,
-        declined,
-    }
+    ViewPlan { name, claims, declined }
 }
 
 /// Every name of one endpoint as a contender for it or as declined. A name that the operator has

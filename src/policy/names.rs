@@ -13,13 +13,8 @@ use super::{Caveat, Origin, select::Speaker};
 const S3: &str = "s3";
 
 /// Services whose one wildcard stands for resources of many owners.
-const SHARED_WILDCARDS: [&str; 5] = [
-    "execute-api",
-    "grafana-workspace",
-    "notebook",
-    "studio",
-    "transfer.server",
-];
+const SHARED_WILDCARDS: [&str; 5] =
+    ["execute-api", "grafana-workspace", "notebook", "studio", "transfer.server"];
 
 /// Services whose endpoints GuardDuty makes by itself.
 const MADE_PER_VPC: [&str; 2] = ["guardduty-data", "guardduty-data-fips"];
@@ -38,9 +33,8 @@ pub(super) struct Offer {
 /// of `DnsEntries` is not among those. Two spellings of one name are one name.
 pub(super) fn offers(speaker: &Speaker<'_>) -> Vec<Offer> {
     let published = speaker.service.map_or(&[][..], |s| &s.private_names[..]);
-    let mut offers: Vec<Offer> = in_order(published)
-        .map(|text| Offer::verbatim(text, Origin::Published))
-        .collect();
+    let mut offers: Vec<Offer> =
+        in_order(published).map(|text| Offer::verbatim(text, Origin::Published)).collect();
     if speaker.short == S3 {
         let apexes: Vec<Offer> = offers.iter().filter_map(Offer::apex).collect();
         offers.extend(apexes);
@@ -89,11 +83,7 @@ pub(super) fn caveats(speaker: &Speaker<'_>, pattern: &Pattern, origin: &Origin)
 /// must not be mistaken for the regional one.
 fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
     let first = text.strip_prefix("*.").unwrap_or(text);
-    let label = first
-        .split('.')
-        .next()
-        .unwrap_or(first)
-        .to_ascii_lowercase();
+    let label = first.split('.').next().unwrap_or(first).to_ascii_lowercase();
     let id = speaker.endpoint.id.as_str().to_ascii_lowercase();
     let own = match label.strip_prefix(&id) {
         Some("") => return Origin::Regional,
@@ -112,10 +102,7 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
         .max_by_key(|az| az.name.len());
     match (of_interface, own.split_once('-')) {
         (Some(az), _) => Origin::Zonal(az.clone()),
-        (None, Some((_random, zone))) => Origin::Zonal(Az {
-            name: Arc::from(zone),
-            id: None,
-        }),
+        (None, Some((_random, zone))) => Origin::Zonal(Az { name: Arc::from(zone), id: None }),
         (None, None) => Origin::Regional,
     }
 }
@@ -124,11 +111,7 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
 
 impl Offer {
     fn verbatim(text: &str, origin: Origin) -> Self {
-        Self {
-            text: Arc::from(text),
-            pattern: Pattern::parse(text),
-            origin,
-        }
+        Self { text: Arc::from(text), pattern: Pattern::parse(text), origin }
     }
 
     /// The apex of a wildcard.

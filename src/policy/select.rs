@@ -24,12 +24,8 @@ use super::{
 /// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
 /// endpoints whose record type is `service-defined`; a partition that is not listed gets A alone,
 /// which every client of a dual-stack name can use.
-const DUALSTACK_SUFFIXES: [&str; 4] = [
-    "api.aws",
-    "on.aws",
-    "api.amazonwebservices.com.cn",
-    "on.amazonwebservices.com.cn",
-];
+const DUALSTACK_SUFFIXES: [&str; 4] =
+    ["api.aws", "on.aws", "api.amazonwebservices.com.cn", "on.amazonwebservices.com.cn"];
 
 /// An endpoint with all that its source knows of it.
 pub(super) struct Speaker<'i> {
@@ -80,11 +76,7 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
 
 fn addresses(endpoint: &Endpoint, interfaces: &HashMap<&EniId, &Interface>) -> Vec<Address> {
     let mut found = Vec::new();
-    for eni in endpoint
-        .interfaces
-        .iter()
-        .filter_map(|id| interfaces.get(id))
-    {
+    for eni in endpoint.interfaces.iter().filter_map(|id| interfaces.get(id)) {
         let v4 = eni.ipv4.iter().copied().map(IpAddr::V4);
         let v6 = eni.ipv6.iter().copied().map(IpAddr::V6);
         found.extend(v4.chain(v6).map(|ip| Address {
@@ -126,10 +118,7 @@ pub(super) fn private_name_refusal(
 
 /// AWS's own services need no proof, and some carry no state at all.
 fn is_verified(service: &Service) -> bool {
-    let by_aws = service
-        .owner
-        .as_deref()
-        .is_some_and(|owner| owner.eq_ignore_ascii_case("amazon"));
+    let by_aws = service.owner.as_deref().is_some_and(|owner| owner.eq_ignore_ascii_case("amazon"));
     by_aws || service.verification == Verification::Verified
 }
 
@@ -140,10 +129,7 @@ impl Speaker<'_> {
     pub(super) fn refusal(&self, terms: &Terms<'_>) -> Option<Reason> {
         let endpoint = self.endpoint;
         if self.known_before {
-            return Some(Reason::Conflict {
-                winner: endpoint.id.clone(),
-                by: Precedence::Source,
-            });
+            return Some(Reason::Conflict { winner: endpoint.id.clone(), by: Precedence::Source });
         }
         match &endpoint.kind {
             EndpointKind::Interface => (),
@@ -243,23 +229,16 @@ fn is_dualstack(pattern: &Pattern) -> bool {
 
 impl<'c> Terms<'c> {
     pub(super) fn of_view(config: &'c PolicyConfig, view: &'c ViewConfig) -> Self {
-        Self {
-            tags: Some(&view.tags),
-            deny: config.deny.iter().chain(&view.deny).collect(),
-        }
+        Self { tags: Some(&view.tags), deny: config.deny.iter().chain(&view.deny).collect() }
     }
 
     pub(super) fn of_rest(config: &'c PolicyConfig) -> Self {
-        Self {
-            tags: None,
-            deny: config.deny.iter().collect(),
-        }
+        Self { tags: None, deny: config.deny.iter().collect() }
     }
 
     fn takes(&self, endpoint: &Endpoint) -> bool {
         self.tags.is_none_or(|tags| {
-            tags.iter()
-                .all(|(key, value)| endpoint.tags.get(key) == Some(value))
+            tags.iter().all(|(key, value)| endpoint.tags.get(key) == Some(value))
         })
     }
 

@@ -19,12 +19,7 @@ fn lines(view: &ViewPlan) -> Vec<String> {
     let claims = view.claims.iter().map(|claim| {
         let ips: Vec<String> = claim.addresses.iter().map(|a| a.ip.to_string()).collect();
         let origin = claim.origin.word();
-        format!(
-            "{} {origin} {} {}",
-            claim.pattern,
-            claim.endpoint,
-            ips.join(" ")
-        )
+        format!("{} {origin} {} {}", claim.pattern, claim.endpoint, ips.join(" "))
     });
     let declined = view.declined.iter().map(|declined| {
         let endpoint = declined.endpoint.as_ref().map_or("-", |id| id.as_str());
@@ -42,29 +37,19 @@ fn check(facts: &str, config: &PolicyConfig, expected: &[&str]) {
 }
 
 fn deny(rule: &str) -> PolicyConfig {
-    PolicyConfig {
-        deny: vec![ServiceRule::new(rule)],
-        ..config()
-    }
+    PolicyConfig { deny: vec![ServiceRule::new(rule)], ..config() }
 }
 
 fn aliases(list: &[(&str, &str)]) -> PolicyConfig {
     PolicyConfig {
-        aliases: list
-            .iter()
-            .map(|(name, target)| alias(name, target))
-            .collect(),
+        aliases: list.iter().map(|(name, target)| alias(name, target)).collect(),
         ..config()
     }
 }
 
 #[test]
 fn a_published_name_has_the_addresses_of_every_zone() {
-    check(
-        SQS,
-        &config(),
-        &["sqs.r published vpce-1 10.0.1.5 10.0.2.5"],
-    );
+    check(SQS, &config(), &["sqs.r published vpce-1 10.0.1.5 10.0.2.5"]);
 }
 
 #[test]
@@ -72,10 +57,7 @@ fn names_come_from_the_service_never_from_its_name() {
     check(
         "vpce-1 com.amazonaws.eu-west-1.ecr.api a=10.0.0.1 names=api.ecr.R,ecr.R.api.aws",
         &config(),
-        &[
-            "ecr.r.api.aws published vpce-1 10.0.0.1",
-            "api.ecr.r published vpce-1 10.0.0.1",
-        ],
+        &["ecr.r.api.aws published vpce-1 10.0.0.1", "api.ecr.r published vpce-1 10.0.0.1"],
     );
 }
 
@@ -88,14 +70,8 @@ fn only_an_available_endpoint_answers() {
         ("deleting", "x vpce-1 state"),
         ("resting", "x vpce-1 state"),
     ] {
-        let (name, facts) = (
-            if word.starts_with('x') {
-                "sqs.R"
-            } else {
-                "sqs.r"
-            },
-            format!("{SQS} state={state}"),
-        );
+        let (name, facts) =
+            (if word.starts_with('x') { "sqs.R" } else { "sqs.r" }, format!("{SQS} state={state}"));
         check(&facts, &config(), &[&format!("{name} {word}")]);
     }
 }
@@ -108,22 +84,11 @@ fn a_partial_endpoint_without_addresses_is_declined_by_its_state() {
 
 #[test]
 fn only_interface_endpoints_answer() {
-    for kind in [
-        "Gateway",
-        "GatewayLoadBalancer",
-        "Resource",
-        "ServiceNetwork",
-        "Tunnel",
-        "Warp",
-    ] {
+    for kind in ["Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel", "Warp"] {
         let facts = format!("{SQS} kind={kind}");
         check(&facts, &config(), &["sqs.R x vpce-1 kind"]);
     }
-    check(
-        "vpce-1 s a=10.0.0.1 kind=Gateway",
-        &config(),
-        &["- x vpce-1 kind"],
-    );
+    check("vpce-1 s a=10.0.0.1 kind=Gateway", &config(), &["- x vpce-1 kind"]);
 }
 
 #[test]
@@ -131,10 +96,7 @@ fn a_service_that_publishes_nothing_is_told_and_its_own_names_are_answered() {
     check(
         "vpce-1 com.amazonaws.eu-west-1.iot.data a=10.0.0.1 dns=vpce-1-x.iot.vpce",
         &config(),
-        &[
-            "vpce-1-x.iot.vpce regional vpce-1 10.0.0.1",
-            "- x vpce-1 nothing_published",
-        ],
+        &["vpce-1-x.iot.vpce regional vpce-1 10.0.0.1", "- x vpce-1 nothing_published"],
     );
 }
 
@@ -203,10 +165,7 @@ fn a_private_dns_entry_that_is_not_published_is_answered() {
     check(
         &format!("{SQS} dns=queue.R,SQS.R."),
         &config(),
-        &[
-            "queue.r dns_entry vpce-1 10.0.1.5 10.0.2.5",
-            "sqs.r published vpce-1 10.0.1.5 10.0.2.5",
-        ],
+        &["queue.r dns_entry vpce-1 10.0.1.5 10.0.2.5", "sqs.r published vpce-1 10.0.1.5 10.0.2.5"],
     );
 }
 
@@ -215,10 +174,7 @@ fn a_malformed_name_is_taken_verbatim_and_only_what_is_no_name_is_declined() {
     check(
         "vpce-1 s a=10.0.0.1 names=streaming.appstreameu-west-2,a..b",
         &config(),
-        &[
-            "streaming.appstreameu-west-2 published vpce-1 10.0.0.1",
-            "a..b x vpce-1 not_a_name",
-        ],
+        &["streaming.appstreameu-west-2 published vpce-1 10.0.0.1", "a..b x vpce-1 not_a_name"],
     );
 }
 
@@ -244,11 +200,7 @@ fn a_saas_name_needs_its_owners_proof() {
     let claimed = ["api.example.com published vpce-1 10.0.0.1"];
     let declined = ["api.example.com x vpce-1 unverified"];
     check(&by("verification=verified"), &config(), &claimed);
-    check(
-        &by("verification=pendingVerification"),
-        &config(),
-        &declined,
-    );
+    check(&by("verification=pendingVerification"), &config(), &declined);
     check(&by("verification=failed"), &config(), &declined);
     check(&format!("{saas} verification=none"), &config(), &claimed);
 }
@@ -280,17 +232,9 @@ fn record_types_follow_the_endpoints_word() {
         ("all-at-once", "10.0.0.1 fd00::1"),
     ] {
         let facts = format!("vpce-1 s a=10.0.0.1 a=fd00::1 names=n.r records={records}");
-        check(
-            &facts,
-            &config(),
-            &[&format!("n.r published vpce-1 {addresses}")],
-        );
+        check(&facts, &config(), &[&format!("n.r published vpce-1 {addresses}")]);
     }
-    check(
-        "vpce-1 s a=10.0.0.1 names=n records=ipv6",
-        &config(),
-        &["n x vpce-1 no_address"],
-    );
+    check("vpce-1 s a=10.0.0.1 names=n records=ipv6", &config(), &["n x vpce-1 no_address"]);
 }
 
 #[test]
@@ -342,12 +286,7 @@ fn a_conflict_goes_to_the_source_then_the_age_then_the_id() {
     contest(&sources, &config(), "vpce-2", "Source");
     let ages = format!("{one} created=9\n{two} created=1");
     contest(&ages, &config(), "vpce-2", "Age");
-    contest(
-        &format!("{one}\n{two} created=1"),
-        &config(),
-        "vpce-2",
-        "Age",
-    );
+    contest(&format!("{one}\n{two} created=1"), &config(), "vpce-2", "Age");
     contest(&format!("{two}\n{one}"), &config(), "vpce-1", "Id");
 }
 
@@ -358,11 +297,7 @@ fn an_alias_beats_a_published_name() {
     let plan = plan(&inventory(facts), &aliases(&[("n", "two")]));
     assert_eq!(
         lines(&plan.views[0]),
-        [
-            "m published vpce-2 10.0.0.2",
-            "n alias vpce-2 10.0.0.2",
-            "n x vpce-1 conflict",
-        ]
+        ["m published vpce-2 10.0.0.2", "n alias vpce-2 10.0.0.2", "n x vpce-1 conflict",]
     );
     let why = plan.views[0].declined[0].why.to_string();
     assert_eq!(why, "vpce-2 has it: the operator named it by an alias");
@@ -375,12 +310,7 @@ fn an_alias_to_a_service_goes_to_the_oldest_usable_endpoint() {
                  vpce-3 com.amazonaws.eu-west-1.sqs a=10.0.0.3 created=2 names=sqs.R";
     check(
         facts,
-        &aliases(&[
-            ("q", "sqs"),
-            ("q2", "vpce-2"),
-            ("q3", "sns"),
-            ("q4", "vpce-1"),
-        ]),
+        &aliases(&[("q", "sqs"), ("q2", "vpce-2"), ("q3", "sns"), ("q4", "vpce-1")]),
         &[
             "q alias vpce-3 10.0.0.3",
             "q2 alias vpce-2 10.0.0.2",
@@ -397,10 +327,8 @@ fn an_alias_to_a_service_goes_to_the_oldest_usable_endpoint() {
 #[test]
 fn an_alias_overrules_the_deny_list() {
     let dynamodb = "vpce-1 com.amazonaws.eu-west-1.dynamodb a=10.0.0.1 names=dynamodb.R";
-    let denied = PolicyConfig {
-        aliases: vec![alias("dynamodb.R", "dynamodb")],
-        ..deny("dynamodb")
-    };
+    let denied =
+        PolicyConfig { aliases: vec![alias("dynamodb.R", "dynamodb")], ..deny("dynamodb") };
     check(dynamodb, &deny("dynamodb"), &["dynamodb.R x vpce-1 denied"]);
     check(dynamodb, &denied, &["dynamodb.r alias vpce-1 10.0.0.1"]);
 }
@@ -427,13 +355,7 @@ fn an_endpoint_seen_by_two_sources_speaks_for_the_first() {
         &aliases(&[("sqs.R", "sqs")]),
     );
     let view = &plan.views[0];
-    assert_eq!(
-        lines(view),
-        [
-            "sqs.r alias vpce-1 10.0.1.5 10.0.2.5",
-            "sqs.R x vpce-1 conflict"
-        ]
-    );
+    assert_eq!(lines(view), ["sqs.r alias vpce-1 10.0.1.5 10.0.2.5", "sqs.R x vpce-1 conflict"]);
     assert_eq!(view.claims[0].source.as_str(), "one");
     assert_eq!(view.declined[0].source.as_ref().unwrap().as_str(), "two");
 }
@@ -444,31 +366,18 @@ fn views_differ_by_tags_and_deny_lists_and_the_rest_sees_everything() {
     prod.tags = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
     let mut onprem = view("onprem", "192.168.0.0/16");
     onprem.deny = vec![ServiceRule::new("s3")];
-    let config = PolicyConfig {
-        views: vec![prod, onprem],
-        ..config()
-    };
+    let config = PolicyConfig { views: vec![prod, onprem], ..config() };
     let facts = "vpce-1 com.amazonaws.eu-west-1.sqs a=10.0.0.1 names=sqs.R tags=env:prod
                  vpce-2 com.amazonaws.eu-west-1.s3 a=10.0.0.2 names=s3x.R tags=env:test";
     let plan = plan(&inventory(facts), &config);
-    let told: Vec<_> = plan
-        .views
-        .iter()
-        .map(|v| (v.name.as_str(), lines(v)))
-        .collect();
+    let told: Vec<_> = plan.views.iter().map(|v| (v.name.as_str(), lines(v))).collect();
     let sqs = "sqs.r published vpce-1 10.0.0.1".to_owned();
     let s3 = "s3x.r published vpce-2 10.0.0.2".to_owned();
     assert_eq!(
         told,
         [
-            (
-                "prod",
-                vec![sqs.clone(), "s3x.R x vpce-2 view_tags".to_owned()]
-            ),
-            (
-                "onprem",
-                vec![sqs.clone(), "s3x.R x vpce-2 denied".to_owned()]
-            ),
+            ("prod", vec![sqs.clone(), "s3x.R x vpce-2 view_tags".to_owned()]),
+            ("onprem", vec![sqs.clone(), "s3x.R x vpce-2 denied".to_owned()]),
             (PolicyConfig::REST_VIEW, vec![s3, sqs]),
         ]
     );
@@ -490,13 +399,7 @@ fn caveats_are_told_of_shared_wildcards_and_of_guardduty() {
         .collect();
     assert_eq!(
         told,
-        [
-            "g made_per_vpc",
-            "vpce-2-x.g ",
-            "t ",
-            "*.n shared_wildcard",
-            "*.t shared_wildcard",
-        ]
+        ["g made_per_vpc", "vpce-2-x.g ", "t ", "*.n shared_wildcard", "*.t shared_wildcard",]
     );
 }
 
@@ -518,15 +421,7 @@ fn any_line() -> impl Strategy<Value = String> {
     let zones = prop::sample::subsequence(vec!["a=10.0.0.1", "b=10.0.0.2", "a=fd00::1"], 0..=3);
     let names = prop::sample::subsequence(vec!["*.s3.R", "s3.R", "n", "N.", "a..b"], 0..=5);
     let dns = prop::sample::subsequence(
-        vec![
-            "vpce-1-x.v",
-            "vpce-2-x-a.v",
-            "*.vpce-3-x-c.v",
-            "n",
-            "m",
-            "a..b",
-            "*.s3.r",
-        ],
+        vec!["vpce-1-x.v", "vpce-2-x-a.v", "*.vpce-3-x-c.v", "n", "m", "a..b", "*.s3.r"],
         0..=7,
     );
     let words = prop::sample::subsequence(
@@ -572,9 +467,7 @@ fn pairs(inventory: &Inventory) -> Vec<(String, String, String)> {
     let mut pairs = Vec::new();
     for speaker in select::speakers(inventory) {
         for offer in names::offers(&speaker) {
-            let name = offer
-                .pattern
-                .map_or(offer.text.to_string(), |p| p.to_string());
+            let name = offer.pattern.map_or(offer.text.to_string(), |p| p.to_string());
             let source = speaker.source().to_string();
             pairs.push((source, speaker.endpoint.id.to_string(), name));
         }
@@ -591,11 +484,7 @@ fn told(view: &ViewPlan, known: &[(String, String, String)]) -> Vec<(String, Str
     };
     let claims = view.claims.iter().map(|claim| {
         let source = claim.source.to_string();
-        (
-            source,
-            claim.endpoint.to_string(),
-            claim.pattern.to_string(),
-        )
+        (source, claim.endpoint.to_string(), claim.pattern.to_string())
     });
     let declined = view.declined.iter().filter_map(|declined: &Declined| {
         let source = declined.source.as_ref()?.to_string();

@@ -23,12 +23,7 @@ pub fn compile(plan: &Plan, config: &PolicyConfig) -> AnswerTable {
 impl AnswerTable {
     fn from_parts(clients: Clients, named: Vec<ViewTable>, rest: ViewTable) -> Self {
         let views: Vec<&ViewTable> = named.iter().chain([&rest]).collect();
-        Self {
-            hash: TableHash::of(&clients, &views),
-            clients,
-            named,
-            rest,
-        }
+        Self { hash: TableHash::of(&clients, &views), clients, named, rest }
     }
 
     /// A table that admits nobody and knows no name, for the time before the first one.

@@ -58,11 +58,7 @@ fn canonical(out: &mut impl fmt::Write, clients: &Clients, views: &[&ViewTable])
 
 fn name(out: &mut impl fmt::Write, entry: &Entry) -> fmt::Result {
     let claim = entry.claim();
-    write!(
-        out,
-        "{} {} {}",
-        claim.pattern, claim.ttl, claim.negative_ttl
-    )?;
+    write!(out, "{} {} {}", claim.pattern, claim.ttl, claim.negative_ttl)?;
     for rtype in [RecordType::A, RecordType::AAAA] {
         for address in of_type(rtype, &claim.addresses) {
             let zone_id = address.az.id.as_deref().unwrap_or("");

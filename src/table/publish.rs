@@ -33,15 +33,9 @@ pub struct Publisher {
 /// The two ends of a place for a table. Until the first is published, readers find one that is
 /// not in force.
 pub fn channel() -> (Publisher, Reader) {
-    let before = Published {
-        table: AnswerTable::nothing(),
-        generation: Generation::NONE,
-    };
+    let before = Published { table: AnswerTable::nothing(), generation: Generation::NONE };
     let slot = Arc::new(ArcSwap::from_pointee(before));
-    let publisher = Publisher {
-        slot: slot.clone(),
-        last: Generation::NONE,
-    };
+    let publisher = Publisher { slot: slot.clone(), last: Generation::NONE };
     (publisher, Reader(slot))
 }
 
@@ -105,10 +99,7 @@ impl Publisher {
     pub fn publish(&mut self, table: AnswerTable) -> Generation {
         // 2^64 rounds do not come to pass.
         self.last = Generation(self.last.0 + 1);
-        self.slot.store(Arc::new(Published {
-            table,
-            generation: self.last,
-        }));
+        self.slot.store(Arc::new(Published { table, generation: self.last }));
         self.last
     }
 

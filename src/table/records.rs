@@ -67,11 +67,7 @@ impl RecordSet {
             slot_len = end - start;
             match zones.last_mut() {
                 Some(zone) if zone.az == address.az => zone.end = end,
-                Some(_) | None => zones.push(ZoneSlots {
-                    az: address.az.clone(),
-                    start,
-                    end,
-                }),
+                Some(_) | None => zones.push(ZoneSlots { az: address.az.clone(), start, end }),
             }
         }
         (!records.is_empty()).then(|| Self {
@@ -164,11 +160,7 @@ pub(super) fn soa(negative_ttl: Ttl) -> Arc<[u8]> {
 /// Appends a record whose owner is the question's name (RFC 1035 section 4.1.3).
 fn push_record(out: &mut Vec<u8>, rtype: RecordType, ttl: Ttl, rdata: &[u8]) {
     let len = u16::try_from(rdata.len()).unwrap_or(u16::MAX);
-    debug_assert_eq!(
-        usize::from(len),
-        rdata.len(),
-        "our rdata has at most 52 octets"
-    );
+    debug_assert_eq!(usize::from(len), rdata.len(), "our rdata has at most 52 octets");
     out.extend(OWNER);
     out.extend(rtype.0.to_be_bytes());
     out.extend(CLASS);

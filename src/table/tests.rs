@@ -60,9 +60,7 @@ fn order(set: &RecordSet, az: Option<&str>, rotation: usize) -> Vec<u8> {
     set.write(az, rotation, &mut out);
     assert_eq!(out.len(), set.encoded_len());
     let slot = out.len() / usize::from(set.count());
-    out.chunks_exact(slot)
-        .map(|record| *record.last().unwrap())
-        .collect()
+    out.chunks_exact(slot).map(|record| *record.last().unwrap()).collect()
 }
 
 /// A response to `n` with `answers` records in its answer section, as a client reads it.
@@ -82,10 +80,7 @@ fn a_table_reads_as_its_names_and_then_what_it_declines() {
     onprem.deny = vec![crate::policy::ServiceRule::new("s3")];
     let config = PolicyConfig {
         deny: vec![crate::policy::ServiceRule::new("execute-api")],
-        aliases: vec![
-            alias("eu-west-1.queue.amazonaws.com", "sqs"),
-            alias("q", "sns"),
-        ],
+        aliases: vec![alias("eu-west-1.queue.amazonaws.com", "sqs"), alias("q", "sns")],
         views: vec![onprem],
         ..config()
     };
@@ -116,14 +111,8 @@ view default
 fn a_records_are_sixteen_octets_that_point_at_the_question() {
     let (table, rtype) = set("a=10.0.1.5");
     let mut out = Vec::new();
-    entry(&table, "n")
-        .records(rtype)
-        .unwrap()
-        .write(None, 0, &mut out);
-    assert_eq!(
-        out,
-        [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 1, 5]
-    );
+    entry(&table, "n").records(rtype).unwrap().write(None, 0, &mut out);
+    assert_eq!(out, [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 1, 5]);
 }
 
 #[test]
@@ -132,69 +121,36 @@ fn records_are_read_by_a_resolver_of_others_making() {
     let table = table(facts, &config());
     let entry = entry(&table, "n");
     let mut out = Vec::new();
-    entry
-        .records(RecordType::A)
-        .unwrap()
-        .write(None, 0, &mut out);
+    entry.records(RecordType::A).unwrap().write(None, 0, &mut out);
     let parsed = message(Rtype::A, &out, 2);
     let read: Vec<String> = parsed
         .answer()
         .unwrap()
         .limit_to_in::<A>()
         .map(|record| record.unwrap())
-        .map(|record| {
-            format!(
-                "{} {} {}",
-                record.owner(),
-                record.ttl().as_secs(),
-                record.data()
-            )
-        })
+        .map(|record| format!("{} {} {}", record.owner(), record.ttl().as_secs(), record.data()))
         .collect();
     assert_eq!(read, ["n 60 10.0.1.5", "n 60 10.0.2.5"]);
 
     out.clear();
-    entry
-        .records(RecordType::AAAA)
-        .unwrap()
-        .write(None, 0, &mut out);
+    entry.records(RecordType::AAAA).unwrap().write(None, 0, &mut out);
     assert_eq!(out.len(), 28);
     let parsed = message(Rtype::AAAA, &out, 1);
-    let record = parsed
-        .answer()
-        .unwrap()
-        .limit_to_in::<Aaaa>()
-        .next()
-        .unwrap();
+    let record = parsed.answer().unwrap().limit_to_in::<Aaaa>().next().unwrap();
     assert_eq!(record.unwrap().data().to_string(), "fd00::5");
 }
 
 #[test]
 fn an_absence_may_be_kept_for_the_negative_ttl() {
-    let config = PolicyConfig {
-        negative_ttl: Ttl::from_secs(7).unwrap(),
-        ..config()
-    };
+    let config = PolicyConfig { negative_ttl: Ttl::from_secs(7).unwrap(), ..config() };
     let table = table("vpce-1 s a=10.0.1.5 names=n", &config);
     let entry = entry(&table, "n");
     assert!(entry.records(RecordType::AAAA).is_none());
     assert!(entry.records(RecordType::HTTPS).is_none());
     let parsed = message(Rtype::AAAA, entry.soa(), 1);
-    let record = parsed
-        .answer()
-        .unwrap()
-        .limit_to_in::<Soa<_>>()
-        .next()
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (record.owner().to_string(), record.ttl().as_secs()),
-        ("n".to_owned(), 7)
-    );
-    assert_eq!(
-        record.data().to_string(),
-        "hubdns.invalid. nobody.invalid. 1 3600 1200 604800 7"
-    );
+    let record = parsed.answer().unwrap().limit_to_in::<Soa<_>>().next().unwrap().unwrap();
+    assert_eq!((record.owner().to_string(), record.ttl().as_secs()), ("n".to_owned(), 7));
+    assert_eq!(record.data().to_string(), "hubdns.invalid. nobody.invalid. 1 3600 1200 604800 7");
 }
 
 #[test]
@@ -237,11 +193,7 @@ fn the_first_view_that_matches_is_the_clients() {
     let mut by_port = view("port", "0.0.0.0/0");
     by_port.listeners = vec!["10.0.0.10:5353".parse().unwrap()];
     let config = PolicyConfig {
-        views: vec![
-            view("narrow", "10.1.0.0/16"),
-            by_port,
-            view("wide", "10.0.0.0/8"),
-        ],
+        views: vec![view("narrow", "10.1.0.0/16"), by_port, view("wide", "10.0.0.0/8")],
         ..config()
     };
     let table = table(HUB, &config);
@@ -296,10 +248,7 @@ fn what_is_said_alike_hashes_alike_and_whatever_a_client_can_notice_tells() {
     assert_ne!(with(|c| c.ttl = Ttl::ZERO), first);
     assert_ne!(with(|c| c.negative_ttl = Ttl::ZERO), first);
     assert_ne!(with(|c| c.allow.clear()), first);
-    assert_ne!(
-        with(|c| c.zones.push(("10.0.0.0/8".parse().unwrap(), "a".into()))),
-        first
-    );
+    assert_ne!(with(|c| c.zones.push(("10.0.0.0/8".parse().unwrap(), "a".into()))), first);
     let one = with(|c| c.views.push(view("v", "10.0.0.0/8")));
     assert_ne!(one, first);
     assert_ne!(with(|c| c.views.push(view("v", "10.0.0.0/9"))), one);
@@ -341,10 +290,7 @@ fn a_diff_tells_each_name_that_is_answered_differently() {
 #[test]
 fn a_diff_tells_of_views_that_come_and_go_and_of_ttls() {
     let facts = "vpce-1 svc.q a=10.0.1.5 names=n";
-    let old = PolicyConfig {
-        views: vec![view("gone", "10.1.0.0/16")],
-        ..config()
-    };
+    let old = PolicyConfig { views: vec![view("gone", "10.1.0.0/16")], ..config() };
     let new = PolicyConfig {
         views: vec![view("new", "10.2.0.0/16")],
         ttl: Ttl::from_secs(30).unwrap(),

@@ -94,10 +94,7 @@ impl ViewTable {
     /// A wildcard also reaches below an exact name under it: RFC 4592 section 4.5 would stop
     /// there in one zone, but each of our names stands for a zone of its own.
     pub fn find(&self, name_wire: &[u8]) -> Option<&Entry> {
-        let at = self
-            .exact
-            .get(name_wire)
-            .or_else(|| self.nearest_wildcard(name_wire))?;
+        let at = self.exact.get(name_wire).or_else(|| self.nearest_wildcard(name_wire))?;
         self.entries.get(*at)
     }
 
@@ -157,12 +154,7 @@ impl ViewTable {
 impl Entry {
     fn new(claim: &Claim, soa: Arc<[u8]>) -> Self {
         let set = |rtype| RecordSet::new(rtype, claim.ttl, &claim.addresses);
-        Self {
-            a: set(RecordType::A),
-            aaaa: set(RecordType::AAAA),
-            soa,
-            claim: claim.clone(),
-        }
+        Self { a: set(RecordType::A), aaaa: set(RecordType::AAAA), soa, claim: claim.clone() }
     }
 
     /// Where the answer comes from.
