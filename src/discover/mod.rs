@@ -1,5 +1,24 @@
 //! Asks EC2, or reads files, for the inventory; keeps the last good one on disk.
+//!
+//! Both kinds of source give a [`Recorded`], and one pure function makes facts of it. Nothing
+//! here decides what is answered, and no query waits for anything here.
 
 mod config;
+mod error;
+mod recorded;
+mod normalise;
+mod disk;
+mod files;
+mod save;
+mod demo;
 
 pub use config::{SourceConfig, SourceKind};
+pub use demo::demo;
+pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
+pub use files::{FILE_BYTES_MAX, read_files};
+pub use normalise::normalise;
+pub use recorded::{
+    Recorded, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
+    RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService, RecordedTag,
+};
+pub use save::save;

@@ -1,0 +1,68 @@
+//! Writes a file whole or not at all.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// Puts `bytes` where `path` is: a reader, also after a crash, finds the old file or the new one.
+/// Written beside it, synced, renamed over it, and then the folder is synced, or else the rename
+/// itself may be lost.
+///
+/// Blocks; async callers come through [`unblocked`].
+pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    // A caller that was dropped while it waited leaves its write running; the next one must not
+    // share the file beside with it.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let beside = beside(path)?;
+    let written = write_synced(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
+    if let Err(error) = written {
+        // The first error is the one to tell; a leftover is overwritten next time.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Runs what blocks on disk away from the threads that answer.
+pub(super) async fn unblocked<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    // The mode above counts only for a new file, and less the umask.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let mut beside = name.to_owned();
+    beside.push(".new");
+    Ok(path.with_file_name(beside))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
