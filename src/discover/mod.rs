@@ -11,6 +11,7 @@ mod disk;
 mod files;
 mod save;
 mod demo;
+mod state;
 
 pub use config::{SourceConfig, SourceKind};
 pub use demo::demo;
@@ -22,3 +23,4 @@ pub use recorded::{
     RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService, RecordedTag,
 };
 pub use save::save;
+pub use state::{LastGood, STATE_BYTES_MAX, StateError, read_state, write_state};
