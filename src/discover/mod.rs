@@ -12,15 +12,24 @@ mod files;
 mod save;
 mod demo;
 mod state;
+mod lookup;
+#[cfg(feature = "ec2")]
+mod certificates;
+#[cfg(feature = "ec2")]
+mod ec2;
+mod source;
 
 pub use config::{SourceConfig, SourceKind};
 pub use demo::demo;
 pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
 pub use files::{FILE_BYTES_MAX, read_files};
+pub use lookup::HostLookup;
 pub use normalise::normalise;
 pub use recorded::{
     Recorded, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
-    RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService, RecordedTag,
+    RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService,
+    RecordedServiceType, RecordedTag,
 };
 pub use save::save;
+pub use source::Source;
 pub use state::{LastGood, STATE_BYTES_MAX, StateError, read_state, write_state};

@@ -58,11 +58,13 @@ pub fn normalise(
         .iter()
         .flat_map(|item| item.network_interface_ids.iter().map(String::as_str))
         .collect();
-    let services: BTreeSet<&RecordedService> = recorded
+    // The first of two services with one name is the one for interfaces.
+    let mut services: Vec<&RecordedService> = recorded
         .services
         .iter()
         .filter(|service| named.contains(service.service_name.as_str()))
         .collect();
+    services.sort_by_key(|service| (!service.takes_interfaces(), *service));
     let interfaces: BTreeSet<&RecordedInterface> = recorded
         .interfaces
         .iter()

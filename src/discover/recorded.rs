@@ -113,6 +113,7 @@ pub struct RecordedService {
     pub service_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_id: Option<String>,
+    pub service_type: Vec<RecordedServiceType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +121,14 @@ pub struct RecordedService {
     pub private_dns_names: Vec<RecordedPrivateName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_dns_name_verification_state: Option<String>,
+}
+
+/// One of a service's `ServiceType`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
+pub struct RecordedServiceType {
+    pub service_type: String,
 }
 
 /// One of `PrivateDnsNames`.
@@ -224,6 +233,18 @@ impl RecordedEndpoint {
         .into_iter()
         .find_map(|name| name.as_deref())
         .unwrap_or_default()
+    }
+}
+
+// === impl RecordedService ===
+
+impl RecordedService {
+    /// Whether interface endpoints lead to it. S3 and DynamoDB are listed twice under one name:
+    /// as a service for gateway endpoints, which publishes nothing, and as one for interfaces.
+    pub(super) fn takes_interfaces(&self) -> bool {
+        self.service_type
+            .iter()
+            .any(|kind| kind.service_type.eq_ignore_ascii_case("Interface"))
     }
 }
 

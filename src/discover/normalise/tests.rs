@@ -6,8 +6,8 @@ use super::normalise;
 use crate::{
     base::{Chain, Region, SourceName, VpcId},
     discover::{
-        Recorded, RecordedEndpoint, RecordedInterface, RecordedPrivateAddress, SourceConfig,
-        SourceKind, demo,
+        Recorded, RecordedEndpoint, RecordedInterface, RecordedPrivateAddress, RecordedPrivateName,
+        RecordedService, RecordedServiceType, SourceConfig, SourceKind, demo,
     },
     inventory::{EndpointKind, EndpointState, IpAddressType, RecordIpType, SourceFacts},
 };
@@ -267,4 +267,30 @@ fn what_aws_leaves_out_is_ipv4() {
     dual.ip_address_type = Some("dualstack".to_owned());
     let found = &facts(&one(dual)).endpoints[0];
     assert_eq!(found.record_ip_type, RecordIpType::Dualstack);
+}
+
+#[test]
+fn of_a_service_listed_for_gateways_and_for_interfaces_the_latter_counts() {
+    let listed = |kind: &str, names: &[&str]| RecordedService {
+        service_name: "com.amazonaws.eu-west-1.sqs".to_owned(),
+        service_type: vec![RecordedServiceType {
+            service_type: kind.to_owned(),
+        }],
+        private_dns_names: names
+            .iter()
+            .map(|name| RecordedPrivateName {
+                private_dns_name: (*name).to_owned(),
+            })
+            .collect(),
+        ..RecordedService::default()
+    };
+    let mut recorded = one(endpoint());
+    recorded.services = vec![
+        listed("Gateway", &[]),
+        listed("Interface", &["b.x", "a.x", "b.x"]),
+    ];
+    assert_eq!(facts(&recorded).services.len(), 1);
+    assert_eq!(facts(&recorded).services[0].private_names, ["a.x", "b.x"]);
+    recorded.services.reverse();
+    assert_eq!(facts(&recorded).services[0].private_names, ["a.x", "b.x"]);
 }

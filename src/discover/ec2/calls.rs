@@ -1,0 +1,214 @@
+//! The three calls, each read to its last page.
+//!
+//! At most one filter a call: what else the configuration filters by is applied to the answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::Filter;
+
+use super::{ServiceKey, errors::Context, map, session::Session};
+use crate::{
+    base::VpcId,
+    discover::{
+        error::{Action, DiscoverError},
+        recorded::{RecordedEndpoint, RecordedInterface, RecordedService},
+    },
+};
+
+/// Items asked for at once: the most that EC2 gives.
+const PAGE_ITEMS: i32 = 1_000;
+/// Pages of one list. At 1,000 items a page this is far beyond any account; past it the server
+/// makes up tokens and we would never be done.
+const PAGES_MAX: usize = 500;
+/// Values of one filter: the most that EC2 takes.
+const FILTER_VALUES_MAX: usize = 200;
+
+/// Every endpoint, or every one in these VPCs.
+pub(super) async fn endpoints(
+    session: &Session,
+    vpcs: &[VpcId],
+) -> Result<Vec<RecordedEndpoint>, DiscoverError> {
+    let action = Action::DescribeVpcEndpoints;
+    let vpcs: Vec<&str> = vpcs.iter().map(VpcId::as_str).collect();
+    let mut found = Vec::new();
+    // Without VPCs to choose there is one chunk, with no filter.
+    let everywhere: &[&[&str]] = &[&[]];
+    let chunks: Vec<&[&str]> = match vpcs.is_empty() {
+        true => everywhere.to_vec(),
+        false => vpcs.chunks(FILTER_VALUES_MAX).collect(),
+    };
+    for chunk in chunks {
+        let call = session
+            .client
+            .describe_vpc_endpoints()
+            .set_filters(filter("vpc-id", chunk))
+            .max_results(PAGE_ITEMS);
+        let mut pages = Pages::new(action);
+        while pages.more() {
+            let sent = call.clone().set_next_token(pages.token()).send().await;
+            let page = sent.map_err(|error| session.context(action).told(error))?;
+            found.extend(
+                page.vpc_endpoints
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(map::endpoint),
+            );
+            pages.go_on(page.next_token)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The services of these names. By filter, since one unknown name in `ServiceNames` fails the
+/// call; those in other regions by a call for each region.
+pub(super) async fn services(
+    session: &Session,
+    keys: &BTreeSet<ServiceKey>,
+) -> Result<Vec<RecordedService>, DiscoverError> {
+    let action = Action::DescribeVpcEndpointServices;
+    let mut by_region: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+    for key in keys {
+        let names = by_region.entry(key.region.as_deref()).or_default();
+        names.push(&key.name);
+    }
+    let mut found = Vec::new();
+    for (region, names) in by_region {
+        for chunk in names.chunks(FILTER_VALUES_MAX) {
+            let call = session
+                .client
+                .describe_vpc_endpoint_services()
+                .set_filters(filter("service-name", chunk))
+                .set_service_regions(region.map(|region| vec![region.to_owned()]))
+                .max_results(PAGE_ITEMS);
+            let mut pages = Pages::new(action);
+            while pages.more() {
+                let sent = call.clone().set_next_token(pages.token()).send().await;
+                let page = sent.map_err(|error| session.context(action).told(error))?;
+                found.extend(
+                    page.service_details
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(map::service),
+                );
+                pages.go_on(page.next_token)?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The interfaces of these ids. By filter: EC2 refuses `NetworkInterfaceIds` together with
+/// `MaxResults`, and fails the call for one that has just gone.
+pub(super) async fn interfaces(
+    session: &Session,
+    ids: &BTreeSet<String>,
+) -> Result<Vec<RecordedInterface>, DiscoverError> {
+    let action = Action::DescribeNetworkInterfaces;
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut found = Vec::new();
+    for chunk in ids.chunks(FILTER_VALUES_MAX) {
+        let call = session
+            .client
+            .describe_network_interfaces()
+            .set_filters(filter("network-interface-id", chunk))
+            .max_results(PAGE_ITEMS);
+        let mut pages = Pages::new(action);
+        while pages.more() {
+            let sent = call.clone().set_next_token(pages.token()).send().await;
+            let page = sent.map_err(|error| session.context(action).told(error))?;
+            found.extend(
+                page.network_interfaces
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(map::interface),
+            );
+            pages.go_on(page.next_token)?;
+        }
+    }
+    Ok(found)
+}
+
+fn filter(name: &str, values: &[&str]) -> Option<Vec<Filter>> {
+    let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+    let filter = Filter::builder()
+        .name(name)
+        .set_values(Some(values.clone()));
+    (!values.is_empty()).then(|| vec![filter.build()])
+}
+
+/// Walks one list's tokens to the end, and notices a walk in a circle, which the SDK's own
+/// paginators take for the end.
+struct Pages {
+    action: Action,
+    seen: BTreeSet<String>,
+    step: Step,
+}
+
+/// Where the walk stands.
+enum Step {
+    /// Nothing was asked yet: the first page needs no token.
+    First,
+    /// The page of this token is the next.
+    Token(String),
+    /// The last page came.
+    Done,
+}
+
+// === impl Pages ===
+
+impl Pages {
+    fn new(action: Action) -> Pages {
+        Pages {
+            action,
+            seen: BTreeSet::new(),
+            step: Step::First,
+        }
+    }
+
+    /// Whether there is a page to ask for.
+    fn more(&self) -> bool {
+        match self.step {
+            Step::First | Step::Token(_) => true,
+            Step::Done => false,
+        }
+    }
+
+    /// The token to send for the next page.
+    fn token(&self) -> Option<String> {
+        match &self.step {
+            Step::Token(token) => Some(token.clone()),
+            Step::First | Step::Done => None,
+        }
+    }
+
+    /// Takes the token of the page that came.
+    fn go_on(&mut self, token: Option<String>) -> Result<(), DiscoverError> {
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
+            self.step = Step::Done;
+            return Ok(());
+        };
+        if !self.seen.insert(token.clone()) {
+            let what = "it gave the same NextToken twice";
+            return Err(DiscoverError::garbage(self.action, what));
+        }
+        if PAGES_MAX <= self.seen.len() {
+            let what = format!("it has more than {PAGES_MAX} pages");
+            return Err(DiscoverError::garbage(self.action, what));
+        }
+        self.step = Step::Token(token);
+        Ok(())
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// What an error of this call needs to be told.
+    fn context(&self, action: Action) -> Context<'_> {
+        Context {
+            action,
+            role: self.role.as_deref(),
+            limits: &self.limits,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A client for one source: region, credentials, endpoint, limits.
+//!
+//! Made by the SDK's default chain where the configuration is silent. Opening may take seconds
+//! where the metadata service is silent too; only the refresh waits for it.
+
+use std::{path::PathBuf, time::Duration};
+
+use aws_config::{
+    AppName, BehaviorVersion, ConfigLoader, identity::IdentityCache, retry::RetryConfig,
+    sts::AssumeRoleProvider, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ec2::Client;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use super::{
+    Settings,
+    errors::Limits,
+    http::{self, WholeAnswers},
+};
+use crate::{
+    base::Region,
+    discover::{
+        SourceConfig, certificates::require_ca_certificates, disk::unblocked, error::DiscoverError,
+        lookup::HostLookup,
+    },
+};
+
+/// The limits in production.
+///
+/// The SDK has none of its own on an answer. A page of 1,000 items comes in under a second; an
+/// attempt of 10 s is one that hangs. Three attempts of 10 s with their pauses do not fit 30 s:
+/// a call that hangs twice is given up during the third. Assuming a role is two calls at most,
+/// of which one may hang.
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(3),
+    attempt: Duration::from_secs(10),
+    operation: Duration::from_secs(30),
+    credentials: Duration::from_secs(15),
+};
+/// Attempts of one call, the first counted. Standard retry, about 2 s of pauses in all; adaptive
+/// retry would wait a minute in one call after four throttles.
+const ATTEMPTS_MAX: u32 = 3;
+/// How we call ourselves in CloudTrail.
+const APP_NAME: &str = "hubdns";
+
+/// A client and what it was made for.
+pub(super) struct Session {
+    pub(super) client: Client,
+    /// The region it asks.
+    pub(super) region: Region,
+    /// The role it asks as, for what to say when that fails.
+    pub(super) role: Option<String>,
+    pub(super) limits: Limits,
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Opens by the default chain.
+    pub(super) async fn open(
+        config: &SourceConfig,
+        lookup: &HostLookup,
+    ) -> Result<Session, DiscoverError> {
+        certified().await?;
+        let loader = loader(http::client(lookup), &LIMITS, retries());
+        Session::from_loader(config, loader, LIMITS).await
+    }
+
+    /// Opens by what `loader` finds, and what the source says.
+    pub(super) async fn from_loader(
+        config: &SourceConfig,
+        mut loader: ConfigLoader,
+        limits: Limits,
+    ) -> Result<Session, DiscoverError> {
+        let settings = Settings::of(config);
+        if let Some(region) = settings.region {
+            loader = loader.region(aws_config::Region::new(region.to_owned()));
+        }
+        let mut shared = loader.load().await;
+        let Some(region) = shared.region().map(|region| Region::from(region.as_ref())) else {
+            return Err(DiscoverError::NoRegion);
+        };
+        if let Some(role) = settings.role_arn {
+            let provider = AssumeRoleProvider::builder(role)
+                .session_name(APP_NAME)
+                .configure(&shared)
+                .build()
+                .await;
+            shared = shared
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(provider))
+                .build();
+        }
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(&shared).interceptor(WholeAnswers);
+        // For EC2 alone: STS has an address of its own, `AWS_ENDPOINT_URL_STS`.
+        if let Some(url) = settings.endpoint_url {
+            ec2 = ec2.endpoint_url(url);
+        }
+        Ok(Session {
+            client: Client::from_conf(ec2.build()),
+            region,
+            role: settings.role_arn.map(str::to_owned),
+            limits,
+        })
+    }
+}
+
+async fn certified() -> Result<(), DiscoverError> {
+    match unblocked(|| Ok(require_ca_certificates())).await {
+        Ok(outcome) => outcome,
+        Err(source) => Err(DiscoverError::File {
+            doing: "look for CA certificates in",
+            path: PathBuf::from("/etc/ssl/certs"),
+            source,
+        }),
+    }
+}
+
+/// The default chain with our limits. The behaviour version is pinned: a new one may change
+/// retries and timeouts, and is taken up by hand.
+pub(super) fn loader(
+    http: SharedHttpClient,
+    limits: &Limits,
+    retries: RetryConfig,
+) -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(limits.connect)
+        .operation_attempt_timeout(limits.attempt)
+        .operation_timeout(limits.operation)
+        .build();
+    let identities = IdentityCache::lazy()
+        .load_timeout(limits.credentials)
+        .build();
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .identity_cache(identities);
+    match AppName::new(APP_NAME) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
+    }
+}
+
+pub(super) fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX)
+}

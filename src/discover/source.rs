@@ -1,0 +1,136 @@
+//! One `[[source]]`, whichever kind it is.
+//!
+//! Holds what a source remembers between two looks; decides nothing about the facts.
+
+#[cfg(feature = "ec2")]
+use super::ec2::Ec2;
+use super::{
+    config::{SourceConfig, SourceKind},
+    error::DiscoverError,
+    files::read_files,
+    lookup::HostLookup,
+    normalise::normalise,
+    recorded::Recorded,
+};
+use crate::{
+    base::{Region, SourceName},
+    inventory::SourceFacts,
+};
+
+/// One place that facts come from.
+pub struct Source {
+    config: SourceConfig,
+    #[cfg(feature = "ec2")]
+    ec2: Ec2,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A source that has not been asked yet: nothing is opened or looked up before the first
+    /// [`fetch`](Self::fetch). `lookup` finds the hosts of AWS's APIs.
+    pub fn new(config: SourceConfig, lookup: HostLookup) -> Source {
+        #[cfg(not(feature = "ec2"))]
+        drop(lookup);
+        Source {
+            #[cfg(feature = "ec2")]
+            ec2: Ec2::new(config.clone(), lookup),
+            config,
+        }
+    }
+
+    /// The `[[source]]`'s name.
+    pub fn name(&self) -> &SourceName {
+        &self.config.name
+    }
+
+    /// The facts as they are now. Services are asked for only when `ask_services` says so, or when
+    /// an endpoint names one that was not asked for before.
+    ///
+    /// May be dropped while it waits: what it learned so far is then forgotten.
+    pub async fn fetch(&mut self, ask_services: bool) -> Result<SourceFacts, DiscoverError> {
+        let (region, recorded) = self.record(ask_services).await?;
+        normalise(&self.config, region, &recorded)
+    }
+
+    /// The same before it is normalised, with the region that was asked: what
+    /// `discover --save` keeps.
+    pub async fn record(
+        &mut self,
+        ask_services: bool,
+    ) -> Result<(Option<Region>, Recorded), DiscoverError> {
+        match &self.config.kind {
+            SourceKind::Files { path } => Ok((None, read_files(path).await?)),
+            SourceKind::Ec2 { .. } => self.ask_ec2(ask_services).await,
+        }
+    }
+
+    #[cfg(feature = "ec2")]
+    async fn ask_ec2(
+        &mut self,
+        ask_services: bool,
+    ) -> Result<(Option<Region>, Recorded), DiscoverError> {
+        let (region, recorded) = self.ec2.fetch(ask_services).await?;
+        Ok((Some(region), recorded))
+    }
+
+    #[cfg(not(feature = "ec2"))]
+    #[expect(clippy::unused_async, reason = "stands in for what waits")]
+    async fn ask_ec2(
+        &mut self,
+        _ask_services: bool,
+    ) -> Result<(Option<Region>, Recorded), DiscoverError> {
+        Err(DiscoverError::NotBuiltIn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::Path, sync::Arc};
+
+    use futures_util::FutureExt;
+
+    use super::Source;
+    use crate::{
+        base::SourceName,
+        discover::{SourceConfig, SourceKind},
+    };
+
+    fn source(kind: SourceKind) -> Source {
+        let config = SourceConfig {
+            name: SourceName::from("hub"),
+            kind,
+            vpc_ids: Vec::new(),
+            tags: Default::default(),
+        };
+        Source::new(
+            config,
+            Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_files_source_gives_the_facts_of_its_folder() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/discover/demo");
+        let mut hub = source(SourceKind::Files { path });
+        let facts = hub.fetch(false).await.unwrap();
+        assert_eq!(facts.source, SourceName::from("hub"));
+        assert_eq!(facts.region.unwrap().as_str(), "eu-west-1");
+        assert_eq!((facts.endpoints.len(), facts.services.len()), (27, 25));
+    }
+
+    #[cfg(not(feature = "ec2"))]
+    #[tokio::test]
+    async fn without_the_feature_an_ec2_source_says_so() {
+        let mut hub = source(SourceKind::Ec2 {
+            region: None,
+            role_arn: None,
+            endpoint_url: None,
+        });
+        let error = hub.fetch(true).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this hubdns was built without the feature ec2"
+        );
+    }
+}
