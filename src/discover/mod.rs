@@ -14,6 +14,8 @@ mod demo;
 mod state;
 mod lookup;
 #[cfg(feature = "ec2")]
+mod hosts;
+#[cfg(feature = "ec2")]
 mod certificates;
 #[cfg(feature = "ec2")]
 mod ec2;

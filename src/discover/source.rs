@@ -75,7 +75,6 @@ impl Source {
     }
 
     #[cfg(not(feature = "ec2"))]
-    #[expect(clippy::unused_async, reason = "stands in for what waits")]
     async fn ask_ec2(
         &mut self,
         _ask_services: bool,

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
 };
 
-use crate::discover::lookup::{HostLookup, addresses};
+use crate::discover::{hosts::addresses, lookup::HostLookup};
 
 /// A client for the SDK. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are obeyed, but not for
 /// addresses of this host and its link: the metadata service is not behind a proxy.

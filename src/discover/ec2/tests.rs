@@ -24,7 +24,7 @@ use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 
 use super::{
-    Ec2, KnownServices,
+    Ec2, KnownServices, ServiceKey,
     errors::Limits,
     http,
     session::{Session, loader, retries},
@@ -484,6 +484,46 @@ async fn hosts_are_found_by_our_own_lookup() {
         line.contains("no server knows ec2.eu-west-1.amazonaws.com"),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn a_lookup_that_hangs_is_given_up_as_a_connection_is() {
+    let lookup: HostLookup = Arc::new(|_| std::future::pending().boxed());
+    let limits = Limits {
+        connect: Duration::from_millis(50),
+        attempt: Duration::from_secs(5),
+        ..SHORT
+    };
+    let loader = loader(http::client(&lookup), &limits, RetryConfig::disabled())
+        .empty_test_environment()
+        .credentials_provider(Credentials::new("id", "secret", None, None, "test"));
+    let config = config(&[], None, None);
+    let session = Session::from_loader(&config, loader, limits).await;
+    let mut ec2 = Ec2::new(config, lookup);
+    ec2.session = Some(session.unwrap());
+    let line = told(ec2).await;
+    assert!(
+        line.starts_with(
+            "DescribeVpcEndpoints timeout: AWS did not answer DescribeVpcEndpoints within 50ms: "
+        ),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn a_look_dropped_while_it_waits_keeps_what_was_known() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let loader = quick(http::client(&no_lookup()));
+    let mut ec2 = source_with(config(&[], None, Some(&url)), loader).await;
+    ec2.known.asked.insert(ServiceKey {
+        region: None,
+        name: "sqs".to_owned(),
+    });
+    let dropped = tokio::time::timeout(Duration::from_millis(20), ec2.fetch(true)).await;
+    assert!(dropped.is_err());
+    assert!(ec2.session.is_none());
+    assert_eq!(ec2.known.asked.len(), 1);
 }
 
 #[tokio::test]
