@@ -1,0 +1,235 @@
+//! The daemon itself, as the build made it.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{
+    dig::{DigAnswer, dig},
+    http::http_get,
+    ports::free_port,
+    process::{Process, eventually},
+};
+
+/// From start to ready: one round against a double takes well under a second, four tests
+/// share two cores, and a first attempt that fails is tried again.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+/// From SIGTERM to the end: queries in flight are answered first, within 5 s.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// What the daemon and the AWS CLI find in their environment, and nothing else: no metadata
+/// service, no profile, credentials that no AWS takes, the system's certificates.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    ("AWS_REGION", "eu-west-1"),
+    ("AWS_DEFAULT_REGION", "eu-west-1"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_PAGER", ""),
+    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+];
+
+/// A daemon on loopback. It is killed when this value is dropped.
+pub struct Hubdns {
+    process: Process,
+    config: String,
+    dns_port: u16,
+    admin_port: u16,
+    dir: TempDir,
+}
+
+/// Takes the machine's own settings of AWS, proxies and certificates away from a command.
+pub fn loopback_env<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
+    let set = ENVIRONMENT.iter().copied();
+    command.env_clear().envs(set).env("HOME", home)
+}
+
+/// A command of the daemon's binary, not yet run: `hubdns(&dir).args(["check", ...])`.
+pub fn hubdns(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hubdns"));
+    loopback_env(&mut command, home).current_dir(home);
+    command
+}
+
+// === impl Hubdns ===
+
+impl Hubdns {
+    /// Starts `hubdns run` and waits until it is ready.
+    ///
+    /// In the text, `{dns_port}`, `{admin_port}` and `{dir}` (a fresh folder) stand for what the
+    /// helper picks. The tables `[server]`, `[admin]`, `[control]`, `[refresh]`, `[health]` and
+    /// `[forward]` are added where the text has none: listening on those ports, with state and
+    /// socket in the folder, without probes and without an upstream.
+    pub fn start(config: &str) -> Self {
+        let mut daemon = Self::spawn(config);
+        // The second try is for a port that another process took in between.
+        if !daemon.try_wait_ready() {
+            daemon = Self::spawn(config);
+            assert!(daemon.try_wait_ready(), "hubdns ended: {}", daemon.log());
+        }
+        daemon
+    }
+
+    /// Starts it and does not wait: for tests of what it does before it is ready.
+    pub fn spawn(config: &str) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let (dns_port, admin_port) = (free_port(), free_port());
+        let config = filled(config, dns_port, admin_port, dir.path());
+        Self {
+            process: Self::run(&config, dir.path()),
+            config,
+            dns_port,
+            admin_port,
+            dir,
+        }
+    }
+
+    /// Starts it again after it has ended: the same folder, ports and configuration.
+    pub fn start_again(&mut self) {
+        self.process = Self::run(&self.config, self.dir.path());
+        self.wait_ready();
+    }
+
+    /// Waits until `/readyz` says 200.
+    #[track_caller]
+    pub fn wait_ready(&mut self) {
+        assert!(self.try_wait_ready(), "hubdns ended: {}", self.log());
+    }
+
+    /// Asks it, over UDP unless the arguments say otherwise.
+    #[track_caller]
+    pub fn dig(&self, args: &str) -> DigAnswer {
+        dig(self.dns_port, args)
+    }
+
+    /// Status and body of a page of its admin listener.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        http_get(self.admin(), path).expect("the admin listener answers")
+    }
+
+    /// The value of one sample of `/metrics`, named as it stands there with its labels.
+    #[track_caller]
+    pub fn metric(&self, sample: &str) -> Option<f64> {
+        let (status, text) = self.get("/metrics");
+        assert_eq!(status, 200, "{text}");
+        let of_sample = |line: &str| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(of_sample)
+    }
+
+    /// The port of `[server] listen`.
+    pub fn dns_port(&self) -> u16 {
+        self.dns_port
+    }
+
+    /// Where `[server] listen` is.
+    pub fn dns(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.dns_port).into()
+    }
+
+    /// Where `[admin] listen` is.
+    pub fn admin(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.admin_port).into()
+    }
+
+    /// Its folder: `hubdns.toml`, `inventory.json`, `control.sock`.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes another configuration for the next reload, filled as by [`Hubdns::start`].
+    pub fn write_config(&mut self, config: &str) {
+        self.config = filled(config, self.dns_port, self.admin_port, self.dir.path());
+        fs::write(self.dir.path().join("hubdns.toml"), &self.config).expect("a file");
+    }
+
+    /// A command of the binary in the daemon's folder, with `--config` of this daemon behind
+    /// the words: `daemon.command("names")`.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = hubdns(self.dir.path());
+        command
+            .args(words.split_whitespace())
+            .arg("--config")
+            .arg("hubdns.toml");
+        command
+    }
+
+    /// All that it has logged, to either stream.
+    pub fn log(&self) -> String {
+        self.process.stdout() + &self.process.stderr()
+    }
+
+    /// Its process, for signals.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    #[track_caller]
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate(STOP_LIMIT)
+    }
+
+    fn run(config: &str, dir: &Path) -> Process {
+        let file = dir.join("hubdns.toml");
+        fs::write(&file, config).expect("a file");
+        Process::spawn(
+            "hubdns",
+            hubdns(dir).arg("run").arg("--config").arg(file),
+            dir,
+        )
+    }
+
+    /// `false` when it ended instead.
+    #[track_caller]
+    fn try_wait_ready(&mut self) -> bool {
+        let admin = self.admin();
+        eventually("hubdns is ready", READY_LIMIT, || {
+            match (self.process.ended(), http_get(admin, "/readyz")) {
+                (Some(_), _) => Some(false),
+                (None, Ok((200, _))) => Some(true),
+                (None, _) => None,
+            }
+        })
+    }
+}
+
+/// The configuration with its placeholders filled and the missing tables added.
+fn filled(config: &str, dns_port: u16, admin_port: u16, dir: &Path) -> String {
+    let defaults = [
+        ("server", "listen = [\"127.0.0.1:{dns_port}\"]"),
+        ("admin", "listen = \"127.0.0.1:{admin_port}\""),
+        ("control", "socket = \"{dir}/control.sock\""),
+        (
+            "refresh",
+            "interval_secs = 5\nstate_file = \"{dir}/inventory.json\"",
+        ),
+        ("health", "probe = \"off\""),
+        ("forward", "upstreams = []"),
+    ];
+    let mut text = config.to_owned();
+    for (table, body) in defaults {
+        let heading = format!("[{table}]");
+        if !config.lines().any(|line| line.trim() == heading) {
+            text += &format!("\n{heading}\n{body}\n");
+        }
+    }
+    // The default state file is the machine's; a test that runs as root would write it.
+    assert!(
+        text.contains("state_file"),
+        "[refresh] without a state_file"
+    );
+    text.replace("{dns_port}", &dns_port.to_string())
+        .replace("{admin_port}", &admin_port.to_string())
+        .replace("{dir}", &dir.display().to_string())
+}

@@ -1,0 +1,30 @@
+//! What integration tests stand on: the daemon, the EC2 double, a real unbound, dig and HTTP.
+//!
+//! Everything runs on loopback, on ports that are picked free, as a child that is killed by its
+//! id and waited for when its guard is dropped. When the test fails, a guard prints what its
+//! child wrote. Nothing here says what is right: that is the tests' part.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test binary compiles this for itself and uses its own part"
+)]
+
+mod dig;
+mod double;
+mod http;
+mod hubdns;
+mod ports;
+mod process;
+mod unbound;
+
+pub use self::{
+    dig::{DigAnswer, Record, dig, dig_at, try_dig},
+    double::{Ec2Double, Endpoint, Eni, Hub, venv},
+    http::{http_get, http_post, http_send},
+    hubdns::{Hubdns, hubdns, loopback_env},
+    ports::free_port,
+    process::{Process, eventually},
+    unbound::Unbound,
+};
