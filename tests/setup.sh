@@ -15,6 +15,7 @@ packages=(
     awscli          # version 2: the ordinary client of the end-to-end test
     bind9-dnsutils  # dig
     ca-certificates
+    curl            # orders of the end-to-end test
     gcc             # the linker that rustc calls
     iproute2        # namespaces
     knot-dnsutils   # kdig
