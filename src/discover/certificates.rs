@@ -38,9 +38,7 @@ pub(super) fn require_ca_certificates() -> Result<(), DiscoverError> {
         true => Ok(()),
         false => {
             let looked: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
-            Err(DiscoverError::NoCaCertificates {
-                looked: looked.join(", "),
-            })
+            Err(DiscoverError::NoCaCertificates { looked: looked.join(", ") })
         }
     }
 }

@@ -227,11 +227,7 @@ pub const CODES: &[&str] = &[
 
 /// The code as a word of [`CODES`]; `other` for one that is not there.
 pub(super) fn bounded_code(code: &str) -> &'static str {
-    CODES
-        .iter()
-        .find(|known| **known == code)
-        .copied()
-        .unwrap_or("other")
+    CODES.iter().find(|known| **known == code).copied().unwrap_or("other")
 }
 
 // === impl DiscoverError ===
@@ -283,11 +279,7 @@ impl DiscoverError {
 
     /// An answer with a hole, told without a parser.
     pub(super) fn garbage(action: Action, what: impl Into<String>) -> Self {
-        Self::Garbage {
-            action,
-            what: what.into(),
-            source: None,
-        }
+        Self::Garbage { action, what: what.into(), source: None }
     }
 }
 

@@ -28,21 +28,14 @@ pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
 
 /// Reads the recording in `folder`.
 pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
-    let endpoints: EndpointsFile = file(
-        folder.join(ENDPOINTS_FILE),
-        "aws ec2 describe-vpc-endpoints --output json",
-    )
-    .await?;
-    let services: ServicesFile = file(
-        folder.join(SERVICES_FILE),
-        "aws ec2 describe-vpc-endpoint-services --output json",
-    )
-    .await?;
-    let interfaces: InterfacesFile = file(
-        folder.join(INTERFACES_FILE),
-        "aws ec2 describe-network-interfaces --output json",
-    )
-    .await?;
+    let endpoints: EndpointsFile =
+        file(folder.join(ENDPOINTS_FILE), "aws ec2 describe-vpc-endpoints --output json").await?;
+    let services: ServicesFile =
+        file(folder.join(SERVICES_FILE), "aws ec2 describe-vpc-endpoint-services --output json")
+            .await?;
+    let interfaces: InterfacesFile =
+        file(folder.join(INTERFACES_FILE), "aws ec2 describe-network-interfaces --output json")
+            .await?;
     Ok(Recorded {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
@@ -60,18 +53,11 @@ async fn file<T: DeserializeOwned>(
             return Err(DiscoverError::FileMissing { path, command });
         }
         Err(source) => {
-            return Err(DiscoverError::File {
-                doing: "read",
-                path,
-                source,
-            });
+            return Err(DiscoverError::File { doing: "read", path, source });
         }
     };
     let Some(bytes) = bytes else {
-        return Err(DiscoverError::FileTooBig {
-            path,
-            limit: FILE_BYTES_MAX,
-        });
+        return Err(DiscoverError::FileTooBig { path, limit: FILE_BYTES_MAX });
     };
     serde_json::from_slice(&bytes).map_err(|source| DiscoverError::Json {
         path,
@@ -112,9 +98,7 @@ mod tests {
             None => fs::remove_file(folder.path().join(name)).unwrap(),
         }
         let error = read_files(folder.path()).await.unwrap_err();
-        Chain(&error)
-            .to_string()
-            .replace(folder.path().to_str().unwrap(), "DIR")
+        Chain(&error).to_string().replace(folder.path().to_str().unwrap(), "DIR")
     }
 
     #[tokio::test]

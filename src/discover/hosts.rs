@@ -22,19 +22,14 @@ pub(super) async fn addresses(lookup: &HostLookup, host: &str) -> io::Result<Vec
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
     // A host without the file defines no names.
-    let hosts = tokio::fs::read_to_string(HOSTS_FILE)
-        .await
-        .unwrap_or_default();
+    let hosts = tokio::fs::read_to_string(HOSTS_FILE).await.unwrap_or_default();
     let listed = listed(&hosts, host);
     if !listed.is_empty() {
         return Ok(listed);
     }
     let found = lookup(host.to_owned()).await?;
     match found.is_empty() {
-        true => Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("{host} has no address"),
-        )),
+        true => Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"))),
         false => Ok(found),
     }
 }
@@ -46,9 +41,7 @@ fn listed(hosts: &str, host: &str) -> Vec<IpAddr> {
         .filter_map(|line| {
             let mut words = line.split('#').next()?.split_whitespace();
             let address: IpAddr = words.next()?.parse().ok()?;
-            words
-                .any(|name| name.eq_ignore_ascii_case(host))
-                .then_some(address)
+            words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
         })
         .collect()
 }
@@ -80,16 +73,10 @@ mod tests {
     async fn only_what_the_host_does_not_define_is_asked_upstream() {
         let lookup = upstream();
         let of = async |host: &str| addresses(&lookup, host).await.unwrap();
-        assert_eq!(
-            of("169.254.169.254").await,
-            [IpAddr::from([169, 254, 169, 254])]
-        );
+        assert_eq!(of("169.254.169.254").await, [IpAddr::from([169, 254, 169, 254])]);
         assert_eq!(of("[fd00:ec2::254]").await.len(), 1);
         assert!(of("LocalHost").await.iter().all(IpAddr::is_loopback));
-        assert_eq!(
-            of("ec2.eu-west-1.amazonaws.com.").await,
-            [IpAddr::from([192, 0, 2, 1])]
-        );
+        assert_eq!(of("ec2.eu-west-1.amazonaws.com.").await, [IpAddr::from([192, 0, 2, 1])]);
     }
 
     #[tokio::test]
@@ -103,10 +90,7 @@ mod tests {
     fn the_hosts_file_counts_in_any_case_and_without_comments() {
         let hosts =
             "127.0.0.1 localhost\n# 10.0.0.1 moto\n10.0.0.2\tx Moto # moto2\nfd00::2 moto\n";
-        let found: Vec<String> = listed(hosts, "moto")
-            .iter()
-            .map(IpAddr::to_string)
-            .collect();
+        let found: Vec<String> = listed(hosts, "moto").iter().map(IpAddr::to_string).collect();
         assert_eq!(found, ["10.0.0.2", "fd00::2"]);
         assert!(listed(hosts, "moto2").is_empty());
     }

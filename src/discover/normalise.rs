@@ -48,11 +48,8 @@ pub fn normalise(
 
     // Of two items with one id `SourceFacts` keeps the first: sorted whole, the first is the same
     // in any order of pages.
-    let endpoints: BTreeSet<&RecordedEndpoint> = recorded
-        .endpoints
-        .iter()
-        .filter(|endpoint| wanted(source, endpoint))
-        .collect();
+    let endpoints: BTreeSet<&RecordedEndpoint> =
+        recorded.endpoints.iter().filter(|endpoint| wanted(source, endpoint)).collect();
     let named: BTreeSet<&str> = endpoints.iter().map(|item| item.service()).collect();
     let used: BTreeSet<&str> = endpoints
         .iter()
@@ -90,16 +87,11 @@ pub fn normalise(
 /// Whether the source is configured to take this endpoint, by its VPC and its tags.
 pub(super) fn wanted(source: &SourceConfig, endpoint: &RecordedEndpoint) -> bool {
     let in_vpc = source.vpc_ids.is_empty()
-        || source
-            .vpc_ids
-            .iter()
-            .any(|vpc| vpc.as_str() == endpoint.vpc_id);
-    let tagged = source.tags.iter().all(|(key, value)| {
-        endpoint
-            .tags
-            .iter()
-            .any(|tag| tag.key == *key && tag.value == *value)
-    });
+        || source.vpc_ids.iter().any(|vpc| vpc.as_str() == endpoint.vpc_id);
+    let tagged = source
+        .tags
+        .iter()
+        .all(|(key, value)| endpoint.tags.iter().any(|tag| tag.key == *key && tag.value == *value));
     in_vpc && tagged
 }
 
@@ -120,11 +112,8 @@ fn endpoint(
         Some(word) => RecordIpType::from(word),
         None => RecordIpType::from(ip_type.as_str()),
     };
-    let mut interfaces: Vec<EniId> = item
-        .network_interface_ids
-        .iter()
-        .map(|id| EniId::from(id.as_str()))
-        .collect();
+    let mut interfaces: Vec<EniId> =
+        item.network_interface_ids.iter().map(|id| EniId::from(id.as_str())).collect();
     interfaces.sort();
     interfaces.dedup();
     let mut seen = BTreeSet::new();
@@ -142,15 +131,9 @@ fn endpoint(
         owner: item.owner_id.as_deref().map(AccountId::from),
         ip_type,
         record_ip_type,
-        onprem_only: options
-            .private_dns_only_for_inbound_resolver_endpoint
-            .unwrap_or(false),
+        onprem_only: options.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(false),
         created,
-        tags: item
-            .tags
-            .iter()
-            .map(|tag| (tag.key.clone(), tag.value.clone()))
-            .collect(),
+        tags: item.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
         dns_entries: item
             .dns_entries
             .iter()
@@ -216,10 +199,7 @@ fn interface(item: &RecordedInterface, action: Action) -> Result<Interface, Disc
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Interface {
         id: EniId::from(id.as_str()),
-        az: Az {
-            name: Arc::from(az),
-            id: item.availability_zone_id.as_deref().map(Arc::from),
-        },
+        az: Az { name: Arc::from(az), id: item.availability_zone_id.as_deref().map(Arc::from) },
         ipv4,
         ipv6,
     })
@@ -231,12 +211,11 @@ fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     of: &str,
     action: Action,
 ) -> Result<T, DiscoverError> {
-    text.parse()
-        .map_err(|error: T::Err| DiscoverError::Garbage {
-            action,
-            what: format!("{of} has the {key} {text:?}"),
-            source: Some(Box::new(error)),
-        })
+    text.parse().map_err(|error: T::Err| DiscoverError::Garbage {
+        action,
+        what: format!("{of} has the {key} {text:?}"),
+        source: Some(Box::new(error)),
+    })
 }
 
 /// The region of a recording: where all its interfaces' zones are; without interfaces, the one
@@ -263,9 +242,7 @@ fn the_one<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 fn region_of_zone(zone: &str) -> Option<&str> {
     let digit = zone.find(|c: char| c.is_ascii_digit())?;
     let digits = zone.get(digit..)?;
-    let len = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
+    let len = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     zone.get(..digit + len).filter(|text| is_region(text))
 }
 

@@ -190,13 +190,7 @@ impl Recorded {
         }
         for (at, item) in self.services.iter().enumerate() {
             let action = of(Action::DescribeVpcEndpointServices);
-            require(
-                action,
-                "ServiceDetails",
-                at,
-                "ServiceName",
-                &item.service_name,
-            )?;
+            require(action, "ServiceDetails", at, "ServiceName", &item.service_name)?;
         }
         for (at, item) in self.interfaces.iter().enumerate() {
             item.check(of(Action::DescribeNetworkInterfaces), at)?;
@@ -225,14 +219,10 @@ impl RecordedEndpoint {
 
     /// What it leads to: a service's name; for VPC Lattice, which has none, an ARN.
     pub(super) fn service(&self) -> &str {
-        [
-            &self.service_name,
-            &self.resource_configuration_arn,
-            &self.service_network_arn,
-        ]
-        .into_iter()
-        .find_map(|name| name.as_deref())
-        .unwrap_or_default()
+        [&self.service_name, &self.resource_configuration_arn, &self.service_network_arn]
+            .into_iter()
+            .find_map(|name| name.as_deref())
+            .unwrap_or_default()
     }
 }
 
@@ -242,9 +232,7 @@ impl RecordedService {
     /// Whether interface endpoints lead to it. S3 and DynamoDB are listed twice under one name:
     /// as a service for gateway endpoints, which publishes nothing, and as one for interfaces.
     pub(super) fn takes_interfaces(&self) -> bool {
-        self.service_type
-            .iter()
-            .any(|kind| kind.service_type.eq_ignore_ascii_case("Interface"))
+        self.service_type.iter().any(|kind| kind.service_type.eq_ignore_ascii_case("Interface"))
     }
 }
 
@@ -253,13 +241,7 @@ impl RecordedService {
 impl RecordedInterface {
     fn check(&self, action: Action, at: usize) -> Result<(), DiscoverError> {
         let list = "NetworkInterfaces";
-        require(
-            action,
-            list,
-            at,
-            "NetworkInterfaceId",
-            &self.network_interface_id,
-        )?;
+        require(action, list, at, "NetworkInterfaceId", &self.network_interface_id)?;
         for address in &self.private_ip_addresses {
             let text = &address.private_ip_address;
             require(action, list, at, "a PrivateIpAddress", text)?;

@@ -23,16 +23,12 @@ const RECORDING_MODE: u32 = 0o644;
 /// not at all.
 pub async fn save(recorded: &Recorded, folder: &Path) -> Result<(), DiscoverError> {
     let made = folder.to_owned();
-    unblocked(move || fs::create_dir_all(made))
-        .await
-        .map_err(|source| DiscoverError::File {
-            doing: "create the folder",
-            path: folder.to_owned(),
-            source,
-        })?;
-    let endpoints = EndpointsFile {
-        vpc_endpoints: recorded.endpoints.clone(),
-    };
+    unblocked(move || fs::create_dir_all(made)).await.map_err(|source| DiscoverError::File {
+        doing: "create the folder",
+        path: folder.to_owned(),
+        source,
+    })?;
+    let endpoints = EndpointsFile { vpc_endpoints: recorded.endpoints.clone() };
     let services = ServicesFile {
         service_names: recorded
             .services
@@ -41,9 +37,7 @@ pub async fn save(recorded: &Recorded, folder: &Path) -> Result<(), DiscoverErro
             .collect(),
         service_details: recorded.services.clone(),
     };
-    let interfaces = InterfacesFile {
-        network_interfaces: recorded.interfaces.clone(),
-    };
+    let interfaces = InterfacesFile { network_interfaces: recorded.interfaces.clone() };
     write(folder.join(ENDPOINTS_FILE), &endpoints).await?;
     write(folder.join(SERVICES_FILE), &services).await?;
     write(folder.join(INTERFACES_FILE), &interfaces).await
@@ -58,11 +52,7 @@ async fn write(path: PathBuf, value: &impl Serialize) -> Result<(), DiscoverErro
         write_whole(&target, &json, RECORDING_MODE)
     })
     .await
-    .map_err(|source| DiscoverError::File {
-        doing: "write",
-        path,
-        source,
-    })
+    .map_err(|source| DiscoverError::File { doing: "write", path, source })
 }
 
 #[cfg(test)]

@@ -102,10 +102,7 @@ mod tests {
             vpc_ids: Vec::new(),
             tags: Default::default(),
         };
-        Source::new(
-            config,
-            Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()),
-        )
+        Source::new(config, Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()))
     }
 
     #[tokio::test]
@@ -121,15 +118,8 @@ mod tests {
     #[cfg(not(feature = "ec2"))]
     #[tokio::test]
     async fn without_the_feature_an_ec2_source_says_so() {
-        let mut hub = source(SourceKind::Ec2 {
-            region: None,
-            role_arn: None,
-            endpoint_url: None,
-        });
+        let mut hub = source(SourceKind::Ec2 { region: None, role_arn: None, endpoint_url: None });
         let error = hub.fetch(true).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "this hubdns was built without the feature ec2"
-        );
+        assert_eq!(error.to_string(), "this hubdns was built without the feature ec2");
     }
 }

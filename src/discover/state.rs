@@ -99,18 +99,13 @@ pub async fn read_state(path: &Path) -> Result<Option<LastGood>, StateError> {
     let from = path.to_owned();
     let read = unblocked(move || {
         let mut bytes = Vec::new();
-        File::open(from)?
-            .take(STATE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)?;
+        File::open(from)?.take(STATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     });
     match read.await {
         Ok(bytes) => understood(&bytes, path).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StateError::Unreadable {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(StateError::Unreadable { path: path.to_owned(), source }),
     }
 }
 
@@ -124,10 +119,7 @@ pub async fn write_state(
     let target = path.to_owned();
     unblocked(move || write_whole(&target, &written?, STATE_MODE))
         .await
-        .map_err(|source| StateError::Unwritable {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| StateError::Unwritable { path: path.to_owned(), source })
 }
 
 fn encoded(inventory: &Inventory, written_at_secs: u64) -> serde_json::Result<Vec<u8>> {
@@ -141,10 +133,7 @@ fn encoded(inventory: &Inventory, written_at_secs: u64) -> serde_json::Result<Ve
 }
 
 fn understood(bytes: &[u8], path: &Path) -> Result<LastGood, StateError> {
-    let corrupt = |what: String| StateError::Corrupt {
-        path: path.to_owned(),
-        what,
-    };
+    let corrupt = |what: String| StateError::Corrupt { path: path.to_owned(), what };
     if u64::try_from(bytes.len()).is_ok_and(|len| STATE_BYTES_MAX < len) {
         return Err(corrupt(format!("it has more than {STATE_BYTES_MAX} bytes")));
     }
@@ -154,10 +143,7 @@ fn understood(bytes: &[u8], path: &Path) -> Result<LastGood, StateError> {
         return Err(corrupt(format!("its format is {:?}", heading.format)));
     }
     if heading.version != VERSION {
-        return Err(StateError::OtherVersion {
-            path: path.to_owned(),
-            found: heading.version,
-        });
+        return Err(StateError::OtherVersion { path: path.to_owned(), found: heading.version });
     }
     let document: Document =
         serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
@@ -177,9 +163,8 @@ fn checksum(inventory: &Inventory) -> serde_json::Result<String> {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let text = serde_json::to_vec(inventory)?;
-    let hash = text.iter().fold(OFFSET_BASIS, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
-    });
+    let hash =
+        text.iter().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
     Ok(format!("{hash:016x}"))
 }
 
@@ -214,15 +199,11 @@ mod tests {
     fn hub() -> Inventory {
         let source = SourceConfig {
             name: SourceName::from("hub"),
-            kind: SourceKind::Files {
-                path: PathBuf::new(),
-            },
+            kind: SourceKind::Files { path: PathBuf::new() },
             vpc_ids: Vec::new(),
             tags: Default::default(),
         };
-        Inventory {
-            sources: vec![normalise(&source, None, &demo()).unwrap()],
-        }
+        Inventory { sources: vec![normalise(&source, None, &demo()).unwrap()] }
     }
 
     /// The word of the error that a file with this text gives.
@@ -247,10 +228,7 @@ mod tests {
         assert_eq!(read_state(&path).await.unwrap(), None);
         for written_at_secs in [1_700_000_000, 1_700_000_030] {
             write_state(&path, &hub(), written_at_secs).await.unwrap();
-            let expected = LastGood {
-                inventory: hub(),
-                written_at_secs,
-            };
+            let expected = LastGood { inventory: hub(), written_at_secs };
             assert_eq!(read_state(&path).await.unwrap(), Some(expected));
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -26,20 +26,14 @@ fn unbound_answers_as_a_resolver() {
 
     // Not from the network either: the root is the test's.
     assert_eq!(dig(unbound.port(), "www.example.org A").status, "NXDOMAIN");
-    assert_eq!(
-        unbound.queries()[..2],
-        ["www.corp.example. A", "www.corp.example. MX"]
-    );
+    assert_eq!(unbound.queries()[..2], ["www.corp.example. A", "www.corp.example. MX"]);
 }
 
 #[test]
 fn unbound_follows_a_chain_from_one_zone_into_another() {
     let unbound = Unbound::start();
     let answer = dig(unbound.port(), "queue.corp.example A");
-    assert_eq!(
-        answer.data("CNAME"),
-        ["chain.corp.example.", "sqs.eu-west-1.amazonaws.com."]
-    );
+    assert_eq!(answer.data("CNAME"), ["chain.corp.example.", "sqs.eu-west-1.amazonaws.com."]);
     assert_eq!(answer.data("A"), ["198.51.100.1"]);
 
     let lost = dig(unbound.port(), "lost.corp.example A");
@@ -65,12 +59,7 @@ fn dig_reads_extended_errors_and_nsid() {
     let identified = dig(unbound.port(), "nowhere.example A +nsid");
     assert_eq!(identified.nsid.as_deref(), Some("hub-a"));
     let refused = dig(unbound.port(), "nowhere.example A -b 127.0.0.2");
-    assert_eq!(
-        (refused.status.as_str(), refused.ede),
-        ("REFUSED", Some(18)),
-        "{}",
-        refused.raw
-    );
+    assert_eq!((refused.status.as_str(), refused.ede), ("REFUSED", Some(18)), "{}", refused.raw);
 }
 
 #[test]
@@ -79,10 +68,7 @@ fn a_stopped_upstream_does_not_answer() {
     unbound.pause();
     try_dig(unbound.address(), "www.corp.example A").unwrap_err();
     unbound.resume();
-    assert_eq!(
-        dig_at(unbound.address(), "www.corp.example A").status,
-        "NOERROR"
-    );
+    assert_eq!(dig_at(unbound.address(), "www.corp.example A").status, "NOERROR");
     unbound.stop();
     try_dig(unbound.address(), "www.corp.example A").unwrap_err();
 }

@@ -17,9 +17,7 @@ fn the_double_describes_the_hub_that_was_ordered() {
         { "service": "kms", "azs": { "a": null }, "ip_address_type": "dualstack",
           "dns_record_ip_type": "ipv4" },
     ]));
-    let [sqs, ecr, kms] = &hub.endpoints[..] else {
-        panic!("{hub:?}")
-    };
+    let [sqs, ecr, kms] = &hub.endpoints[..] else { panic!("{hub:?}") };
 
     let described = aws(&double, "describe-vpc-endpoints");
     let found = &described["VpcEndpoints"];
@@ -40,14 +38,7 @@ fn the_double_describes_the_hub_that_was_ordered() {
     let addresses = strings(&interfaces["NetworkInterfaces"], "PrivateIpAddress");
     assert_eq!(
         addresses,
-        [
-            "10.0.1.10",
-            "10.0.1.11",
-            "10.0.1.12",
-            "10.0.2.10",
-            "10.0.2.11",
-            "10.0.3.10"
-        ]
+        ["10.0.1.10", "10.0.1.11", "10.0.1.12", "10.0.2.10", "10.0.2.11", "10.0.3.10"]
     );
     assert_eq!(ecr.enis[1].ipv4, "10.0.2.11");
     assert_eq!(kms.enis[0].ipv6, "fd00::1:c");
@@ -57,24 +48,15 @@ fn the_double_describes_the_hub_that_was_ordered() {
 fn services_have_the_names_that_aws_publishes() {
     let double = Ec2Double::start();
     let filter = "Name=service-type,Values=Interface";
-    let found = aws(
-        &double,
-        &format!("describe-vpc-endpoint-services --filters {filter}"),
-    );
+    let found = aws(&double, &format!("describe-vpc-endpoint-services --filters {filter}"));
     let names = |short: &str| {
         let services = found["ServiceDetails"].as_array().unwrap();
         let whole = format!("com.amazonaws.eu-west-1.{short}");
-        let service = services
-            .iter()
-            .find(|service| service["ServiceName"] == *whole)
-            .unwrap();
+        let service = services.iter().find(|service| service["ServiceName"] == *whole).unwrap();
         strings(&service["PrivateDnsNames"], "PrivateDnsName")
     };
     assert_eq!(names("ecr.api"), ["api.ecr.eu-west-1.amazonaws.com"]);
-    assert_eq!(
-        names("kinesis-firehose"),
-        ["firehose.eu-west-1.amazonaws.com"]
-    );
+    assert_eq!(names("kinesis-firehose"), ["firehose.eu-west-1.amazonaws.com"]);
     assert_eq!(names("monitoring").len(), 4);
     assert_eq!(
         names("s3"),
@@ -115,10 +97,7 @@ fn several_filters_hold_together() {
             hub.vpc
         ),
     );
-    assert_eq!(
-        strings(&found["VpcEndpoints"], "VpcEndpointId"),
-        [hub.endpoints[0].id.clone()]
-    );
+    assert_eq!(strings(&found["VpcEndpoints"], "VpcEndpointId"), [hub.endpoints[0].id.clone()]);
 }
 
 #[test]
@@ -151,30 +130,18 @@ fn a_change_of_addresses_is_a_change_of_interfaces() {
     double.set_state(&before.id, "deleting");
     let found = aws(&double, "describe-vpc-endpoints");
     assert_eq!(found["VpcEndpoints"][0]["State"], "deleting");
-    assert_eq!(
-        found["VpcEndpoints"][0]["NetworkInterfaceIds"][0],
-        *after.enis[0].id
-    );
+    assert_eq!(found["VpcEndpoints"][0]["NetworkInterfaceIds"][0], *after.enis[0].id);
 
     double.remove(&before.id);
-    assert_eq!(
-        aws(&double, "describe-vpc-endpoints")["VpcEndpoints"],
-        json!([])
-    );
-    assert_eq!(
-        aws(&double, "describe-network-interfaces")["NetworkInterfaces"],
-        json!([])
-    );
+    assert_eq!(aws(&double, "describe-vpc-endpoints")["VpcEndpoints"], json!([]));
+    assert_eq!(aws(&double, "describe-network-interfaces")["NetworkInterfaces"], json!([]));
 }
 
 #[test]
 fn another_account_has_another_hub() {
     let double = Ec2Double::start();
     double.create(json!({ "account": "222222222222", "endpoints": [{ "service": "sqs" }] }));
-    assert_eq!(
-        aws(&double, "describe-vpc-endpoints")["VpcEndpoints"],
-        json!([])
-    );
+    assert_eq!(aws(&double, "describe-vpc-endpoints")["VpcEndpoints"], json!([]));
 }
 
 #[test]
@@ -192,42 +159,20 @@ fn faults_strike_the_call_they_are_ordered_for() {
     let denied = strike(json!({ "kind": "error", "status": 403, "code": "UnauthorizedOperation" }));
     let (status, body) = denied.unwrap();
     assert_eq!(status, 403);
-    assert!(
-        body.contains("<Code>UnauthorizedOperation</Code>"),
-        "{body}"
-    );
+    assert!(body.contains("<Code>UnauthorizedOperation</Code>"), "{body}");
     assert_eq!(describe_once(&double).unwrap(), whole, "once is once");
 
-    assert!(
-        strike(json!({ "kind": "html" }))
-            .unwrap()
-            .1
-            .starts_with("<!DOCTYPE html>")
-    );
+    assert!(strike(json!({ "kind": "html" })).unwrap().1.starts_with("<!DOCTYPE html>"));
     let (_, cut) = strike(json!({ "kind": "cut" })).unwrap();
-    assert!(
-        whole.1.starts_with(&cut) && cut.contains("<vpcEndpointId>"),
-        "{cut}"
-    );
+    assert!(whole.1.starts_with(&cut) && cut.contains("<vpcEndpointId>"), "{cut}");
     let (_, nameless) = strike(json!({ "kind": "item_without_id" })).unwrap();
-    assert!(
-        nameless.contains("<item>") && !nameless.contains("<vpcEndpointId>"),
-        "{nameless}"
-    );
+    assert!(nameless.contains("<item>") && !nameless.contains("<vpcEndpointId>"), "{nameless}");
     let (_, again) = strike(json!({ "kind": "repeated_token" })).unwrap();
     assert!(again.contains("<nextToken>again</nextToken>"), "{again}");
     strike(json!({ "kind": "close" })).unwrap_err();
 
-    assert_eq!(
-        strike(json!({ "kind": "html", "after": 1 })).unwrap(),
-        whole
-    );
-    assert!(
-        describe_once(&double)
-            .unwrap()
-            .1
-            .starts_with("<!DOCTYPE html>")
-    );
+    assert_eq!(strike(json!({ "kind": "html", "after": 1 })).unwrap(), whole);
+    assert!(describe_once(&double).unwrap().1.starts_with("<!DOCTYPE html>"));
 }
 
 #[test]
@@ -273,10 +218,8 @@ fn describe_once(double: &Ec2Double) -> io::Result<(u16, String)> {
 /// The texts of one member of every item, sorted.
 fn strings(items: &Value, member: &str) -> Vec<String> {
     let items = items.as_array().unwrap();
-    let mut texts: Vec<String> = items
-        .iter()
-        .map(|item| item[member].as_str().unwrap().to_owned())
-        .collect();
+    let mut texts: Vec<String> =
+        items.iter().map(|item| item[member].as_str().unwrap().to_owned()).collect();
     texts.sort();
     texts
 }

@@ -133,12 +133,7 @@ impl DigAnswer {
         } else if let Some(rest) = line.strip_prefix("; NSID: ") {
             self.nsid = Some(between(rest, "(\"", "\")").to_owned());
         } else if let Some(rest) = line.strip_prefix(";; SERVER: ") {
-            self.transport = rest
-                .rsplit('(')
-                .next()
-                .unwrap_or("")
-                .trim_end_matches(')')
-                .to_owned();
+            self.transport = rest.rsplit('(').next().unwrap_or("").trim_end_matches(')').to_owned();
         } else if let Some(rest) = line.strip_prefix(";; MSG SIZE  rcvd: ") {
             self.size = rest.parse().unwrap_or(0);
         } else if let ("QUESTION", Some(rest)) = (section, line.strip_prefix(';')) {

@@ -65,12 +65,8 @@ pub struct Eni {
 
 /// The Python environment that `tests/setup.sh` makes.
 pub fn venv() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .map(|dir| dir.join("venv"));
-    let venv = env::var_os("HUBDNS_TEST_VENV")
-        .map(PathBuf::from)
-        .or(target);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().map(|dir| dir.join("venv"));
+    let venv = env::var_os("HUBDNS_TEST_VENV").map(PathBuf::from).or(target);
     let venv = venv.expect("a target folder has a parent");
     assert!(
         venv.join(".stamp").exists(),
@@ -90,25 +86,17 @@ impl Ec2Double {
         let mut process = Process::spawn(
             "double",
             // -B: no __pycache__ in the tree.
-            Command::new(venv().join("bin/python"))
-                .arg("-B")
-                .arg(script),
+            Command::new(venv().join("bin/python")).arg("-B").arg(script),
             dir.path(),
         );
         let address = eventually("the EC2 double listens", START_LIMIT, || {
             assert!(process.ended().is_none(), "double.py: {}", process.stderr());
             let text = process.stdout();
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("listening on http://"));
+            let line = text.lines().find_map(|line| line.strip_prefix("listening on http://"));
             // A line without its end may still lack a digit of the port.
             line.filter(|_| text.ends_with('\n'))?.parse().ok()
         });
-        Self {
-            address,
-            process,
-            _dir: dir,
-        }
+        Self { address, process, _dir: dir }
     }
 
     /// For `endpoint_url` and `AWS_ENDPOINT_URL`.
@@ -134,10 +122,7 @@ impl Ec2Double {
         let made = self.order("/_hub", &order);
         Hub {
             vpc: text(&made["vpc"]),
-            endpoints: list(&made["endpoints"])
-                .iter()
-                .map(Endpoint::read)
-                .collect(),
+            endpoints: list(&made["endpoints"]).iter().map(Endpoint::read).collect(),
         }
     }
 

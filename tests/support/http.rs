@@ -43,10 +43,6 @@ pub fn http_send(
     let answer = String::from_utf8_lossy(&answer);
     let malformed = || io::Error::other(format!("not an HTTP answer: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(malformed)?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .ok_or_else(malformed)?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(malformed)?;
     Ok((status, body.to_owned()))
 }

@@ -26,10 +26,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// What the daemon and the AWS CLI find in their environment, and nothing else: no metadata
 /// service, no profile, credentials that no AWS takes, the system's certificates.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    (
-        "PATH",
-        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    ),
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("AWS_ACCESS_KEY_ID", "test"),
     ("AWS_SECRET_ACCESS_KEY", "test"),
     ("AWS_REGION", "eu-west-1"),
@@ -85,13 +82,7 @@ impl Hubdns {
         let dir = TempDir::new().expect("a temporary folder");
         let (dns_port, admin_port) = (free_port(), free_port());
         let config = filled(config, dns_port, admin_port, dir.path());
-        Self {
-            process: Self::run(&config, dir.path()),
-            config,
-            dns_port,
-            admin_port,
-            dir,
-        }
+        Self { process: Self::run(&config, dir.path()), config, dns_port, admin_port, dir }
     }
 
     /// Starts it again after it has ended: the same folder, ports and configuration.
@@ -157,10 +148,7 @@ impl Hubdns {
     /// the words: `daemon.command("names")`.
     pub fn command(&self, words: &str) -> Command {
         let mut command = hubdns(self.dir.path());
-        command
-            .args(words.split_whitespace())
-            .arg("--config")
-            .arg("hubdns.toml");
+        command.args(words.split_whitespace()).arg("--config").arg("hubdns.toml");
         command
     }
 
@@ -183,11 +171,7 @@ impl Hubdns {
     fn run(config: &str, dir: &Path) -> Process {
         let file = dir.join("hubdns.toml");
         fs::write(&file, config).expect("a file");
-        Process::spawn(
-            "hubdns",
-            hubdns(dir).arg("run").arg("--config").arg(file),
-            dir,
-        )
+        Process::spawn("hubdns", hubdns(dir).arg("run").arg("--config").arg(file), dir)
     }
 
     /// `false` when it ended instead.
@@ -210,10 +194,7 @@ fn filled(config: &str, dns_port: u16, admin_port: u16, dir: &Path) -> String {
         ("server", "listen = [\"127.0.0.1:{dns_port}\"]"),
         ("admin", "listen = \"127.0.0.1:{admin_port}\""),
         ("control", "socket = \"{dir}/control.sock\""),
-        (
-            "refresh",
-            "interval_secs = 5\nstate_file = \"{dir}/inventory.json\"",
-        ),
+        ("refresh", "interval_secs = 5\nstate_file = \"{dir}/inventory.json\""),
         ("health", "probe = \"off\""),
         ("forward", "upstreams = []"),
     ];
@@ -225,10 +206,7 @@ fn filled(config: &str, dns_port: u16, admin_port: u16, dir: &Path) -> String {
         }
     }
     // The default state file is the machine's; a test that runs as root would write it.
-    assert!(
-        text.contains("state_file"),
-        "[refresh] without a state_file"
-    );
+    assert!(text.contains("state_file"), "[refresh] without a state_file");
     text.replace("{dns_port}", &dns_port.to_string())
         .replace("{admin_port}", &admin_port.to_string())
         .replace("{dir}", &dir.display().to_string())

@@ -51,13 +51,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdin = child.stdin.take();
-        Self {
-            name: name.to_owned(),
-            child,
-            stdin,
-            stdout,
-            stderr,
-        }
+        Self { name: name.to_owned(), child, stdin, stdout, stderr }
     }
 
     /// What it has written to standard output.
@@ -111,10 +105,7 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    #[expect(
-        clippy::print_stderr,
-        reason = "the test runner shows it with the failure"
-    )]
+    #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
     fn show(&self) {
         for (stream, path) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             let text = read(path);

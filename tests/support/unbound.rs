@@ -55,9 +55,7 @@ impl Unbound {
     /// Starts one that knows [`Unbound::WORLD`], and `big.example`, whose TXT records take
     /// 2,400 bytes: more than any client may have over UDP here.
     pub fn start() -> Self {
-        let big: String = (0..12)
-            .map(|at| format!("@ 60 TXT \"{at:0200}\"\n"))
-            .collect();
+        let big: String = (0..12).map(|at| format!("@ 60 TXT \"{at:0200}\"\n")).collect();
         let zones = [Self::WORLD, &[("big.example", &big)]].concat();
         Self::start_with(&zones, "")
     }
@@ -109,28 +107,17 @@ impl Unbound {
         fs::write(&config, Self::config(&dir, zones, server, port)).expect("a file");
         let mut command = Command::new("unbound");
         // Debian keeps it in sbin, which a user's PATH may lack.
-        command
-            .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-            .arg("-d")
-            .arg("-c")
-            .arg(&config);
+        command.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").arg("-d").arg("-c").arg(&config);
         let mut process = Process::spawn("unbound", &mut command, dir.path());
         let up = eventually("unbound answers", START_LIMIT, || {
-            match (
-                process.ended(),
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port)),
-            ) {
+            match (process.ended(), TcpStream::connect((Ipv4Addr::LOCALHOST, port))) {
                 (Some(_), _) => Some(false),
                 (None, Ok(_)) => Some(true),
                 (None, Err(_)) => None,
             }
         });
         match up {
-            true => Ok(Self {
-                port,
-                process,
-                _dir: dir,
-            }),
+            true => Ok(Self { port, process, _dir: dir }),
             false => Err(process.stderr()),
         }
     }

@@ -47,12 +47,7 @@ pub(super) async fn endpoints(
         while pages.more() {
             let sent = call.clone().set_next_token(pages.token()).send().await;
             let page = sent.map_err(|error| session.context(action).told(error))?;
-            found.extend(
-                page.vpc_endpoints
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(map::endpoint),
-            );
+            found.extend(page.vpc_endpoints.unwrap_or_default().into_iter().map(map::endpoint));
             pages.go_on(page.next_token)?;
         }
     }
@@ -84,12 +79,8 @@ pub(super) async fn services(
             while pages.more() {
                 let sent = call.clone().set_next_token(pages.token()).send().await;
                 let page = sent.map_err(|error| session.context(action).told(error))?;
-                found.extend(
-                    page.service_details
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(map::service),
-                );
+                found
+                    .extend(page.service_details.unwrap_or_default().into_iter().map(map::service));
                 pages.go_on(page.next_token)?;
             }
         }
@@ -117,10 +108,7 @@ pub(super) async fn interfaces(
             let sent = call.clone().set_next_token(pages.token()).send().await;
             let page = sent.map_err(|error| session.context(action).told(error))?;
             found.extend(
-                page.network_interfaces
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(map::interface),
+                page.network_interfaces.unwrap_or_default().into_iter().map(map::interface),
             );
             pages.go_on(page.next_token)?;
         }
@@ -130,9 +118,7 @@ pub(super) async fn interfaces(
 
 fn filter(name: &str, values: &[&str]) -> Option<Vec<Filter>> {
     let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-    let filter = Filter::builder()
-        .name(name)
-        .set_values(Some(values.clone()));
+    let filter = Filter::builder().name(name).set_values(Some(values.clone()));
     (!values.is_empty()).then(|| vec![filter.build()])
 }
 
@@ -158,11 +144,7 @@ enum Step {
 
 impl Pages {
     fn new(action: Action) -> Pages {
-        Pages {
-            action,
-            seen: BTreeSet::new(),
-            step: Step::First,
-        }
+        Pages { action, seen: BTreeSet::new(), step: Step::First }
     }
 
     /// Whether there is a page to ask for.
@@ -205,10 +187,6 @@ impl Pages {
 impl Session {
     /// What an error of this call needs to be told.
     fn context(&self, action: Action) -> Context<'_> {
-        Context {
-            action,
-            role: self.role.as_deref(),
-            limits: &self.limits,
-        }
+        Context { action, role: self.role.as_deref(), limits: &self.limits }
     }
 }

@@ -11,11 +11,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::Connect
 use crate::discover::error::{Action, Cause, DiscoverError, bounded_code};
 
 /// "You may not", as EC2 and STS say it.
-const DENIED: &[&str] = &[
-    "UnauthorizedOperation",
-    "AccessDenied",
-    "AccessDeniedException",
-];
+const DENIED: &[&str] = &["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
 /// "Not so fast".
 const THROTTLED: &[&str] = &["RequestLimitExceeded", "Throttling", "ThrottlingException"];
 /// "You were somebody once". `RequestExpired` is also what a wrong clock gets.
@@ -73,21 +69,14 @@ impl Context<'_> {
                 after: self.limit_hit(&error),
                 source: error.into(),
             },
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => DiscoverError::TimedOut {
-                action,
-                after: self.limits.connect,
-                source: error.into(),
-            },
-            SdkError::DispatchFailure(_) => DiscoverError::Unreachable {
-                action,
-                source: error.into(),
-            },
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                DiscoverError::TimedOut { action, after: self.limits.connect, source: error.into() }
+            }
+            SdkError::DispatchFailure(_) => {
+                DiscoverError::Unreachable { action, source: error.into() }
+            }
             // What could not be built or is new in the SDK: it has no code.
-            _ => DiscoverError::Service {
-                action,
-                code: "other".to_owned(),
-                source: error.into(),
-            },
+            _ => DiscoverError::Service { action, code: "other".to_owned(), source: error.into() },
         }
     }
 
@@ -114,11 +103,7 @@ impl Context<'_> {
             return self.coded(action, &code, source);
         }
         if timed_out(&*source) {
-            return DiscoverError::TimedOut {
-                action,
-                after: self.limits.credentials,
-                source,
-            };
+            return DiscoverError::TimedOut { action, after: self.limits.credentials, source };
         }
         match self.role.is_some() && causes(&*source).any(is_connection) {
             true => DiscoverError::Unreachable { action, source },
@@ -131,39 +116,21 @@ impl Context<'_> {
         let bounded = bounded_code(code);
         if DENIED.contains(&code) {
             return match (action, self.role) {
-                (Action::AssumeRole, Some(role)) => DiscoverError::RoleDenied {
-                    role: role.to_owned(),
-                    code: bounded,
-                    source,
-                },
+                (Action::AssumeRole, Some(role)) => {
+                    DiscoverError::RoleDenied { role: role.to_owned(), code: bounded, source }
+                }
                 // Of the steps of the default chain we know no permission to name.
                 (Action::Setup, _) => DiscoverError::NoCredentials { source },
-                (action, _) => DiscoverError::Denied {
-                    action,
-                    code: bounded,
-                    source,
-                },
+                (action, _) => DiscoverError::Denied { action, code: bounded, source },
             };
         }
         if THROTTLED.contains(&code) {
-            return DiscoverError::Throttled {
-                action,
-                code: bounded,
-                source,
-            };
+            return DiscoverError::Throttled { action, code: bounded, source };
         }
         if EXPIRED.contains(&code) {
-            return DiscoverError::ExpiredCredentials {
-                action,
-                code: bounded,
-                source,
-            };
+            return DiscoverError::ExpiredCredentials { action, code: bounded, source };
         }
-        DiscoverError::Service {
-            action,
-            code: code.to_owned(),
-            source,
-        }
+        DiscoverError::Service { action, code: code.to_owned(), source }
     }
 }
 
@@ -178,16 +145,11 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn is_nothing_loaded(cause: &(dyn Error + 'static)) -> bool {
-    matches!(
-        cause.downcast_ref(),
-        Some(CredentialsError::CredentialsNotLoaded(_))
-    )
+    matches!(cause.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)))
 }
 
 fn is_connection(cause: &(dyn Error + 'static)) -> bool {
-    cause
-        .downcast_ref()
-        .is_some_and(|error: &ConnectorError| error.is_io())
+    cause.downcast_ref().is_some_and(|error: &ConnectorError| error.is_io())
 }
 
 /// The SDK's own limit on finding credentials has a private type: its words are all there is.
@@ -197,10 +159,7 @@ fn resolver_gave_up(error: &(dyn Error + 'static)) -> bool {
 
 fn timed_out(error: &(dyn Error + 'static)) -> bool {
     let provider = |cause: &(dyn Error + 'static)| {
-        matches!(
-            cause.downcast_ref(),
-            Some(CredentialsError::ProviderTimedOut(_))
-        )
+        matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
     };
     // "timeout occurred", "HTTP connect timeout", "request has timed out".
     let in_words = |text: &str| text.contains("timeout") || text.contains("timed out");

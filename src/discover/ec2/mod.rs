@@ -58,12 +58,7 @@ struct Settings<'a> {
 
 impl Ec2 {
     pub(super) fn new(config: SourceConfig, lookup: HostLookup) -> Ec2 {
-        Ec2 {
-            config,
-            lookup,
-            session: None,
-            known: KnownServices::default(),
-        }
+        Ec2 { config, lookup, session: None, known: KnownServices::default() }
     }
 
     /// The region and all that the source has in it. Dropped while it waits, it forgets its
@@ -112,10 +107,8 @@ async fn ask(
         .filter(|endpoint| endpoint.vpc_endpoint_type.eq_ignore_ascii_case("Interface"))
         .filter(|endpoint| wanted(config, endpoint))
         .collect();
-    let interfaces: BTreeSet<String> = used
-        .iter()
-        .flat_map(|endpoint| endpoint.network_interface_ids.iter().cloned())
-        .collect();
+    let interfaces: BTreeSet<String> =
+        used.iter().flat_map(|endpoint| endpoint.network_interface_ids.iter().cloned()).collect();
     let services: BTreeSet<ServiceKey> = used
         .iter()
         .map(|endpoint| ServiceKey {
@@ -139,9 +132,7 @@ async fn ask(
     recorded.check(None)?;
     // What was learned for endpoints that are gone is kept in mind, not told.
     let names: BTreeSet<&str> = services.iter().map(|key| key.name.as_str()).collect();
-    recorded
-        .services
-        .retain(|service| names.contains(service.service_name.as_str()));
+    recorded.services.retain(|service| names.contains(service.service_name.as_str()));
     Ok((recorded, known))
 }
 
@@ -151,20 +142,14 @@ impl<'a> Settings<'a> {
     /// A source of another kind has none of its own.
     fn of(config: &'a SourceConfig) -> Self {
         match &config.kind {
-            SourceKind::Ec2 {
-                region,
-                role_arn,
-                endpoint_url,
-            } => Settings {
+            SourceKind::Ec2 { region, role_arn, endpoint_url } => Settings {
                 region: region.as_ref().map(Region::as_str),
                 role_arn: role_arn.as_deref(),
                 endpoint_url: endpoint_url.as_deref(),
             },
-            SourceKind::Files { .. } => Settings {
-                region: None,
-                role_arn: None,
-                endpoint_url: None,
-            },
+            SourceKind::Files { .. } => {
+                Settings { region: None, role_arn: None, endpoint_url: None }
+            }
         }
     }
 }

@@ -129,9 +129,7 @@ pub(super) fn loader(
         .operation_attempt_timeout(limits.attempt)
         .operation_timeout(limits.operation)
         .build();
-    let identities = IdentityCache::lazy()
-        .load_timeout(limits.credentials)
-        .build();
+    let identities = IdentityCache::lazy().load_timeout(limits.credentials).build();
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .timeout_config(timeouts)

@@ -58,10 +58,7 @@ struct Api {
 
 impl Api {
     fn new(answers: impl Fn(&str) -> Option<(u16, String)> + Send + Sync + 'static) -> Api {
-        Api {
-            asked: Arc::default(),
-            answers: Arc::new(answers),
-        }
+        Api { asked: Arc::default(), answers: Arc::new(answers) }
     }
 
     /// How often a request with this text came.
@@ -92,10 +89,9 @@ impl HttpConnector for Api {
         let form = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         self.asked.lock().unwrap().push(form.clone());
         HttpConnectorFuture::ready(match (self.answers)(&form) {
-            Some((status, body)) => Ok(HttpResponse::new(
-                status.try_into().unwrap(),
-                SdkBody::from(body),
-            )),
+            Some((status, body)) => {
+                Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
+            }
             None => Err(ConnectorError::io("refused".into())),
         })
     }
@@ -132,20 +128,11 @@ fn bare(http: SharedHttpClient, retries: RetryConfig) -> ConfigLoader {
 
 async fn source_with(config: SourceConfig, loader: ConfigLoader) -> Ec2 {
     let session = Session::from_loader(&config, loader, SHORT).await.unwrap();
-    Ec2 {
-        config,
-        lookup: no_lookup(),
-        session: Some(session),
-        known: KnownServices::default(),
-    }
+    Ec2 { config, lookup: no_lookup(), session: Some(session), known: KnownServices::default() }
 }
 
 async fn source(api: &Api) -> Ec2 {
-    source_with(
-        config(&[], None, None),
-        quick(SharedHttpClient::new(api.clone())),
-    )
-    .await
+    source_with(config(&[], None, None), quick(SharedHttpClient::new(api.clone()))).await
 }
 
 async fn fetched(api: &Api) -> Result<Recorded, DiscoverError> {
@@ -162,17 +149,9 @@ async fn told(mut ec2: Ec2) -> String {
 }
 
 fn body(call: &str, set: &str, items: &[String], next: Option<&str>) -> Option<(u16, String)> {
-    let items: String = items
-        .iter()
-        .map(|item| format!("<item>{item}</item>"))
-        .collect();
-    let next = next.map_or(String::new(), |token| {
-        format!("<nextToken>{token}</nextToken>")
-    });
-    Some((
-        200,
-        format!("<{call}Response><{set}>{items}</{set}>{next}</{call}Response>\n"),
-    ))
+    let items: String = items.iter().map(|item| format!("<item>{item}</item>")).collect();
+    let next = next.map_or(String::new(), |token| format!("<nextToken>{token}</nextToken>"));
+    Some((200, format!("<{call}Response><{set}>{items}</{set}>{next}</{call}Response>\n")))
 }
 
 fn endpoints(items: &[String], next: Option<&str>) -> Option<(u16, String)> {
@@ -201,12 +180,7 @@ fn details(form: &str) -> Option<(u16, String)> {
                 .iter()
                 .map(|name| format!("<serviceName>{name}</serviceName><owner>amazon</owner>"))
                 .collect();
-            body(
-                "DescribeVpcEndpointServices",
-                "serviceDetailSet",
-                &items,
-                None,
-            )
+            body("DescribeVpcEndpointServices", "serviceDetailSet", &items, None)
         }
         false => {
             let items: Vec<String> = values
@@ -219,24 +193,17 @@ fn details(form: &str) -> Option<(u16, String)> {
                     )
                 })
                 .collect();
-            body(
-                "DescribeNetworkInterfaces",
-                "networkInterfaceSet",
-                &items,
-                None,
-            )
+            body("DescribeNetworkInterfaces", "networkInterfaceSet", &items, None)
         }
     }
 }
 
 /// An API whose endpoints are as told and whose other lists are as asked.
 fn api(list: impl Fn(&str) -> Option<(u16, String)> + Send + Sync + 'static) -> Api {
-    Api::new(
-        move |form| match form.contains("Action=DescribeVpcEndpoints&") {
-            true => list(form),
-            false => details(form),
-        },
-    )
+    Api::new(move |form| match form.contains("Action=DescribeVpcEndpoints&") {
+        true => list(form),
+        false => details(form),
+    })
 }
 
 fn refusal(status: u16, code: &str) -> Option<(u16, String)> {
@@ -307,44 +274,28 @@ async fn a_page_of_somebody_elses_is_not_an_empty_list() {
 
 #[tokio::test]
 async fn an_answer_cut_short_anywhere_is_refused() {
-    let whole = endpoints(
-        &[
-            endpoint("1", "sqs", "available"),
-            endpoint("2", "kms", "available"),
-        ],
-        None,
-    );
+    let whole =
+        endpoints(&[endpoint("1", "sqs", "available"), endpoint("2", "kms", "available")], None);
     let whole = whole.unwrap().1;
     let whole = whole.trim_end();
     for len in 1..whole.len() {
         let cut = whole[..len].to_owned();
         let api = api(move |_| Some((200, cut.clone())));
         let error = fetched(&api).await.expect_err(&whole[..len]);
-        assert!(
-            matches!(error, DiscoverError::Garbage { .. }),
-            "{len}: {error:?}"
-        );
+        assert!(matches!(error, DiscoverError::Garbage { .. }), "{len}: {error:?}");
     }
 }
 
 #[tokio::test]
 async fn an_item_without_an_id_is_refused() {
-    let items = [
-        endpoint("1", "sqs", "available"),
-        "<state>available</state>".to_owned(),
-    ];
+    let items = [endpoint("1", "sqs", "available"), "<state>available</state>".to_owned()];
     let api = api(move |_| endpoints(&items, None));
     insta::assert_snapshot!(told(source(&api).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: item 2 of VpcEndpoints lacks VpcEndpointId");
 }
 
 #[tokio::test]
 async fn states_are_what_they_are_in_any_case() {
-    let items = [
-        "available",
-        "Available",
-        "pendingAcceptance",
-        "somethingNew",
-    ];
+    let items = ["available", "Available", "pendingAcceptance", "somethingNew"];
     let items: Vec<String> = items
         .iter()
         .enumerate()
@@ -352,12 +303,7 @@ async fn states_are_what_they_are_in_any_case() {
         .collect();
     let api = api(move |_| endpoints(&items, None));
     let recorded = fetched(&api).await.unwrap();
-    let facts = normalise(
-        &config(&[], None, None),
-        Some("eu-west-1".into()),
-        &recorded,
-    )
-    .unwrap();
+    let facts = normalise(&config(&[], None, None), Some("eu-west-1".into()), &recorded).unwrap();
     let states: Vec<EndpointState> = facts.endpoints.into_iter().map(|it| it.state).collect();
     assert_eq!(
         states,
@@ -375,21 +321,14 @@ async fn services_are_asked_again_only_for_a_new_name_or_on_demand() {
     let names: Arc<Mutex<Vec<&str>>> = Arc::new(Mutex::new(vec!["sqs", "kms"]));
     let shown = names.clone();
     let api = api(move |_| {
-        let items: Vec<String> = shown
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|name| endpoint(name, name, "available"))
-            .collect();
+        let items: Vec<String> =
+            shown.lock().unwrap().iter().map(|name| endpoint(name, name, "available")).collect();
         endpoints(&items, None)
     });
     let mut ec2 = source(&api).await;
     let mut calls = async |ask: bool| {
         let (_, recorded) = ec2.fetch(ask).await.unwrap();
-        (
-            api.count("Action=DescribeVpcEndpointServices"),
-            recorded.services.len(),
-        )
+        (api.count("Action=DescribeVpcEndpointServices"), recorded.services.len())
     };
     assert_eq!(calls(false).await, (1, 2));
     assert_eq!(calls(false).await, (1, 2));
@@ -402,19 +341,15 @@ async fn services_are_asked_again_only_for_a_new_name_or_on_demand() {
 
 #[tokio::test]
 async fn no_call_has_more_than_one_filter_or_two_hundred_values() {
-    let items: Vec<String> = (0..201)
-        .map(|at| endpoint(&at.to_string(), &format!("s{at}"), "available"))
-        .collect();
+    let items: Vec<String> =
+        (0..201).map(|at| endpoint(&at.to_string(), &format!("s{at}"), "available")).collect();
     let api = api(move |_| endpoints(&items, None));
     let http = SharedHttpClient::new(api.clone());
     let mut ec2 = source_with(config(&["vpc-1", "vpc-2"], None, None), quick(http)).await;
     let (_, recorded) = ec2.fetch(true).await.unwrap();
     assert_eq!(recorded.services.len(), 201);
     assert_eq!(recorded.interfaces.len(), 201);
-    assert_eq!(
-        api.count("Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.1.Value.2=vpc-2"),
-        1
-    );
+    assert_eq!(api.count("Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.1.Value.2=vpc-2"), 1);
     assert_eq!(api.count("Filter.1.Name=service-name"), 2);
     assert_eq!(api.count("Filter.1.Name=network-interface-id"), 2);
     assert_eq!(api.count("Value.201="), 0);
@@ -458,11 +393,7 @@ async fn a_silent_endpoint_is_given_up() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_unreachable() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let loader = quick(http::client(&no_lookup()));
     let url = format!("http://127.0.0.1:{port}");
     let nobody = told(source_with(config(&[], None, Some(&url)), loader).await).await;
@@ -480,20 +411,14 @@ async fn hosts_are_found_by_our_own_lookup() {
     let loader = quick(http::client(&no_lookup()));
     let line = told(source_with(config(&[], None, None), loader).await).await;
     assert!(line.starts_with("DescribeVpcEndpoints connect: "), "{line}");
-    assert!(
-        line.contains("no server knows ec2.eu-west-1.amazonaws.com"),
-        "{line}"
-    );
+    assert!(line.contains("no server knows ec2.eu-west-1.amazonaws.com"), "{line}");
 }
 
 #[tokio::test]
 async fn a_lookup_that_hangs_is_given_up_as_a_connection_is() {
     let lookup: HostLookup = Arc::new(|_| std::future::pending().boxed());
-    let limits = Limits {
-        connect: Duration::from_millis(50),
-        attempt: Duration::from_secs(5),
-        ..SHORT
-    };
+    let limits =
+        Limits { connect: Duration::from_millis(50), attempt: Duration::from_secs(5), ..SHORT };
     let loader = loader(http::client(&lookup), &limits, RetryConfig::disabled())
         .empty_test_environment()
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"));
@@ -516,10 +441,7 @@ async fn a_look_dropped_while_it_waits_keeps_what_was_known() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     let loader = quick(http::client(&no_lookup()));
     let mut ec2 = source_with(config(&[], None, Some(&url)), loader).await;
-    ec2.known.asked.insert(ServiceKey {
-        region: None,
-        name: "sqs".to_owned(),
-    });
+    ec2.known.asked.insert(ServiceKey { region: None, name: "sqs".to_owned() });
     let dropped = tokio::time::timeout(Duration::from_millis(20), ec2.fetch(true)).await;
     assert!(dropped.is_err());
     assert!(ec2.session.is_none());
@@ -531,21 +453,14 @@ async fn without_credentials_that_is_what_is_said() {
     let api = Api::new(|_| None);
     let loader = bare(SharedHttpClient::new(api), RetryConfig::disabled());
     let line = told(source_with(config(&[], None, None), loader).await).await;
-    assert!(
-        line.starts_with("setup credentials: no AWS credentials could be loaded: "),
-        "{line}"
-    );
+    assert!(line.starts_with("setup credentials: no AWS credentials could be loaded: "), "{line}");
 }
 
 #[tokio::test]
 async fn without_a_region_that_is_what_is_said() {
     let api = Api::new(|_| None);
     let mut config = config(&[], None, None);
-    config.kind = SourceKind::Ec2 {
-        region: None,
-        role_arn: None,
-        endpoint_url: None,
-    };
+    config.kind = SourceKind::Ec2 { region: None, role_arn: None, endpoint_url: None };
     let loader = quick(SharedHttpClient::new(api));
     let opened = Session::from_loader(&config, loader, SHORT).await;
     assert!(matches!(opened, Err(DiscoverError::NoRegion)));
@@ -564,10 +479,7 @@ async fn a_role_that_may_not_be_assumed_is_named() {
                 ),
             ))
         });
-        source_with(
-            config(&[], Some(role), None),
-            quick(SharedHttpClient::new(api)),
-        )
+        source_with(config(&[], Some(role), None), quick(SharedHttpClient::new(api)))
     };
     insta::assert_snapshot!(told(denied("AccessDenied").await).await, @r#"AssumeRole AccessDenied: AWS refused AssumeRole: the caller lacks the permission sts:AssumeRole on arn:aws:iam::444455556666:role/hubdns-read, or that role does not trust it: dispatch failure: other: an error occurred while loading credentials: service error: unhandled error (AccessDenied): Error { code: "AccessDenied", message: "said STS" }"#);
     insta::assert_snapshot!(told(denied("ExpiredTokenException").await).await, @"AssumeRole ExpiredTokenException: the AWS credentials have expired, or this host's clock is wrong: AssumeRole failed: dispatch failure: other: an error occurred while loading credentials: service error: ExpiredTokenException: said STS");

@@ -15,9 +15,7 @@ use crate::{
 fn source() -> SourceConfig {
     SourceConfig {
         name: SourceName::from("hub"),
-        kind: SourceKind::Files {
-            path: PathBuf::new(),
-        },
+        kind: SourceKind::Files { path: PathBuf::new() },
         vpc_ids: Vec::new(),
         tags: BTreeMap::new(),
     }
@@ -32,10 +30,7 @@ fn error(recorded: &Recorded) -> String {
 }
 
 fn one(endpoint: RecordedEndpoint) -> Recorded {
-    Recorded {
-        endpoints: vec![endpoint],
-        ..Recorded::default()
-    }
+    Recorded { endpoints: vec![endpoint], ..Recorded::default() }
 }
 
 fn endpoint() -> RecordedEndpoint {
@@ -100,10 +95,7 @@ fn states_and_kinds_count_in_any_case() {
 #[test]
 fn an_item_without_an_id_fails_the_whole_recording() {
     let mut recorded = demo();
-    recorded.endpoints.push(RecordedEndpoint {
-        vpc_endpoint_id: String::new(),
-        ..endpoint()
-    });
+    recorded.endpoints.push(RecordedEndpoint { vpc_endpoint_id: String::new(), ..endpoint() });
     insta::assert_snapshot!(error(&recorded), @"files gave an answer that cannot be used: item 28 of VpcEndpoints lacks VpcEndpointId");
     let mut recorded = demo();
     recorded.services[2].service_name.clear();
@@ -135,10 +127,7 @@ fn a_lattice_endpoint_has_an_arn_for_a_service() {
     lattice.service_network_arn =
         Some("arn:aws:vpc-lattice:eu-west-1:1:servicenetwork/1".to_owned());
     let found = &facts(&one(lattice)).endpoints[0];
-    assert_eq!(
-        found.service.as_str(),
-        "arn:aws:vpc-lattice:eu-west-1:1:servicenetwork/1"
-    );
+    assert_eq!(found.service.as_str(), "arn:aws:vpc-lattice:eu-west-1:1:servicenetwork/1");
 }
 
 #[test]
@@ -150,10 +139,7 @@ fn what_is_no_address_or_time_is_told_with_its_owner() {
     let mut undated = endpoint();
     undated.creation_timestamp = Some("yesterday".to_owned());
     let line = error(&one(undated));
-    assert!(
-        line.contains(r#"vpce-1 has the CreationTimestamp "yesterday": "#),
-        "{line}"
-    );
+    assert!(line.contains(r#"vpce-1 has the CreationTimestamp "yesterday": "#), "{line}");
 }
 
 #[test]
@@ -162,27 +148,14 @@ fn only_vpcs_and_tags_that_are_wanted_are_kept_with_what_they_use() {
     tagged.tags.insert("env".to_owned(), "prod".to_owned());
     let found = normalise(&tagged, None, &demo()).unwrap();
     let services: Vec<&str> = found.services.iter().map(|it| it.name.as_str()).collect();
-    assert_eq!(
-        services,
-        ["com.amazonaws.eu-west-1.kms", "com.amazonaws.eu-west-1.sqs"]
-    );
+    assert_eq!(services, ["com.amazonaws.eu-west-1.kms", "com.amazonaws.eu-west-1.sqs"]);
     assert_eq!((found.endpoints.len(), found.interfaces.len()), (2, 6));
 
     let mut elsewhere = source();
     elsewhere.vpc_ids = vec![VpcId::from("vpc-elsewhere")];
-    assert!(
-        normalise(&elsewhere, None, &demo())
-            .unwrap()
-            .endpoints
-            .is_empty()
-    );
-    elsewhere
-        .vpc_ids
-        .push(VpcId::from(demo().endpoints[0].vpc_id.as_str()));
-    assert_eq!(
-        normalise(&elsewhere, None, &demo()).unwrap(),
-        facts(&demo())
-    );
+    assert!(normalise(&elsewhere, None, &demo()).unwrap().endpoints.is_empty());
+    elsewhere.vpc_ids.push(VpcId::from(demo().endpoints[0].vpc_id.as_str()));
+    assert_eq!(normalise(&elsewhere, None, &demo()).unwrap(), facts(&demo()));
 }
 
 #[test]
@@ -200,15 +173,9 @@ fn the_primary_address_comes_first() {
     };
     let mut recorded = one(endpoint());
     recorded.interfaces.push(interface("eni-1", "eu-west-1a"));
-    assert_eq!(
-        facts(&recorded).interfaces[0].ipv4,
-        [std::net::Ipv4Addr::new(10, 0, 0, 1)]
-    );
-    recorded.interfaces[0].private_ip_addresses = vec![
-        address("10.0.0.9", false),
-        address("10.0.0.5", true),
-        address("10.0.0.7", false),
-    ];
+    assert_eq!(facts(&recorded).interfaces[0].ipv4, [std::net::Ipv4Addr::new(10, 0, 0, 1)]);
+    recorded.interfaces[0].private_ip_addresses =
+        vec![address("10.0.0.9", false), address("10.0.0.5", true), address("10.0.0.7", false)];
     let last_bytes = |facts: &SourceFacts| -> Vec<u8> {
         let ipv4 = &facts.interfaces[0].ipv4;
         ipv4.iter().map(|address| address.octets()[3]).collect()
@@ -221,19 +188,14 @@ fn a_recording_tells_its_region_unless_it_disagrees_with_itself() {
     let region = |zones: &[&str]| {
         let mut recorded = one(endpoint());
         for (at, zone) in zones.iter().enumerate() {
-            recorded
-                .interfaces
-                .push(interface(&format!("eni-{at}"), zone));
+            recorded.interfaces.push(interface(&format!("eni-{at}"), zone));
         }
         let region = facts(&recorded).region;
         region.map(|region| region.to_string())
     };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(region(&["us-gov-west-1a"]), some("us-gov-west-1"));
-    assert_eq!(
-        region(&["us-west-2-lax-1a", "us-west-2b"]),
-        some("us-west-2")
-    );
+    assert_eq!(region(&["us-west-2-lax-1a", "us-west-2b"]), some("us-west-2"));
     // By the service's name.
     assert_eq!(region(&[]), some("eu-west-1"));
     assert_eq!(region(&["us-west-2a", "us-east-1a"]), some("eu-west-1"));
@@ -247,11 +209,7 @@ fn a_service_region_is_kept_only_where_it_differs() {
     let mut crossing = endpoint();
     crossing.service_region = Some("eu-west-1".to_owned());
     let asked = |region: &str| {
-        let facts = normalise(
-            &source(),
-            Some(Region::from(region)),
-            &one(crossing.clone()),
-        );
+        let facts = normalise(&source(), Some(Region::from(region)), &one(crossing.clone()));
         facts.unwrap().endpoints[0].service_region.clone()
     };
     assert_eq!(asked("eu-west-1"), None);
@@ -273,22 +231,15 @@ fn what_aws_leaves_out_is_ipv4() {
 fn of_a_service_listed_for_gateways_and_for_interfaces_the_latter_counts() {
     let listed = |kind: &str, names: &[&str]| RecordedService {
         service_name: "com.amazonaws.eu-west-1.sqs".to_owned(),
-        service_type: vec![RecordedServiceType {
-            service_type: kind.to_owned(),
-        }],
+        service_type: vec![RecordedServiceType { service_type: kind.to_owned() }],
         private_dns_names: names
             .iter()
-            .map(|name| RecordedPrivateName {
-                private_dns_name: (*name).to_owned(),
-            })
+            .map(|name| RecordedPrivateName { private_dns_name: (*name).to_owned() })
             .collect(),
         ..RecordedService::default()
     };
     let mut recorded = one(endpoint());
-    recorded.services = vec![
-        listed("Gateway", &[]),
-        listed("Interface", &["b.x", "a.x", "b.x"]),
-    ];
+    recorded.services = vec![listed("Gateway", &[]), listed("Interface", &["b.x", "a.x", "b.x"])];
     assert_eq!(facts(&recorded).services.len(), 1);
     assert_eq!(facts(&recorded).services[0].private_names, ["a.x", "b.x"]);
     recorded.services.reverse();

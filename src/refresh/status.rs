@@ -1,0 +1,40 @@
+//! What the control loop knows of itself, for people and probes.
+
+use tokio::time::Instant;
+
+use crate::base::SourceName;
+
+/// How things stand after the last round. Replaced as a whole; read by whoever looks.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// In the order of the configuration.
+    pub sources: Vec<SourceStatus>,
+    /// The last round; `None` before the first has ended.
+    pub round: Option<RoundReport>,
+}
+
+/// One source.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: SourceName,
+    /// When it last told its facts; `None` if it has not since the start.
+    pub confirmed: Option<Instant>,
+    /// Seconds since its facts were told, when they come from the state file.
+    pub from_state_file: Option<u64>,
+    /// Endpoints among the facts in force.
+    pub endpoints: usize,
+    /// Why it could not be asked the last time, with the whole chain of causes.
+    pub error: Option<String>,
+}
+
+/// How a round ended.
+#[derive(Clone, Debug)]
+pub struct RoundReport {
+    /// When.
+    pub ended: Instant,
+    /// `published`, `unchanged` or `kept`.
+    pub outcome: &'static str,
+    /// Why what was in force was kept.
+    pub reason: Option<String>,
+}
