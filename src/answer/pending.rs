@@ -46,6 +46,14 @@ impl Pending {
         }
     }
 
+    /// Writes the reply to a query that there is no room to wait for.
+    pub fn shed(self, out: &mut Vec<u8>) {
+        self.metrics.forward.refused.inc();
+        if let Packet::Query(query) = Packet::read(&self.packet) {
+            self.write(&query, Err(ForwardError::Overloaded), out);
+        }
+    }
+
     /// Writes what was answered, or that nobody did.
     pub(super) fn write(
         &self,

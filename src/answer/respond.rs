@@ -68,9 +68,9 @@ impl Responder {
 
     /// A session for a listener or a connection. `seed` is where the rotation of addresses begins:
     /// clients that each open one connection should not all get the same address first.
-    pub fn session(&self, proto: Proto, seed: usize) -> Session {
+    pub fn session(&self, proto: Proto, seed: u32) -> Session {
         let counted = (Generation::NONE, Vec::new());
-        Session { responder: self.clone(), proto, counted, rotation: seed }
+        Session { responder: self.clone(), proto, counted, rotation: seed as usize }
     }
 
     /// The metrics that it counts in.

@@ -1,5 +1,13 @@
 //! Sockets and transports: a packet in, `answer`'s bytes out, within limits.
+//!
+//! No policy and no answer is made here. A reply always leaves from the address that was asked.
 
+mod bind;
 mod config;
+mod server;
+mod tcp;
+mod udp;
 
+pub use bind::{BindError, Bound, bind};
 pub use config::{ListenAddress, ServeConfig};
+pub use server::{Refused, Server};

@@ -45,8 +45,6 @@ label! {
         Response = "response",
         /// From port 0 or from one of our own sockets: nothing that a client sends.
         Source = "source",
-        /// Too many queries in hand.
-        Overload = "overload",
         /// The network refused our answer.
         Send = "send",
     }

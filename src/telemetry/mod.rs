@@ -111,7 +111,7 @@ mod tests {
         zero(r#"hubdns_dns_requests_total{family="1",proto="udp",type="A",view="default"}"#);
         zero(r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="default"}"#);
         zero(r#"hubdns_dns_responses_total{rcode="SERVFAIL",source="upstream",view="default"}"#);
-        zero(r#"hubdns_dns_dropped_total{reason="overload"}"#);
+        zero(r#"hubdns_dns_dropped_total{reason="short"}"#);
         zero(r#"hubdns_cache_requests_total{result="hit"}"#);
         zero(r#"hubdns_refresh_rounds_total{outcome="published"}"#);
         zero(r#"hubdns_state_file_errors_total{operation="write"}"#);

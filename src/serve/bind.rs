@@ -1,0 +1,269 @@
+//! Opens the sockets of a `listen` entry: UDP and TCP on each of its addresses.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use nix::ifaddrs::getifaddrs;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::config::ListenAddress;
+
+/// Octets the kernel may hold for us while we are busy: at 100 octets of question and 768 of the
+/// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Connections that wait to be accepted; `net.core.somaxconn` may allow less.
+const TCP_BACKLOG: i32 = 1_024;
+
+/// The sockets of one address.
+#[derive(Debug)]
+pub struct Bound {
+    /// The address, with the port that was found if 0 was asked for.
+    pub address: SocketAddr,
+    pub(super) udp: std::net::UdpSocket,
+    pub(super) tcp: std::net::TcpListener,
+}
+
+/// Why a `listen` entry could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another socket has the port.
+    #[error("{protocol} {address} is in use by another program")]
+    InUse {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No interface of this machine has the address.
+    #[error("this machine has no address {address}")]
+    NotOurs {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A port below 1024 without the right to it.
+    #[error("{protocol} {address} may not be opened by this user")]
+    Denied {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("{protocol} {address} cannot be opened")]
+    Other {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The machine has no such interface.
+    #[error("there is no interface {name}; there are {}", known.join(", "))]
+    NoInterface {
+        /// What was asked for.
+        name: Arc<str>,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// The interface has no address that can be listened on.
+    #[error("the interface {0} has no address yet")]
+    NoAddress(Arc<str>),
+    /// The system does not tell its interfaces.
+    #[error("the interfaces cannot be listed")]
+    Interfaces(#[source] io::Error),
+}
+
+/// Opens every address of an entry, or none.
+pub fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
+    addresses(listen)?.into_iter().map(bind_one).collect()
+}
+
+// === impl BindError ===
+
+impl BindError {
+    /// What a person can do about it.
+    pub fn help(&self) -> String {
+        match self {
+            BindError::InUse { address, .. } => format!(
+                "see who has it with `ss -lntup sport = :{}`; systemd-resolved's stub listens on \
+                 127.0.0.53:53, so name your own address or an interface in place of a wildcard",
+                address.port()
+            ),
+            BindError::NotOurs { .. } => {
+                "see the addresses with `ip -brief address`, or listen on \"interface:NAME:53\""
+                    .to_owned()
+            }
+            BindError::Denied { address, .. } => format!(
+                "port {} needs root, CAP_NET_BIND_SERVICE, or a port above 1023",
+                address.port()
+            ),
+            BindError::Other { .. } | BindError::Interfaces(_) => {
+                "the cause is the system's own; `ip -brief address` shows what there is".to_owned()
+            }
+            BindError::NoInterface { .. } => "write one of these".to_owned(),
+            BindError::NoAddress(_) => {
+                "start after the network is up, or name an address".to_owned()
+            }
+        }
+    }
+
+    /// The address that could not be opened, where there is one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            BindError::InUse { address, .. }
+            | BindError::NotOurs { address, .. }
+            | BindError::Denied { address, .. }
+            | BindError::Other { address, .. } => Some(*address),
+            BindError::NoInterface { .. } | BindError::NoAddress(_) | BindError::Interfaces(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// The addresses that an entry stands for, now.
+fn addresses(listen: &ListenAddress) -> Result<Vec<SocketAddr>, BindError> {
+    let (name, port) = match listen {
+        ListenAddress::Socket(address) => return Ok(vec![*address]),
+        ListenAddress::Interface { name, port } => (name, *port),
+    };
+    let all = getifaddrs().map_err(|errno| BindError::Interfaces(errno.into()))?;
+    let mut known = Vec::new();
+    let mut found = Vec::new();
+    for interface in all {
+        if interface.interface_name == **name
+            && let Some(ip) = interface.address.and_then(|address| ip_of(&address))
+        {
+            found.push(SocketAddr::new(ip, port));
+        }
+        if !known.contains(&interface.interface_name) {
+            known.push(interface.interface_name);
+        }
+    }
+    match (known.iter().any(|known| *known == **name), found.is_empty()) {
+        (false, _) => Err(BindError::NoInterface { name: Arc::clone(name), known }),
+        (true, true) => Err(BindError::NoAddress(Arc::clone(name))),
+        (true, false) => Ok(found),
+    }
+}
+
+/// An interface's address. IPv6 link-local ones are left out: they mean nothing without a scope,
+/// and no rule or DHCP option can name one.
+fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    let v6 = address.as_sockaddr_in6().map(|address| address.ip());
+    v4.or(v6.filter(|ip| !ip.is_unicast_link_local()).map(IpAddr::V6))
+}
+
+/// Both sockets of an address. For port 0 the UDP socket finds one, and TCP takes the same.
+fn bind_one(wanted: SocketAddr) -> Result<Bound, BindError> {
+    let udp = open(wanted, "UDP")?;
+    let address = udp
+        .local_addr()
+        .map(|found| found.as_socket().unwrap_or(wanted))
+        .map_err(|source| failed("UDP", wanted, source))?;
+    let tcp = open(address, "TCP")?;
+    Ok(Bound { address, udp: udp.into(), tcp: tcp.into() })
+}
+
+fn open(address: SocketAddr, protocol: &'static str) -> Result<Socket, BindError> {
+    let socket = match protocol {
+        "UDP" => open_udp(address),
+        _ => open_tcp(address),
+    };
+    socket.map_err(|source| failed(protocol, address, source))
+}
+
+fn open_udp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    only_v6(&socket, address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn open_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart must not wait for the last connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    only_v6(&socket, address)?;
+    socket.bind(&address.into())?;
+    socket.listen(TCP_BACKLOG)?;
+    Ok(socket)
+}
+
+/// `[::]` means IPv6 alone, whatever the system's default, so that `0.0.0.0` can stand beside it.
+fn only_v6(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => Ok(()),
+        SocketAddr::V6(_) => socket.set_only_v6(true),
+    }
+}
+
+fn failed(protocol: &'static str, address: SocketAddr, source: io::Error) -> BindError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { protocol, address, source },
+        io::ErrorKind::AddrNotAvailable => BindError::NotOurs { address, source },
+        io::ErrorKind::PermissionDenied => BindError::Denied { protocol, address, source },
+        _ => BindError::Other { protocol, address, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BindError, bind};
+    use crate::serve::ListenAddress;
+
+    fn socket(text: &str) -> ListenAddress {
+        ListenAddress::Socket(text.parse().unwrap())
+    }
+
+    fn interface(name: &str) -> ListenAddress {
+        ListenAddress::Interface { name: name.into(), port: 0 }
+    }
+
+    #[test]
+    fn udp_and_tcp_share_a_found_port() {
+        let bound = bind(&socket("127.0.0.1:0")).unwrap();
+        assert_ne!(bound[0].address.port(), 0);
+        assert_eq!(bound[0].tcp.local_addr().unwrap(), bound[0].address);
+        assert_eq!(bound[0].udp.local_addr().unwrap(), bound[0].address);
+    }
+
+    #[test]
+    fn wildcards_of_both_families_stand_side_by_side() {
+        let v4 = bind(&socket("0.0.0.0:0")).unwrap();
+        let port = v4[0].address.port();
+        assert!(bind(&socket(&format!("[::]:{port}"))).is_ok());
+    }
+
+    #[test]
+    fn an_interface_gives_all_its_addresses() {
+        let bound = bind(&interface("lo")).unwrap();
+        assert!(bound.iter().any(|bound| bound.address.ip().to_string() == "127.0.0.1"));
+    }
+
+    #[test]
+    fn each_failure_says_what_is_wrong_and_what_to_do() {
+        let taken = bind(&socket("127.0.0.1:0")).unwrap();
+        let in_use = bind(&ListenAddress::Socket(taken[0].address)).unwrap_err();
+        assert!(matches!(in_use, BindError::InUse { protocol: "UDP", .. }), "{in_use}");
+        assert!(in_use.help().contains("ss -lntup"));
+        let not_ours = bind(&socket("192.0.2.1:0")).unwrap_err();
+        assert_eq!(not_ours.to_string(), "this machine has no address 192.0.2.1:0");
+        let nowhere = bind(&interface("nowhere0")).unwrap_err();
+        assert!(nowhere.to_string().starts_with("there is no interface nowhere0; there are lo"));
+    }
+}

@@ -1,0 +1,182 @@
+//! All listeners together: start, change on a reload, stop without losing a query in hand.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    bind::{BindError, Bound, bind},
+    config::ListenAddress,
+    tcp::{self, Connections},
+    udp::{self, PENDING_MAX, Socket},
+};
+use crate::{answer::Responder, telemetry::Proto};
+
+/// How long queries in hand may take when we stop: the forwarder's deadline and a little.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// The listeners in force.
+pub struct Server {
+    responder: Responder,
+    listeners: Vec<Listener>,
+    connections: Arc<Connections>,
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+    listening: watch::Sender<Vec<SocketAddr>>,
+    broken: CancellationToken,
+}
+
+/// One `listen` entry's sockets.
+struct Listener {
+    entry: ListenAddress,
+    addresses: Vec<SocketAddr>,
+    token: CancellationToken,
+}
+
+/// A `listen` entry that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("server.listen {entry} cannot be opened")]
+pub struct Refused {
+    /// The entry.
+    pub entry: ListenAddress,
+    /// Its place in `server.listen`, from 0.
+    pub index: usize,
+    /// Why.
+    pub source: BindError,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A server that listens nowhere yet.
+    pub fn new(responder: Responder) -> Self {
+        let metrics = Arc::clone(responder.metrics());
+        Self {
+            responder,
+            listeners: Vec::new(),
+            connections: Arc::new(Connections::new(metrics)),
+            permits: Arc::new(Semaphore::new(PENDING_MAX)),
+            tasks: TaskTracker::new(),
+            listening: watch::Sender::new(Vec::new()),
+            broken: CancellationToken::new(),
+        }
+    }
+
+    /// The addresses listened on, as they change.
+    pub fn listening(&self) -> watch::Receiver<Vec<SocketAddr>> {
+        self.listening.subscribe()
+    }
+
+    /// Cancelled when a listener ends without having been told to: there is a mistake of ours, and
+    /// a daemon that answers on half of its addresses is worse than one that is started again.
+    pub fn broken(&self) -> CancellationToken {
+        self.broken.clone()
+    }
+
+    /// Opens the entries that are not open yet. None is served before [`listen`](Self::listen).
+    pub fn open(
+        &self,
+        wanted: &[ListenAddress],
+    ) -> Result<Vec<(ListenAddress, Vec<Bound>)>, Vec<Refused>> {
+        let mut opened = Vec::new();
+        let mut refused = Vec::new();
+        for (index, entry) in wanted.iter().enumerate() {
+            if self.listeners.iter().any(|listener| listener.entry == *entry) {
+                continue;
+            }
+            match bind(entry) {
+                Ok(bound) => opened.push((entry.clone(), bound)),
+                Err(source) => refused.push(Refused { entry: entry.clone(), index, source }),
+            }
+        }
+        if refused.is_empty() { Ok(opened) } else { Err(refused) }
+    }
+
+    /// Serves what was opened, and stops what is not among `wanted` any more.
+    pub fn listen(
+        &mut self,
+        opened: Vec<(ListenAddress, Vec<Bound>)>,
+        wanted: &[ListenAddress],
+    ) -> io::Result<()> {
+        for (entry, bound) in opened {
+            let token = CancellationToken::new();
+            let addresses = bound.iter().map(|bound| bound.address).collect();
+            for bound in bound {
+                self.start(bound, &token)?;
+            }
+            self.listeners.push(Listener { entry, addresses, token });
+        }
+        self.listeners.retain(|listener| {
+            let stays = wanted.contains(&listener.entry);
+            if !stays {
+                listener.token.cancel();
+            }
+            stays
+        });
+        self.tell();
+        Ok(())
+    }
+
+    /// Stops listening, answers what is in hand, and comes back when that is done or its time up.
+    pub async fn stop(mut self) {
+        for listener in self.listeners.drain(..) {
+            listener.token.cancel();
+        }
+        self.tell();
+        self.tasks.close();
+        if tokio::time::timeout(LINGER, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "stopped with queries unanswered");
+        }
+    }
+
+    fn start(&self, bound: Bound, token: &CancellationToken) -> io::Result<()> {
+        let Bound { address, udp, tcp } = bound;
+        let metrics = Arc::clone(self.responder.metrics());
+        let socket = Arc::new(Socket::new(udp, address, metrics)?);
+        let session = self.responder.session(Proto::Udp, rand::random());
+        let (permits, pending) = (Arc::clone(&self.permits), self.tasks.clone());
+        let served = udp::serve(socket, session, permits, pending, token.clone());
+        self.spawn_listener(served, token);
+        let listener = tokio::net::TcpListener::from_std(tcp)?;
+        let (responder, connections) = (self.responder.clone(), Arc::clone(&self.connections));
+        let connected = self.tasks.clone();
+        let served = tcp::serve(listener, responder, connections, connected, token.clone());
+        self.spawn_listener(served, token);
+        Ok(())
+    }
+
+    fn spawn_listener(
+        &self,
+        served: impl Future<Output = ()> + Send + 'static,
+        token: &CancellationToken,
+    ) {
+        let watched = Watched { token: token.clone(), broken: self.broken.clone() };
+        self.tasks.spawn(async move {
+            served.await;
+            drop(watched);
+        });
+    }
+
+    fn tell(&self) {
+        let addresses = self.listeners.iter().flat_map(|listener| listener.addresses.clone());
+        self.listening.send_replace(addresses.collect());
+    }
+}
+
+/// Notices the end of a listener, by return or by panic.
+struct Watched {
+    token: CancellationToken,
+    broken: CancellationToken,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.token.is_cancelled() {
+            self.broken.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

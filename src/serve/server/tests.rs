@@ -1,0 +1,142 @@
+//! Listeners on real sockets, over a table made from one-line facts.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpStream, UdpSocket},
+    time::Instant,
+};
+
+use super::*;
+use crate::{
+    answer::Settings,
+    base::RecordType,
+    forward::{ForwardConfig, Forwarder},
+    policy::{self, facts},
+    table::{channel, compile},
+    telemetry::Metrics,
+    wire::{Question, upstream_query},
+};
+
+const OURS: &str = "sqs.eu-west-1.amazonaws.com";
+
+/// A server on `listen`, whose forwarder asks a port of loopback where nobody ever answers.
+fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let forward = ForwardConfig {
+        upstreams: vec![silent.local_addr().unwrap()],
+        trusted: vec![],
+        zones: vec![],
+        cache_entries: 10,
+        serve_stale: Duration::ZERO,
+    };
+    let forwarder = Forwarder::new(forward, Arc::clone(&metrics));
+    let line = format!("vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 names={OURS}");
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    let config = policy::PolicyConfig { allow, ..facts::config() };
+    let (mut publisher, table) = channel();
+    publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
+    let (_, settings) = watch::channel(Settings { forwarder, identity: Arc::from(*b"hub") });
+    let mut server = Server::new(Responder::new(table, settings, metrics));
+    let entries = [ListenAddress::Socket(listen.parse().unwrap())];
+    let opened = server.open(&entries).unwrap();
+    let address = opened[0].1[0].address;
+    server.listen(opened, &entries).unwrap();
+    (server, address, silent)
+}
+
+fn query(name: &str, id: u16) -> Vec<u8> {
+    let name = name.parse().unwrap();
+    let rtype = RecordType::A;
+    upstream_query(&Question { name, rtype, dnssec_ok: false, checking_disabled: false }, id)
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+}
+
+/// The ids of the answers on a stream, in their order, until it ends.
+fn ids(stream: &mut TcpStream) -> Vec<u16> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let mut ids = Vec::new();
+    let mut rest = bytes.as_slice();
+    while let [high, low, tail @ ..] = rest {
+        let (message, next) = tail.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        ids.push(u16::from_be_bytes([message[0], message[1]]));
+        rest = next;
+    }
+    ids
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wildcard_listener_replies_from_the_address_that_was_asked() {
+    let (server, address, _silent) = server("0.0.0.0:0");
+    for asked in ["127.0.0.1", "127.9.8.7"] {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        // Connected, it hears only what comes from there.
+        client.connect((asked, address.port())).unwrap();
+        client.send(&query(OURS, 7)).unwrap();
+        let mut reply = [0; 512];
+        let len = client.recv(&mut reply).unwrap();
+        assert_eq!(reply[7], 1, "one answer in {:?}", &reply[..len]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_questions_are_answered_as_they_finish() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let mut stream = connect(address);
+    let asked = [framed(&query("slow.example", 1)), framed(&query(OURS, 2))].concat();
+    stream.write_all(&asked).unwrap();
+    // Half closed: the client has no more questions and still wants its answers.
+    stream.shutdown(Shutdown::Write).unwrap();
+    let answered = tokio::task::spawn_blocking(move || ids(&mut stream)).await.unwrap();
+    assert_eq!(answered, [2, 1]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_answers_what_is_in_hand() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let mut stream = connect(address);
+    stream.write_all(&framed(&query("slow.example", 9))).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    client.send_to(&query("slower.example", 8), address).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let started = Instant::now();
+    server.stop().await;
+    assert!(Duration::from_secs(2) < started.elapsed(), "it waited for the upstream");
+    let answered = tokio::task::spawn_blocking(move || ids(&mut stream)).await.unwrap();
+    assert_eq!(answered, [9]);
+    let mut reply = [0; 512];
+    client.recv(&mut reply).unwrap();
+    assert_eq!(reply[..2], [0, 8]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_come_and_go_and_others_stay() {
+    let (mut server, first, _silent) = server("127.0.0.1:0");
+    let entry = |address: SocketAddr| ListenAddress::Socket(address);
+    let second = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let wanted = [entry("127.0.0.1:0".parse().unwrap()), entry(second)];
+    let opened = server.open(&wanted).unwrap();
+    server.listen(opened, &wanted).unwrap();
+    assert_eq!(*server.listening().borrow(), [first, second]);
+    let refused = server.open(&[entry("192.0.2.1:53".parse().unwrap())]).err().unwrap();
+    assert_eq!(refused[0].index, 0);
+    server.listen(vec![], &wanted[1..]).unwrap();
+    assert_eq!(*server.listening().borrow(), [second]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(UdpSocket::bind(first).is_ok(), "the first one's port is free again");
+    server.stop().await;
+}
