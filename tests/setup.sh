@@ -62,18 +62,21 @@ install_packages() {
     [ "$status" -ne 0 ] || as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends "${missing[@]}" || status=$?
     [ "$own_policy" = no ] || as_root rm -f "$policy"
-    # Nor at the next boot. An unbound that was here before us is its owner's.
-    if [[ " ${missing[*]} " == *" unbound "* ]] && command -v systemctl >/dev/null; then
-        as_root systemctl disable --quiet unbound.service unbound-resolvconf.service || true
+    # Nor at the next boot, by systemd or by init. An unbound that was here before us is its
+    # owner's.
+    if [[ " ${missing[*]} " == *" unbound "* ]]; then
+        as_root update-rc.d unbound disable || true
     fi
     return "$status"
 }
 
-install_nextest() {
+install_cargo_tools() {
     command -v cargo >/dev/null || {
         echo "setup: no cargo: install Rust first (https://rustup.rs)" >&2
         return 1
     }
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
     cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
 }
 
@@ -93,5 +96,5 @@ install_venv() {
 }
 
 install_packages
-install_nextest
+install_cargo_tools
 install_venv
