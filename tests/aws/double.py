@@ -123,8 +123,7 @@ class Hubs:
         kind = order.get("type", "Interface")
         zones: dict[str, str | None] = order.get("azs", {})
         subnets = {
-            zone: self._subnet(backend, vpc, backend.region_name + zone, at, address)
-            for at, (zone, address) in enumerate(sorted(zones.items()), 1)
+            zone: self._subnet(backend, vpc, zone, address) for zone, address in zones.items()
         }
         endpoint = backend.create_vpc_endpoint(
             vpc_id=vpc,
@@ -153,20 +152,23 @@ class Hubs:
         return endpoint
 
     @staticmethod
-    def _subnet(backend: Any, vpc: str, zone: str, at: int, address: str | None) -> str:
-        """The /24 of an address in this zone; the zone's first one where no address is given."""
+    def _subnet(backend: Any, vpc: str, zone: str, address: str | None) -> str:
+        """The /24 of an address in this zone. Where none is given: the zone's first subnet, or
+        a new 10.0.1.0/24 in zone a, 10.0.2.0/24 in b, 10.0.3.0/24 in c."""
+        whole = backend.region_name + zone
         of_zone = [
             subnet
             for subnet in backend.describe_subnets()
-            if subnet.vpc_id == vpc and subnet.availability_zone == zone
+            if subnet.vpc_id == vpc and subnet.availability_zone == whole
         ]
         if address is None and of_zone:
             return of_zone[0].id
-        cidr = str(ipaddress.ip_network(f"{address or f'10.0.{at}.0'}/24", strict=False))
+        home = address or f"10.0.{services.ZONES.index(zone) + 1}.0"
+        cidr = str(ipaddress.ip_network(f"{home}/24", strict=False))
         for subnet in of_zone:
             if subnet.cidr_block == cidr:
                 return subnet.id
-        return backend.create_subnet(vpc, cidr, availability_zone=zone).id
+        return backend.create_subnet(vpc, cidr, availability_zone=whole).id
 
     @staticmethod
     def _facts(endpoint: VPCEndPoint) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Service:
         names = [{"PrivateDnsName": text.format(region=region)} for text in self.private_dns_names]
         details: dict[str, Any] = {
             "ServiceName": name,
-            "ServiceId": service_id(name),
+            "ServiceId": service_id(f"{name} {self.kind}"),
             "ServiceType": [{"ServiceType": self.kind}],
             "ServiceRegion": region,
             "AvailabilityZones": [f"{region}{zone}" for zone in ZONES],
@@ -52,10 +52,11 @@ class Service:
         return details
 
 
-def service_id(name: str) -> str:
-    """An id that is the same in every run, so that pages come in the same order."""
+def service_id(text: str) -> str:
+    """An id that is the same in every run, and another for each text: it is moto's page token,
+    and S3 is listed twice under one name."""
     digits = 0xCBF29CE484222325
-    for byte in name.encode():
+    for byte in text.encode():
         digits = ((digits ^ byte) * 0x100000001B3) % 2**64
     return f"vpce-svc-0{digits:016x}"
 

@@ -152,6 +152,7 @@ def place(endpoint: VPCEndPoint, interface: NetworkInterface, ipv4: str, ipv6: s
     if endpoint.ip_address_type in ("ipv6", "dualstack"):
         host = ipaddress.IPv4Address(ipv4).packed
         interface.ipv6_addresses = [ipv6 or f"fd00::{host[2]:x}:{host[3]:x}"]
+    interface.availability_zone_id = interface.subnet.availability_zone_id
     interface.interface_type = "vpc_endpoint"
     interface.requester_managed = True
     interface.status = "in-use"

@@ -40,6 +40,7 @@ fn the_double_describes_the_hub_that_was_ordered() {
         addresses,
         ["10.0.1.10", "10.0.1.11", "10.0.1.12", "10.0.2.10", "10.0.2.11", "10.0.3.10"]
     );
+    assert_eq!(interfaces["NetworkInterfaces"][0]["AvailabilityZoneId"], "euw1-az3");
     assert_eq!(ecr.enis[1].ipv4, "10.0.2.11");
     assert_eq!(kms.enis[0].ipv6, "fd00::1:c");
 }
@@ -111,6 +112,9 @@ fn lists_come_in_pages_of_the_size_that_was_set() {
     let interfaces = aws(&double, "describe-network-interfaces");
     assert_eq!(endpoints["VpcEndpoints"].as_array().unwrap().len(), 3);
     assert_eq!(interfaces["NetworkInterfaces"].as_array().unwrap().len(), 6);
+    let services = aws(&double, "describe-vpc-endpoint-services");
+    assert_eq!(services["ServiceDetails"].as_array().unwrap().len(), 18);
+    assert_eq!(double.calls("DescribeVpcEndpointServices"), 9);
     assert_eq!(double.calls("DescribeVpcEndpoints"), 2);
     assert_eq!(double.calls("DescribeNetworkInterfaces"), 3);
 }
@@ -135,6 +139,16 @@ fn a_change_of_addresses_is_a_change_of_interfaces() {
     double.remove(&before.id);
     assert_eq!(aws(&double, "describe-vpc-endpoints")["VpcEndpoints"], json!([]));
     assert_eq!(aws(&double, "describe-network-interfaces")["NetworkInterfaces"], json!([]));
+}
+
+#[test]
+fn an_address_that_is_not_given_is_in_its_zones_own_subnet() {
+    let double = Ec2Double::start();
+    let hub = double.create_hub(json!([
+        { "service": "sqs", "azs": { "a": "10.0.1.10" } },
+        { "service": "sns", "azs": { "c": null } },
+    ]));
+    assert_eq!(hub.endpoints[1].enis[0].ipv4, "10.0.3.10");
 }
 
 #[test]

@@ -40,6 +40,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 pub struct Hubdns {
     process: Process,
     config: String,
+    environment: Vec<(String, String)>,
     dns_port: u16,
     admin_port: u16,
     dir: TempDir,
@@ -67,27 +68,39 @@ impl Hubdns {
     /// helper picks. The tables `[server]`, `[admin]`, `[control]`, `[refresh]`, `[health]` and
     /// `[forward]` are added where the text has none: listening on those ports, with state and
     /// socket in the folder, without probes and without an upstream.
+    #[track_caller]
     pub fn start(config: &str) -> Self {
-        let mut daemon = Self::spawn(config);
+        Self::start_with(config, &[])
+    }
+
+    /// The same with more, or other, variables in its environment: `AWS_ENDPOINT_URL_STS` for a
+    /// source with a role.
+    #[track_caller]
+    pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::spawn(config, environment);
         // The second try is for a port that another process took in between.
         if !daemon.try_wait_ready() {
-            daemon = Self::spawn(config);
+            daemon = Self::spawn(config, environment);
             assert!(daemon.try_wait_ready(), "hubdns ended: {}", daemon.log());
         }
         daemon
     }
 
     /// Starts it and does not wait: for tests of what it does before it is ready.
-    pub fn spawn(config: &str) -> Self {
+    pub fn spawn(config: &str, environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         let (dns_port, admin_port) = (free_port(), free_port());
         let config = filled(config, dns_port, admin_port, dir.path());
-        Self { process: Self::run(&config, dir.path()), config, dns_port, admin_port, dir }
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let process = run(&config, &environment, dir.path());
+        Self { process, config, environment, dns_port, admin_port, dir }
     }
 
-    /// Starts it again after it has ended: the same folder, ports and configuration.
+    /// Starts it again after it has ended: the same folder, ports, configuration, environment.
+    #[track_caller]
     pub fn start_again(&mut self) {
-        self.process = Self::run(&self.config, self.dir.path());
+        self.process = run(&self.config, &self.environment, self.dir.path());
         self.wait_ready();
     }
 
@@ -148,7 +161,11 @@ impl Hubdns {
     /// the words: `daemon.command("names")`.
     pub fn command(&self, words: &str) -> Command {
         let mut command = hubdns(self.dir.path());
-        command.args(words.split_whitespace()).arg("--config").arg("hubdns.toml");
+        command
+            .envs(self.environment.iter().cloned())
+            .args(words.split_whitespace())
+            .arg("--config")
+            .arg("hubdns.toml");
         command
     }
 
@@ -168,12 +185,6 @@ impl Hubdns {
         self.process.terminate(STOP_LIMIT)
     }
 
-    fn run(config: &str, dir: &Path) -> Process {
-        let file = dir.join("hubdns.toml");
-        fs::write(&file, config).expect("a file");
-        Process::spawn("hubdns", hubdns(dir).arg("run").arg("--config").arg(file), dir)
-    }
-
     /// `false` when it ended instead.
     #[track_caller]
     fn try_wait_ready(&mut self) -> bool {
@@ -186,6 +197,14 @@ impl Hubdns {
             }
         })
     }
+}
+
+fn run(config: &str, environment: &[(String, String)], dir: &Path) -> Process {
+    let file = dir.join("hubdns.toml");
+    fs::write(&file, config).expect("a file");
+    let mut command = hubdns(dir);
+    command.envs(environment.iter().cloned()).arg("run").arg("--config").arg(file);
+    Process::spawn("hubdns", &mut command, dir)
 }
 
 /// The configuration with its placeholders filled and the missing tables added.
