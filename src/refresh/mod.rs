@@ -1,7 +1,15 @@
 //! The control loop: discover, decide, compile, publish. The one writer of the table.
+//!
+//! A failure keeps what we have. A start without AWS is the ordinary path with an older input.
 
 mod config;
+mod known;
+mod refresher;
+mod scout;
+mod state;
 mod status;
+mod step;
 
 pub use config::RefreshConfig;
+pub use refresher::{Command, Inputs, Refresher};
 pub use status::{RoundReport, SourceStatus, Status};

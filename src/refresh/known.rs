@@ -1,0 +1,99 @@
+//! What each source has told so far.
+
+use tokio::time::Instant;
+
+use super::{status::SourceStatus, step::Guard};
+use crate::{
+    base::SourceName,
+    inventory::{Inventory, SourceFacts},
+};
+
+/// The sources in the order of the configuration, with what is in force of each.
+pub(super) struct Known(Vec<KnownSource>);
+
+/// One source.
+pub(super) struct KnownSource {
+    pub(super) name: SourceName,
+    /// In force; `None` until it has told any.
+    pub(super) facts: Option<SourceFacts>,
+    pub(super) confirmed: Option<Instant>,
+    pub(super) from_state_file: Option<u64>,
+    pub(super) error: Option<String>,
+    pub(super) guard: Guard,
+    /// Whether it has told anything, be it an error, since the start.
+    pub(super) reported: bool,
+}
+
+// === impl Known ===
+
+impl Known {
+    /// These sources, of which nothing is known.
+    pub(super) fn new(names: impl Iterator<Item = SourceName>) -> Self {
+        let unknown = |name| KnownSource {
+            name,
+            facts: None,
+            confirmed: None,
+            from_state_file: None,
+            error: None,
+            guard: Guard::default(),
+            reported: false,
+        };
+        Self(names.map(unknown).collect())
+    }
+
+    /// Other sources; what is known of those that stay is kept.
+    pub(super) fn renew(&mut self, names: impl Iterator<Item = SourceName>) {
+        let mut old = std::mem::take(&mut self.0);
+        *self = Self::new(names);
+        for source in &mut self.0 {
+            if let Some(at) = old.iter().position(|known| known.name == source.name) {
+                *source = old.swap_remove(at);
+            }
+        }
+    }
+
+    /// Takes over what the state file holds of these sources, found `age_secs` ago.
+    pub(super) fn restore(&mut self, inventory: Inventory, age_secs: u64) {
+        for facts in inventory.sources {
+            if let Some(source) = self.0.iter_mut().find(|source| source.name == facts.source) {
+                source.facts = Some(facts);
+                source.from_state_file = Some(age_secs);
+            }
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, name: &SourceName) -> Option<&mut KnownSource> {
+        self.0.iter_mut().find(|source| source.name == *name)
+    }
+
+    /// Everything known, with `instead` in place of what is known of its source.
+    pub(super) fn inventory(&self, instead: Option<&SourceFacts>) -> Inventory {
+        let facts = |source: &KnownSource| match instead {
+            Some(facts) if facts.source == source.name => Some(facts.clone()),
+            Some(_) | None => source.facts.clone(),
+        };
+        Inventory { sources: self.0.iter().filter_map(facts).collect() }
+    }
+
+    /// Whether every source has told something, be it an error.
+    pub(super) fn all_reported(&self) -> bool {
+        self.0.iter().all(|source| source.reported)
+    }
+
+    /// Whether any facts are known.
+    pub(super) fn has_facts(&self) -> bool {
+        self.0.iter().any(|source| source.facts.is_some())
+    }
+
+    /// For people.
+    pub(super) fn status(&self) -> Vec<SourceStatus> {
+        let status = |source: &KnownSource| SourceStatus {
+            name: source.name.clone(),
+            confirmed: source.confirmed,
+            from_state_file: source.from_state_file,
+            endpoints: source.facts.as_ref().map_or(0, |facts| facts.endpoints.len()),
+            error: source.error.clone(),
+        };
+        self.0.iter().map(status).collect()
+    }
+}

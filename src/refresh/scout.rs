@@ -1,0 +1,79 @@
+//! Looks at one source again and again.
+//!
+//! Each source has its own task and pace, so that one which hangs delays no other.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::config::RefreshConfig;
+use crate::{
+    base::SourceName,
+    discover::{DiscoverError, Source},
+    inventory::SourceFacts,
+};
+
+/// The first pause after a look that failed before any succeeded; doubled up to the interval. A
+/// hub that starts while AWS is unreachable asks soon again, and not in a storm.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Looks are spread by a tenth of the interval each way, so that a fleet does not ask in step.
+const JITTER: f64 = 0.1;
+
+/// What a source told.
+pub(super) struct Found {
+    pub(super) source: SourceName,
+    pub(super) facts: Result<SourceFacts, DiscoverError>,
+    pub(super) took: Duration,
+    /// Cancelled when the source has been replaced since: what it told does not count any more.
+    pub(super) token: CancellationToken,
+}
+
+/// Looks at `source` until `token` is cancelled; `nudge` makes it look at once.
+pub(super) async fn scout(
+    mut source: Source,
+    config: Arc<RefreshConfig>,
+    found: mpsc::Sender<Found>,
+    mut nudge: watch::Receiver<u64>,
+    token: CancellationToken,
+) {
+    let mut services_asked: Option<Instant> = None;
+    let mut retry = Some(RETRY_MIN);
+    loop {
+        let started = Instant::now();
+        nudge.mark_unchanged();
+        let due = services_asked.is_none_or(|at| config.services_interval <= started - at);
+        let facts = tokio::select! {
+            () = token.cancelled() => return,
+            facts = source.fetch(due) => facts,
+        };
+        let pause = match (&facts, retry) {
+            (Ok(_), _) => {
+                retry = None;
+                if due {
+                    services_asked = Some(started);
+                }
+                config.interval
+            }
+            (Err(_), Some(pause)) => {
+                retry = Some(pause * 2);
+                pause.min(config.interval)
+            }
+            (Err(_), None) => config.interval,
+        };
+        let name = source.name().clone();
+        let took = started.elapsed();
+        if found.send(Found { source: name, facts, took, token: token.clone() }).await.is_err() {
+            return;
+        }
+        let spread = 1.0 - JITTER + 2.0 * JITTER * rand::random::<f64>();
+        tokio::select! {
+            () = token.cancelled() => return,
+            () = sleep(pause.mul_f64(spread).saturating_sub(took)) => (),
+            nudged = nudge.changed() => if nudged.is_err() { return },
+        }
+    }
+}
