@@ -8,6 +8,7 @@ mod file;
 mod forward;
 mod limits;
 mod located;
+mod places;
 mod problem;
 mod schema;
 mod serve;
@@ -30,6 +31,7 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
+pub use places::{Place, Places};
 pub use problem::{ConfigErrors, Problem, render_all};
 pub use schema::schema;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub log: LogConfig,
     /// What works and is hardly meant, in the order of the file.
     pub warnings: Vec<Problem>,
+    /// Where what only a start can try stands in the file.
+    pub places: Places,
 }
 
 /// The configuration in a file, whose folder relative paths start from.
@@ -107,6 +111,7 @@ fn parse_with(
         control_socket: serve::control_socket(&mut found, &written.control),
         log: log(&mut found, &written.log),
         warnings: Vec::new(),
+        places: found.places(&written),
     };
     match found.has_problems() {
         true => Err(found.into_errors()),

@@ -4,6 +4,8 @@ use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 
+use super::{file::File, places::Places};
+
 /// One thing that is wrong or doubtful in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -95,6 +97,25 @@ impl Problem {
             .annotations(also);
         let help = self.help.iter().map(|text| Level::HELP.message(normalize_untrusted_str(text)));
         renderer(color).render(&[level.primary_title(&self.what).element(snippet).elements(help)])
+    }
+
+    /// A problem found after the file was read.
+    pub(super) fn found_later(
+        source: Arc<SourceText>,
+        key: &str,
+        span: Range<usize>,
+        [what, label, help]: [&str; 3],
+    ) -> Problem {
+        Problem {
+            source,
+            severity: Severity::Problem,
+            key: key.to_owned(),
+            span,
+            what: what.to_owned(),
+            label: label.to_owned(),
+            also: Vec::new(),
+            help: vec![help.to_owned()],
+        }
     }
 
     /// The words beside the caret.
@@ -225,6 +246,11 @@ impl Findings {
             let tail = problem.key.strip_prefix(key);
             tail.is_some_and(|tail| tail.is_empty() || tail.starts_with('.'))
         })
+    }
+
+    /// Where in the file stands what only a start can try.
+    pub(super) fn places(&self, file: &File) -> Places {
+        Places::new(Arc::clone(&self.source), file)
     }
 
     /// Whether there is no configuration.

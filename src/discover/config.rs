@@ -35,4 +35,6 @@ pub enum SourceKind {
         /// `path`: the folder.
         path: PathBuf,
     },
+    /// The recording inside the binary: what `hubdns demo` answers from.
+    Demo,
 }

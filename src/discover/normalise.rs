@@ -41,7 +41,7 @@ pub fn normalise(
 ) -> Result<SourceFacts, DiscoverError> {
     let files = match &source.kind {
         SourceKind::Ec2 { .. } => None,
-        SourceKind::Files { .. } => Some(Action::Files),
+        SourceKind::Files { .. } | SourceKind::Demo => Some(Action::Files),
     };
     recorded.check(files)?;
     let region = region.or_else(|| region_told_by(recorded));

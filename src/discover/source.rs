@@ -6,6 +6,7 @@
 use super::ec2::Ec2;
 use super::{
     config::{SourceConfig, SourceKind},
+    demo::demo,
     error::DiscoverError,
     files::read_files,
     lookup::HostLookup,
@@ -61,6 +62,7 @@ impl Source {
     ) -> Result<(Option<Region>, Recorded), DiscoverError> {
         match &self.config.kind {
             SourceKind::Files { path } => Ok((None, read_files(path).await?)),
+            SourceKind::Demo => Ok((None, demo())),
             SourceKind::Ec2 { .. } => self.ask_ec2(ask_services).await,
         }
     }

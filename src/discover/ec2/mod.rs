@@ -147,7 +147,7 @@ impl<'a> Settings<'a> {
                 role_arn: role_arn.as_deref(),
                 endpoint_url: endpoint_url.as_deref(),
             },
-            SourceKind::Files { .. } => {
+            SourceKind::Files { .. } | SourceKind::Demo => {
                 Settings { region: None, role_arn: None, endpoint_url: None }
             }
         }

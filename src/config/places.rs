@@ -1,0 +1,52 @@
+//! Where addresses and paths stand in the file, for problems that only a start can find.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{
+    file::File,
+    problem::{Problem, SourceText},
+};
+
+/// A value that only the machine can judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An entry of `server.listen`, from 0.
+    Listen(usize),
+    /// `admin.listen`.
+    Admin,
+    /// `control.socket`.
+    Control,
+}
+
+/// The file's text, and where in it those values stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    source: Arc<SourceText>,
+    listen: Vec<Range<usize>>,
+    admin: Range<usize>,
+    control: Range<usize>,
+}
+
+// === impl Places ===
+
+impl Places {
+    pub(super) fn new(source: Arc<SourceText>, file: &File) -> Self {
+        Self {
+            source,
+            listen: file.server.listen.value.iter().map(|entry| entry.span.clone()).collect(),
+            admin: file.admin.listen.span.clone(),
+            control: file.control.socket.span.clone(),
+        }
+    }
+
+    /// A problem with what stands at `place`: what is wrong, why, and the next step.
+    pub fn problem(&self, place: Place, what: &str, why: &str, help: &str) -> Problem {
+        let (key, span) = match place {
+            Place::Listen(index) => ("server.listen", self.listen.get(index)),
+            Place::Admin => ("admin.listen", Some(&self.admin)),
+            Place::Control => ("control.socket", Some(&self.control)),
+        };
+        let span = span.cloned().unwrap_or(0..0);
+        Problem::found_later(Arc::clone(&self.source), key, span, [what, why, help])
+    }
+}
