@@ -125,6 +125,20 @@ fn an_explanation_tells_an_absence_and_a_refusal() {
     insta::assert_snapshot!(explained("192.0.2.1", "sqs.eu-west-1.amazonaws.com A"));
 }
 
+#[test]
+fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
+    let config = config();
+    let plan = policy::plan(&facts::inventory(HUB), &config);
+    let down = ["10.0.1.5", "10.0.1.6"];
+    let plan = policy::without(plan, &|ip| down.contains(&ip.to_string().as_str()));
+    let table = compile(&plan, &config);
+    let explained =
+        ["sqs.eu-west-1.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com"].map(|it| {
+            explain(&table, &forward(), &name(it), RecordType::A, vantage("10.9.9.9")).to_string()
+        });
+    insta::assert_snapshot!(explained.concat());
+}
+
 proptest! {
     #[test]
     fn explain_says_what_decide_does(

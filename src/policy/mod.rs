@@ -9,6 +9,7 @@ mod config;
 mod conflict;
 #[cfg(test)]
 pub(crate) mod facts;
+mod health;
 mod names;
 mod plan;
 mod reason;
@@ -17,6 +18,7 @@ mod select;
 mod tests;
 
 pub use config::{Alias, AliasTarget, PolicyConfig, ServiceRule, ViewConfig};
+pub use health::{Outage, without};
 pub use plan::{Address, Caveat, Claim, Declined, Origin, Plan, Precedence, Reason, ViewPlan};
 
 use std::collections::HashSet;

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::base::{Az, EndpointId, EniId, Name, Pattern, ServiceName, SourceName, Ttl, ViewName};
+use crate::base::{
+    Az, EndpointId, EniId, Name, Pattern, RecordType, ServiceName, SourceName, Ttl, ViewName,
+};
 
 /// What we say and decline to say, view by view. The last view is everybody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,10 @@ pub enum Caveat {
     SharedWildcard,
     /// GuardDuty makes and pays for such an endpoint in each VPC: nothing is gained here.
     MadePerVpc,
+    /// Addresses that it has and are not given out, because they do not answer probes. Not empty.
+    LeftOut(Arc<[Address]>),
+    /// No address of the type's family answers probes: all are given out.
+    FailingOpen(RecordType),
 }
 
 /// A name, or a whole endpoint, that we do not answer for.

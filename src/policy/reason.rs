@@ -120,19 +120,33 @@ impl Caveat {
         match self {
             Caveat::SharedWildcard => "shared_wildcard",
             Caveat::MadePerVpc => "made_per_vpc",
+            Caveat::LeftOut(_) => "left_out",
+            Caveat::FailingOpen(_) => "failing_open",
         }
     }
 }
 
 impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        match self {
             Caveat::SharedWildcard => {
-                "the wildcard also covers resources that others may expose elsewhere"
+                f.write_str("the wildcard also covers resources that others may expose elsewhere")
             }
-            Caveat::MadePerVpc => {
-                "GuardDuty makes such an endpoint in each VPC, free of charge: nothing is gained"
+            Caveat::MadePerVpc => f.write_str(
+                "GuardDuty makes such an endpoint in each VPC, free of charge: nothing is gained",
+            ),
+            Caveat::LeftOut(addresses) => {
+                let list: Vec<String> =
+                    addresses.iter().map(|it| format!("{} ({})", it.ip, it.az)).collect();
+                let rest = match addresses.len() {
+                    1 => "is left out: it does not answer probes",
+                    _ => "are left out: they do not answer probes",
+                };
+                write!(f, "{} {rest}", list.join(", "))
             }
-        })
+            Caveat::FailingOpen(rtype) => {
+                write!(f, "none of its {rtype} addresses answers probes: all are given out")
+            }
+        }
     }
 }
