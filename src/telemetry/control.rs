@@ -28,6 +28,28 @@ label! {
     }
 }
 
+label! {
+    /// What came of a probe of an address.
+    ProbeResult {
+        /// The connection stood.
+        Answered = "answered",
+        /// Refused, or silence.
+        Unanswered = "unanswered",
+        /// This host could not ask: no route, no descriptors, a firewall of its own.
+        NotAsked = "not_asked",
+    }
+}
+
+label! {
+    /// What several probes in a row say of an address.
+    HealthVerdict {
+        /// It is given out.
+        Up = "up",
+        /// It is left out while others of its family are up.
+        Down = "down",
+    }
+}
+
 /// Metrics of the control path.
 pub struct ControlMetrics {
     discovery_errors: IntCounterVec,
@@ -35,6 +57,8 @@ pub struct ControlMetrics {
     discovery_endpoints: IntGaugeVec,
     rounds: Vec<IntCounter>,
     state_file_errors: Vec<IntCounter>,
+    probes: Vec<IntCounter>,
+    health_changes: Vec<IntCounter>,
     table_names: IntGaugeVec,
     table_declined: IntGaugeVec,
     table_info: IntGaugeVec,
@@ -46,7 +70,7 @@ pub struct ControlMetrics {
     pub reloads_refused: IntCounter,
     /// Addresses of endpoints that do not answer probes.
     pub unhealthy_addresses: IntGauge,
-    /// Endpoints of which no address answers probes: all are given out.
+    /// Endpoints of which no address of a family answers probes: all are given out.
     pub endpoints_failing_open: IntGauge,
     /// How long the last refresh round took.
     pub round_duration: Gauge,
@@ -77,6 +101,18 @@ impl ControlMetrics {
             IntCounterVec,
             Opts::new("hubdns_config_reloads_total", "Configuration reloads, by outcome."),
             &["outcome"]
+        );
+        let probes = register!(
+            registry,
+            IntCounterVec,
+            Opts::new("hubdns_health_probes_total", "Probes of addresses, by result."),
+            &["result"]
+        );
+        let health_changes = register!(
+            registry,
+            IntCounterVec,
+            Opts::new("hubdns_health_changes_total", "Addresses that went down or came up."),
+            &["state"]
         );
         Ok(Self {
             discovery_errors: register!(
@@ -110,6 +146,14 @@ impl ControlMetrics {
             state_file_errors: StateFileOperation::ALL
                 .iter()
                 .map(|operation| state_file_errors.with_label_values(&[operation.word()]))
+                .collect(),
+            probes: ProbeResult::ALL
+                .iter()
+                .map(|result| probes.with_label_values(&[result.word()]))
+                .collect(),
+            health_changes: HealthVerdict::ALL
+                .iter()
+                .map(|verdict| health_changes.with_label_values(&[verdict.word()]))
                 .collect(),
             table_names: register!(
                 registry,
@@ -150,7 +194,7 @@ impl ControlMetrics {
                 registry,
                 IntGauge,
                 "hubdns_endpoints_failing_open",
-                "Endpoints of which no address answers probes, so that all are given out."
+                "Endpoints of which no address of a family answers probes: all are given out."
             ),
             round_duration: register!(
                 registry,
@@ -194,6 +238,20 @@ impl ControlMetrics {
     /// Counts a state file that could not be read or written.
     pub fn state_file_failed(&self, operation: StateFileOperation) {
         if let Some(counter) = self.state_file_errors.get(operation as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a probe.
+    pub fn probed(&self, result: ProbeResult) {
+        if let Some(counter) = self.probes.get(result as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts an address that went down or came up.
+    pub fn health_changed(&self, verdict: HealthVerdict) {
+        if let Some(counter) = self.health_changes.get(verdict as usize) {
             counter.inc();
         }
     }

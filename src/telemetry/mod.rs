@@ -10,7 +10,7 @@ mod log;
 mod upstream;
 
 pub use config::{LogConfig, LogFormat};
-pub use control::{ControlMetrics, RoundOutcome, StateFileOperation};
+pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
 pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};
 pub use log::init as init_log;
 pub use upstream::{CacheResult, ForwardMetrics, UpstreamFailure, UpstreamMetrics};
@@ -115,6 +115,8 @@ mod tests {
         zero(r#"hubdns_cache_requests_total{result="hit"}"#);
         zero(r#"hubdns_refresh_rounds_total{outcome="published"}"#);
         zero(r#"hubdns_state_file_errors_total{operation="write"}"#);
+        zero(r#"hubdns_health_probes_total{result="unanswered"}"#);
+        zero(r#"hubdns_health_changes_total{state="down"}"#);
     }
 
     #[test]
