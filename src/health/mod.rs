@@ -1,5 +1,16 @@
 //! Probes of endpoint interfaces. Read by `refresh`, never by the query path.
+//!
+//! A verdict needs several probes in a row, so that one lost packet changes no answer.
 
 mod config;
+mod connect;
+mod prober;
+mod roster;
+mod state;
+#[cfg(test)]
+mod tests;
+mod unhealthy;
 
 pub use config::HealthConfig;
+pub use prober::Prober;
+pub use unhealthy::Unhealthy;

@@ -1,0 +1,137 @@
+//! The task that probes: asks one address after the other, evenly over the interval.
+//!
+//! Never in the way of anything: it holds no lock across a wait, its sockets are bounded, and what
+//! it finds is a value that others read when they like.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{HealthConfig, Unhealthy, connect::connect, roster::Roster, state::Transition};
+use crate::telemetry::{HealthVerdict, Metrics, ProbeResult};
+
+/// How long an interface may take to accept: within a region a connection stands in a few
+/// milliseconds, and the first retransmission of a lost SYN comes after 1 s.
+const TIMEOUT_MAX: Duration = Duration::from_secs(2);
+
+/// Probes at once, each a socket. When nothing answers, each lasts 2 s, so this is 128 a second,
+/// or 640 addresses at the default interval of 5 s; more take longer a round.
+const PROBES_IN_FLIGHT_MAX: usize = 256;
+
+/// Finds out which addresses do not answer.
+pub struct Prober {
+    config: HealthConfig,
+    metrics: Arc<Metrics>,
+}
+
+// === impl Prober ===
+
+impl Prober {
+    /// One that probes nothing yet.
+    pub fn new(config: HealthConfig, metrics: Arc<Metrics>) -> Self {
+        Self { config, metrics }
+    }
+
+    /// Probes the addresses of the moment until it is told to end, and reports which are down
+    /// whenever that changes. With probes off it waits for the end and reports nothing.
+    pub async fn run(
+        self,
+        addresses: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+        report: watch::Sender<Unhealthy>,
+        token: CancellationToken,
+    ) {
+        if let Some(port) = self.config.tcp_port {
+            token.run_until_cancelled(self.probe(port, addresses, &report)).await;
+        }
+        // `report` stays until the end: a reader takes its absence for the end.
+        token.cancelled().await;
+    }
+
+    /// Ends when nobody can change the list of addresses any more.
+    async fn probe(
+        &self,
+        port: u16,
+        mut addresses: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+        report: &watch::Sender<Unhealthy>,
+    ) {
+        let timeout = self.config.interval.min(TIMEOUT_MAX);
+        let mut roster = Roster::default();
+        roster.set(&addresses.borrow_and_update().clone());
+        let mut probes = FuturesUnordered::new();
+        let mut due = Instant::now();
+        loop {
+            let may_ask = !roster.is_empty() && probes.len() < PROBES_IN_FLIGHT_MAX;
+            tokio::select! {
+                changed = addresses.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    roster.set(&addresses.borrow_and_update().clone());
+                    publish(report, &roster);
+                }
+                Some((ip, result)) = probes.next() => {
+                    if self.heard(&mut roster, ip, result) {
+                        publish(report, &roster);
+                    }
+                }
+                () = sleep_until(due), if may_ask => {
+                    if let Some(ip) = roster.next() {
+                        let address = SocketAddr::new(ip, port);
+                        probes.push(async move { (ip, connect(address, timeout).await) });
+                    }
+                    due = after(due, roster.step(self.config.interval), Instant::now());
+                }
+            }
+        }
+    }
+
+    /// Notes one probe. Whether the verdict on the address has changed.
+    fn heard(&self, roster: &mut Roster, ip: IpAddr, result: ProbeResult) -> bool {
+        self.metrics.control.probed(result);
+        let answered = match result {
+            ProbeResult::Answered => true,
+            ProbeResult::Unanswered => false,
+            ProbeResult::NotAsked => return false,
+        };
+        let verdict = match roster.observe(ip, answered) {
+            Some(Transition::WentDown) => {
+                tracing::warn!(%ip, state = "down", "an address does not answer probes");
+                HealthVerdict::Down
+            }
+            Some(Transition::CameUp) => {
+                tracing::info!(%ip, state = "up", "an address answers probes again");
+                HealthVerdict::Up
+            }
+            None => return false,
+        };
+        self.metrics.control.health_changed(verdict);
+        true
+    }
+}
+
+/// When the next probe is due. Time that was lost is not made up for: that would be a burst.
+fn after(due: Instant, step: Duration, now: Instant) -> Instant {
+    let next = due + step;
+    if next < now { now + step } else { next }
+}
+
+fn publish(report: &watch::Sender<Unhealthy>, roster: &Roster) {
+    let unhealthy = roster.unhealthy();
+    report.send_if_modified(|known| {
+        let changed = *known != unhealthy;
+        if changed {
+            *known = unhealthy;
+        }
+        changed
+    });
+}
