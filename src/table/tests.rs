@@ -341,10 +341,10 @@ fn who_has_loaded_a_table_keeps_it_and_who_loads_next_sees_the_new_one() {
 // Lookup against a naive model.
 
 fn any_labels(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<&'static str>> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "bb", "c-1"]), len)
+    prop::collection::vec(prop::sample::select(vec!["a", "A", "b", "bB", "c-1"]), len)
 }
 
-/// Names that share suffixes, some as wildcards.
+/// Names that share suffixes and differ in spelling, some as wildcards.
 fn any_pattern() -> impl Strategy<Value = String> {
     (any::<bool>(), any_labels(1..=4)).prop_map(|(wild, labels)| {
         let name = labels.join(".");
