@@ -1,6 +1,8 @@
 //! Recorded EC2 answers to table text, by the way that the daemon goes: files, facts, policy,
 //! table. What a recording leads to is read here as a person reads it, line by line.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use hubdns::{

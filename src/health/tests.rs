@@ -202,6 +202,8 @@ async fn silence_everywhere_takes_no_more_sockets_than_allowed() {
         sleep(Duration::from_millis(50)).await;
         most = most.max(waiting_for(port));
     }
-    assert!((100..=256).contains(&most), "{most} at once");
+    // The kernel's list is no snapshot: one that ends while it is read can stand beside the one
+    // that takes its place. Without the limit there would be 600.
+    assert!((100..=300).contains(&most), "{most} at once");
     prober.end().await;
 }

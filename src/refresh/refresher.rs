@@ -1,10 +1,15 @@
 //! The loop itself: one path from what was found to what is said.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -19,8 +24,9 @@ use super::{
 use crate::{
     base::Chain,
     discover::{ACTIONS, CODES, DiscoverError, HostLookup, Source, SourceConfig},
+    health::{HealthConfig, Prober, Unhealthy},
     inventory::{Inventory, SourceFacts},
-    policy::{self, PolicyConfig},
+    policy::{self, Outage, PolicyConfig},
     table::{AnswerTable, Publisher, compile, diff},
     telemetry::{Metrics, RoundOutcome},
 };
@@ -28,6 +34,9 @@ use crate::{
 /// What sources found and the loop has not looked at yet. Each source has one look in hand, so a
 /// full queue only makes them wait.
 const FOUND_MAX: usize = 16;
+/// When a zone fails its addresses go down one probe after the other. Gathering them for a moment
+/// makes one table of many.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Changed names in the log of one publish; the rest is a number.
 const CHANGES_LOGGED_MAX: usize = 20;
 
@@ -40,6 +49,8 @@ pub struct Inputs {
     pub policy: PolicyConfig,
     /// `[refresh]`.
     pub refresh: RefreshConfig,
+    /// `[health]`.
+    pub health: HealthConfig,
     /// How the sources find AWS's hosts.
     pub lookup: HostLookup,
 }
@@ -65,6 +76,16 @@ pub struct Refresher {
     nudge: watch::Sender<u64>,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     scouts: (TaskTracker, CancellationToken),
+    probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
+    unhealthy: (watch::Sender<Unhealthy>, watch::Receiver<Unhealthy>),
+    prober: CancellationToken,
+}
+
+/// What an inventory leads to.
+struct Compiled {
+    table: AnswerTable,
+    addresses: BTreeSet<IpAddr>,
+    outage: Outage,
 }
 
 // === impl Refresher ===
@@ -89,6 +110,9 @@ impl Refresher {
             nudge: watch::Sender::new(0),
             found: mpsc::channel(FOUND_MAX),
             scouts: (TaskTracker::new(), CancellationToken::new()),
+            probed: watch::Sender::new(Arc::default()),
+            unhealthy: watch::channel(Unhealthy::default()),
+            prober: CancellationToken::new(),
         }
     }
 
@@ -108,8 +132,8 @@ impl Refresher {
                     age_secs,
                     "the last good inventory is in force until sources answer"
                 );
-                let table = self.compile(&self.known.inventory(None));
-                self.publish(table);
+                let compiled = self.compile(&self.known.inventory(None));
+                self.publish(compiled);
             }
         }
         self.tell();
@@ -118,9 +142,18 @@ impl Refresher {
     /// Looks, decides and publishes until `token` is cancelled.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, token: CancellationToken) {
         self.send_scouts();
+        self.send_prober();
         loop {
             tokio::select! {
                 () = token.cancelled() => break,
+                // Some addresses went, or came back: no name goes by it, so nothing guards it.
+                Ok(()) = self.unhealthy.1.changed() => {
+                    sleep(SETTLE).await;
+                    let compiled = self.compile(&self.known.inventory(None));
+                    if compiled.table != *self.publisher.reader().load().table() {
+                        self.publish(compiled);
+                    }
+                }
                 Some(found) = self.found.1.recv() => self.round(found).await,
                 command = commands.recv() => match command {
                     Some(Command::Nudge) => self.nudge.send_modify(|count| *count += 1),
@@ -134,6 +167,7 @@ impl Refresher {
             }
         }
         self.scouts.1.cancel();
+        self.prober.cancel();
         self.scouts.0.close();
         self.scouts.0.wait().await;
     }
@@ -150,6 +184,16 @@ impl Refresher {
             let (nudge, token) = (self.nudge.subscribe(), self.scouts.1.clone());
             self.scouts.0.spawn(scout(source, Arc::clone(&config), found, nudge, token));
         }
+    }
+
+    /// Starts probing as the configuration says, and ends what was before.
+    fn send_prober(&mut self) {
+        self.prober.cancel();
+        self.prober = CancellationToken::new();
+        self.unhealthy.0.send_replace(Unhealthy::default());
+        let prober = Prober::new(self.inputs.health.clone(), Arc::clone(&self.metrics));
+        let (addresses, report) = (self.probed.subscribe(), self.unhealthy.0.clone());
+        self.scouts.0.spawn(prober.run(addresses, report, self.prober.clone()));
     }
 
     /// One source told something.
@@ -171,8 +215,8 @@ impl Refresher {
             && self.known.all_reported()
             && self.known.has_facts()
         {
-            let table = self.compile(&self.known.inventory(None));
-            self.publish(table);
+            let compiled = self.compile(&self.known.inventory(None));
+            self.publish(compiled);
         }
         self.tell();
     }
@@ -182,7 +226,7 @@ impl Refresher {
         let in_force = self.publisher.reader().load().in_force();
         let inventory = self.known.inventory(Some(&facts));
         let percent = self.inputs.refresh.shrink_guard_percent;
-        let table = in_force.then(|| self.compile(&inventory));
+        let compiled = in_force.then(|| self.compile(&inventory));
         let now_in_force = self.publisher.reader().hold();
         let Some(source) = self.known.get_mut(&facts.source) else {
             return (RoundOutcome::Unchanged, None);
@@ -191,8 +235,9 @@ impl Refresher {
         if source.error.take().is_some() {
             tracing::info!(source = %facts.source, "the source answers again");
         }
-        let outcome = table.map(|table| {
-            let (outcome, guard) = step(now_in_force.table(), table, &source.guard, percent);
+        let outcome = compiled.as_ref().map(|compiled| {
+            let current = now_in_force.table();
+            let (outcome, guard) = step(current, &compiled.table, &source.guard, percent);
             source.guard = guard;
             outcome
         });
@@ -204,12 +249,12 @@ impl Refresher {
         source.confirmed = Some(Instant::now());
         source.from_state_file = None;
         self.state.keep(&inventory, (self.now_secs)()).await;
-        match outcome {
-            Some(Outcome::Publish(table)) => {
-                self.publish(*table);
+        match (outcome, compiled) {
+            (Some(Outcome::Publish), Some(compiled)) => {
+                self.publish(compiled);
                 (RoundOutcome::Published, None)
             }
-            Some(Outcome::Unchanged | Outcome::Keep(_)) | None => (RoundOutcome::Unchanged, None),
+            (Some(_) | None, _) => (RoundOutcome::Unchanged, None),
         }
     }
 
@@ -235,27 +280,48 @@ impl Refresher {
 
     /// Another configuration: what it says holds at once, and the guard has no say in it.
     async fn reconfigure(&mut self, inputs: Inputs) {
+        let health_changed = self.inputs.health != inputs.health;
         self.known.renew(inputs.sources.iter().map(|source| source.name.clone()));
         self.state.move_to(inputs.refresh.state_file.clone());
         self.inputs = inputs;
         self.send_scouts();
+        if health_changed {
+            self.send_prober();
+        }
         if self.publisher.reader().load().in_force() {
-            let table = self.compile(&self.known.inventory(None));
-            self.publish(table);
+            let compiled = self.compile(&self.known.inventory(None));
+            self.publish(compiled);
         }
         self.tell();
     }
 
-    fn compile(&self, inventory: &Inventory) -> AnswerTable {
-        compile(&policy::plan(inventory, &self.inputs.policy), &self.inputs.policy)
+    fn compile(&self, inventory: &Inventory) -> Compiled {
+        let policy = &self.inputs.policy;
+        let plan = policy::plan(inventory, policy);
+        let claims = plan.views.iter().flat_map(|view| &view.claims);
+        let addresses = claims.flat_map(|claim| &claim.addresses).map(|it| it.ip).collect();
+        let unhealthy = self.unhealthy.1.borrow().clone();
+        let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
+        Compiled { table: compile(&plan, policy), addresses, outage: Outage::of(&plan) }
     }
 
     /// Puts a table in force, and says what is different.
-    fn publish(&mut self, table: AnswerTable) {
+    fn publish(&mut self, compiled: Compiled) {
+        let Compiled { table, addresses, outage } = compiled;
         let before = self.publisher.reader().hold();
         let changes = diff(before.table(), &table);
         let hash = table.hash().to_string();
         let control = &self.metrics.control;
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        control.unhealthy_addresses.set(number(outage.unhealthy_addresses));
+        control.endpoints_failing_open.set(number(outage.endpoints_failing_open));
+        self.probed.send_if_modified(|known| {
+            let new = **known != addresses;
+            if new {
+                *known = Arc::new(addresses);
+            }
+            new
+        });
         let mut views = Vec::new();
         for view in table.views() {
             let mut declined: BTreeMap<&str, usize> = BTreeMap::new();

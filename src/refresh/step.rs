@@ -8,10 +8,10 @@ use crate::table::{AnswerTable, TableHash};
 const SHRINK_ROUNDS: u8 = 3;
 
 /// What becomes of a table that was found.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It says something else: put it in force.
-    Publish(Box<AnswerTable>),
+    Publish,
     /// It says the same.
     Unchanged,
     /// It is not believed yet; what is in force stays.
@@ -52,19 +52,19 @@ pub(super) struct Guard {
 /// go at once.
 pub(super) fn step(
     current: &AnswerTable,
-    found: AnswerTable,
+    found: &AnswerTable,
     guard: &Guard,
     percent: u8,
 ) -> (Outcome, Guard) {
-    if found == *current {
+    if found == current {
         return (Outcome::Unchanged, Guard::default());
     }
     if found.is_empty() && !current.is_empty() {
         return (Outcome::Keep(KeepReason::EverythingVanished), Guard::default());
     }
-    let (lost, of) = (lost(current, &found), current.len());
+    let (lost, of) = (lost(current, found), current.len());
     if lost * 100 <= usize::from(percent) * of {
-        return (Outcome::Publish(Box::new(found)), Guard::default());
+        return (Outcome::Publish, Guard::default());
     }
     let seen = match guard.held {
         Some((hash, seen)) if hash == found.hash() => seen + 1,
@@ -75,7 +75,7 @@ pub(super) fn step(
             let held = Guard { held: Some((found.hash(), seen)) };
             (Outcome::Keep(KeepReason::Shrinks { lost, of, seen }), held)
         }
-        false => (Outcome::Publish(Box::new(found)), Guard::default()),
+        false => (Outcome::Publish, Guard::default()),
     }
 }
 
@@ -118,11 +118,11 @@ mod tests {
         let (mut current, mut guard) = (tables[0].clone(), Guard::default());
         let mut outcomes = Vec::new();
         for found in &tables[1..] {
-            let (outcome, next) = step(&current, found.clone(), &guard, 30);
+            let (outcome, next) = step(&current, found, &guard, 30);
             guard = next;
             outcomes.push(match outcome {
-                Outcome::Publish(table) => {
-                    current = *table;
+                Outcome::Publish => {
+                    current = found.clone();
                     "publish"
                 }
                 Outcome::Unchanged => "unchanged",
