@@ -88,6 +88,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("schemars", &["config"]),
     ("clap", &["cli"]),
     ("axum", &["admin"]),
+    ("hyper", &["admin"]),
+    ("http_body_util", &["admin"]),
     ("prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     (

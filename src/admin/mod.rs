@@ -1,5 +1,41 @@
 //! HTTP for people and Prometheus: metrics, live, ready, the JSON API.
+//!
+//! Looks and never changes anything: only GET is answered. The control socket speaks the same, and
+//! [`client`] asks it. [`json`] has the documents, which commands also make without a daemon.
 
+pub mod client;
 mod config;
+mod guard;
+pub mod json;
+mod listen;
+mod parameters;
+mod routes;
+mod standing;
+#[cfg(test)]
+mod tests;
 
 pub use config::AdminConfig;
+pub use listen::{serve, serve_control};
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{answer, refresh, table, telemetry};
+
+/// All that is looked at. Cheap to clone.
+#[derive(Clone)]
+pub struct Admin {
+    /// The table in force.
+    pub table: table::Reader,
+    /// What a reload may replace; `explain` tells its upstreams.
+    pub settings: watch::Receiver<answer::Settings>,
+    /// How discovery stands.
+    pub status: watch::Receiver<refresh::Status>,
+    /// The DNS sockets that are bound; empty before the first is.
+    pub listening: watch::Receiver<Vec<SocketAddr>>,
+    /// Whether the daemon is about to end.
+    pub stopping: watch::Receiver<bool>,
+    /// What is counted.
+    pub metrics: Arc<telemetry::Metrics>,
+}

@@ -1,0 +1,192 @@
+//! What each path answers.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Extension, Router,
+    extract::State,
+    http::{StatusCode, Uri, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{
+    Admin,
+    guard::{Caller, guard},
+    json::{self, ExplainDocument, NamesDocument},
+    parameters::{Parameters, Refusal},
+    standing,
+};
+use crate::{
+    answer::{self, Vantage},
+    base::{Chain, Name, RecordType},
+    table::Published,
+};
+
+/// What there is, as `/` tells it.
+const INDEX: &str = "\
+hubdns
+
+/metrics           for Prometheus
+/livez             200 while the process serves
+/readyz            200 when it answers queries, else 503 and the reasons
+/api/v1/status     readiness, table, listeners, sources
+/api/v1/names      what is answered, and what is not and why; ?view=NAME
+/api/v1/explain    why a client gets its answer; ?name=NAME&type=A&from=IP&listener=IP:PORT
+";
+
+/// Prometheus' text format.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+/// A listener given without a port is the usual one.
+const DNS_PORT: u16 = 53;
+
+/// What handlers look at.
+#[derive(Clone)]
+struct Site {
+    admin: Arc<Admin>,
+    started: Instant,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// All paths. Requests have to bring their [`Caller`].
+    pub(super) fn router(self) -> Router {
+        let site = Site { admin: Arc::new(self), started: Instant::now() };
+        Router::new()
+            .route("/", get(async || INDEX))
+            .route("/metrics", get(metrics))
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/api/v1/status", get(status))
+            .route("/api/v1/names", get(names))
+            .route("/api/v1/explain", get(explain))
+            .fallback(nothing)
+            .layer(middleware::from_fn(guard))
+            .with_state(site)
+    }
+}
+
+async fn metrics(State(site): State<Site>) -> Response {
+    let now = Instant::now();
+    for source in &site.admin.status.borrow().sources {
+        let age = standing::age_secs(source, site.started, now).unwrap_or(-1.0);
+        site.admin.metrics.control.source_facts(source.name.as_str(), age, source.endpoints);
+    }
+    match site.admin.metrics.render() {
+        Ok(page) => ([(header::CONTENT_TYPE, EXPOSITION)], page).into_response(),
+        Err(error) => {
+            let why = Chain(&error).to_string();
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        }
+    }
+}
+
+async fn readyz(State(site): State<Site>) -> Response {
+    let reasons = standing::reasons(&site.admin);
+    match reasons.is_empty() {
+        true => "ready\n".into_response(),
+        false => {
+            let lines: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
+            (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+        }
+    }
+}
+
+async fn status(State(site): State<Site>) -> Response {
+    document(&standing::status(&site.admin, site.started, Instant::now()))
+}
+
+async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(&uri, &["view"])?;
+    let published = in_force(&site.admin)?;
+    let view = parameters.text("view").map(str::to_owned);
+    if let Some(name) = &view
+        && published.table().view(name).is_none()
+    {
+        let known: Vec<&str> = published.table().views().map(|it| it.name().as_str()).collect();
+        let why = format!("view: there is no view {name:?}; there are: {}", known.join(", "));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+    }
+    // Tens of thousands of names take long enough to write that queries on this thread would wait.
+    let written = tokio::task::spawn_blocking(move || {
+        let generation = Some(published.generation().as_u64());
+        document(&NamesDocument::new(published.table(), generation, view.as_deref()))
+    });
+    written
+        .await
+        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
+}
+
+async fn explain(
+    State(site): State<Site>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(&uri, &["name", "type", "from", "listener"])?;
+    let name = "say a domain name, such as sqs.eu-west-1.amazonaws.com";
+    let name: Name = parameters
+        .value("name", name)?
+        .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, format!("name is missing; {name}")))?;
+    let rtype = parameters.value("type", "the default is A")?.unwrap_or(RecordType::A);
+    let client: Option<IpAddr> = parameters.value("from", "say an address, such as 10.0.0.5")?;
+    let client = client.unwrap_or_else(|| match caller {
+        Caller::Tcp(peer) => peer.ip(),
+        Caller::Control => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    });
+    let listener = listener(&parameters, &site.admin)?;
+    let published = in_force(&site.admin)?;
+    let settings = site.admin.settings.borrow().clone();
+    // The table knows IPv4 clients by their IPv4 addresses alone.
+    let vantage = Vantage { client: client.to_canonical(), listener };
+    let explanation =
+        answer::explain(published.table(), settings.forwarder.config(), &name, rtype, vantage);
+    Ok(document(&ExplainDocument::from(&explanation)))
+}
+
+/// The listener meant: the one given, else the first that is bound.
+fn listener(parameters: &Parameters, admin: &Admin) -> Result<SocketAddr, Refusal> {
+    if let Some(Ok(ip)) = parameters.text("listener").map(str::parse::<IpAddr>) {
+        return Ok(SocketAddr::new(ip, DNS_PORT));
+    }
+    let expected = "say an address of ours and its port, such as 10.0.0.10:53";
+    let given = parameters.value("listener", expected)?;
+    let bound = admin.listening.borrow().first().copied();
+    given.or(bound).ok_or_else(|| {
+        let why = "listener: no DNS socket is bound yet that could be the default; say one";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })
+}
+
+/// The table in force. Before there is one, nothing can be said of any name.
+fn in_force(admin: &Admin) -> Result<Arc<Published>, Refusal> {
+    let published = admin.table.hold();
+    match published.in_force() {
+        true => Ok(published),
+        false => {
+            let why = standing::no_table(&admin.status.borrow());
+            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why))
+        }
+    }
+}
+
+async fn nothing(uri: Uri) -> Refusal {
+    let paths: Vec<&str> = INDEX
+        .lines()
+        .filter(|line| line.starts_with('/'))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let why = format!("there is no {}; there are: /, {}", uri.path(), paths.join(", "));
+    Refusal::new(StatusCode::NOT_FOUND, why)
+}
+
+fn document<D: Serialize>(document: &D) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], json::to_text(document)).into_response()
+}

@@ -1,0 +1,105 @@
+//! Whether the daemon is ready, and how old what it knows is.
+//!
+//! Reads what the other rooms have published about themselves; asks nobody.
+
+use tokio::time::Instant;
+
+use super::{
+    Admin,
+    json::{RoundDocument, SourceDocument, StatusDocument, ViewSummary},
+};
+use crate::refresh::{SourceStatus, Status};
+
+/// What is said for a table that does not exist yet.
+const NO_TABLE: &str = "no table is in force yet";
+
+/// Why the daemon is not ready, a line a reason; empty when it is.
+pub(super) fn reasons(admin: &Admin) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if *admin.stopping.borrow() {
+        reasons.push("shutting down".to_owned());
+    }
+    if !admin.table.load().in_force() {
+        reasons.push(no_table(&admin.status.borrow()));
+    }
+    if admin.listening.borrow().is_empty() {
+        reasons.push("no DNS socket is bound yet".to_owned());
+    }
+    reasons
+}
+
+/// Why there is no table, as far as the control loop has said.
+pub(super) fn no_table(status: &Status) -> String {
+    let failed = status.sources.iter().filter_map(|source| {
+        let error = source.error.as_deref()?;
+        Some(format!("source {}: {error}", source.name))
+    });
+    let kept = status.round.iter().filter_map(|round| round.reason.clone());
+    let mut why: Vec<String> = failed.collect();
+    // A round is kept because its sources failed; that is told once.
+    if why.is_empty() {
+        why.extend(kept);
+    }
+    if why.is_empty() {
+        why.push("discovery has not ended its first round".to_owned());
+    }
+    format!("{NO_TABLE}: {}", why.join("; "))
+}
+
+/// Seconds since a source last told the facts in force; `None` if it never has.
+///
+/// Facts of the state file were that old when it was read, which is when the daemon started.
+pub(super) fn age_secs(source: &SourceStatus, started: Instant, now: Instant) -> Option<f64> {
+    let told = source.confirmed.map(|at| now.saturating_duration_since(at).as_secs_f64());
+    told.or_else(|| {
+        let read = std::time::Duration::from_secs(source.from_state_file?);
+        Some((read + now.saturating_duration_since(started)).as_secs_f64())
+    })
+}
+
+/// `/api/v1/status`.
+pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDocument {
+    let reasons = reasons(admin);
+    let published = admin.table.load();
+    let status = admin.status.borrow();
+    let summary = |view: &crate::table::ViewTable| ViewSummary {
+        name: view.name().to_string(),
+        names: view.len(),
+        declined: view.declined().len(),
+    };
+    let source = |source: &SourceStatus| SourceDocument {
+        name: source.name.to_string(),
+        age_secs: age_secs(source, started, now).map(whole_secs),
+        from_state_file: source.confirmed.is_none() && source.from_state_file.is_some(),
+        endpoints: source.endpoints,
+        error: source.error.clone(),
+    };
+    StatusDocument {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ready: reasons.is_empty(),
+        reasons,
+        generation: published.generation().as_u64(),
+        table_hash: published.in_force().then(|| published.table().hash().to_string()),
+        listeners: admin.listening.borrow().clone(),
+        views: match published.in_force() {
+            true => published.table().views().map(summary).collect(),
+            false => Vec::new(),
+        },
+        sources: status.sources.iter().map(source).collect(),
+        last_round: status.round.as_ref().map(|round| RoundDocument {
+            age_secs: now.saturating_duration_since(round.ended).as_secs(),
+            outcome: round.outcome.to_owned(),
+            reason: round.reason.clone(),
+        }),
+    }
+}
+
+/// Ages are never negative and fit by far.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole seconds are meant, and an age is not negative"
+)]
+fn whole_secs(age: f64) -> u64 {
+    age as u64
+}

@@ -1,0 +1,567 @@
+//! The admin listener and the control socket, asked over real sockets.
+
+use std::{
+    collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UnixListener},
+    sync::watch,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Admin,
+    client::{self, ClientError, get_within, with_parameters},
+    guard::Caller,
+    json::{ErrorDocument, ExplainDocument, NamesDocument, StatusDocument, from_text, to_text},
+    listen::{self, Limits},
+    serve, serve_control,
+};
+use crate::{
+    answer::{self, Settings, Vantage},
+    forward::{ForwardConfig, Forwarder},
+    policy::{self, PolicyConfig, facts},
+    refresh::{RoundReport, SourceStatus, Status},
+    table::{AnswerTable, Publisher, channel, compile},
+    telemetry::Metrics,
+};
+
+const HUB: &str = "
+    vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 eu-west-1b=10.0.2.5 names=sqs.eu-west-1.amazonaws.com
+    vpce-2 com.amazonaws.eu-west-1.transfer.server eu-west-1a=10.0.1.6 eu-west-1a=fd00::6 \
+        names=*.server.transfer.eu-west-1.amazonaws.com
+    vpce-3 com.amazonaws.eu-west-1.execute-api eu-west-1a=10.0.1.7 names=*.execute-api.eu-west-1.amazonaws.com
+";
+
+/// All that can be looked at, and the ends by which a test changes it.
+struct Daemon {
+    publisher: Publisher,
+    status: watch::Sender<Status>,
+    listening: watch::Sender<Vec<SocketAddr>>,
+    stopping: watch::Sender<bool>,
+    admin: Admin,
+    address: SocketAddr,
+    socket: PathBuf,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    _settings: watch::Sender<Settings>,
+    _home: TempDir,
+}
+
+fn policy() -> PolicyConfig {
+    PolicyConfig {
+        deny: vec![policy::ServiceRule::new("execute-api")],
+        views: vec![facts::view("onprem", "10.9.0.0/16")],
+        zones: vec![("10.1.2.0/24".parse().unwrap(), "eu-west-1b".into())],
+        allow: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.0/8".parse().unwrap()],
+        ..facts::config()
+    }
+}
+
+fn table() -> AnswerTable {
+    compile(&policy::plan(&facts::inventory(HUB), &policy()), &policy())
+}
+
+fn forward() -> ForwardConfig {
+    ForwardConfig {
+        upstreams: vec!["169.254.169.253:53".parse().unwrap()],
+        trusted: vec![],
+        zones: vec![],
+        cache_entries: 0,
+        serve_stale: Duration::ZERO,
+    }
+}
+
+fn source(error: Option<&str>) -> SourceStatus {
+    SourceStatus {
+        name: "hub".into(),
+        confirmed: None,
+        from_state_file: None,
+        endpoints: 0,
+        error: error.map(str::to_owned),
+    }
+}
+
+fn status_of(source: SourceStatus) -> Status {
+    Status { sources: vec![source], round: None }
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Nothing is known yet and nothing is bound.
+    async fn start() -> Daemon {
+        let home = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let forwarder = Forwarder::new(forward(), metrics.clone());
+        let (publisher, table) = channel();
+        let (settings, settings_seen) =
+            watch::channel(Settings { forwarder, identity: Arc::from(*b"hub-a") });
+        let (status, status_seen) = watch::channel(Status::default());
+        let (listening, listening_seen) = watch::channel(Vec::new());
+        let (stopping, stopping_seen) = watch::channel(false);
+        let admin = Admin {
+            table,
+            settings: settings_seen,
+            status: status_seen,
+            listening: listening_seen,
+            stopping: stopping_seen,
+            metrics,
+        };
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let socket = home.path().join("control.sock");
+        let unix = UnixListener::bind(&socket).unwrap();
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(serve(admin.clone(), tcp, shutdown.clone()));
+        tasks.spawn(serve_control(admin.clone(), unix, shutdown.clone()));
+        Daemon {
+            publisher,
+            status,
+            listening,
+            stopping,
+            admin,
+            address,
+            socket,
+            shutdown,
+            tasks,
+            _settings: settings,
+            _home: home,
+        }
+    }
+
+    /// With a table in force and a socket bound.
+    async fn ready() -> Daemon {
+        let mut daemon = Daemon::start().await;
+        daemon.publisher.publish(table());
+        daemon.listening.send_replace(vec!["10.0.0.10:53".parse().unwrap()]);
+        daemon
+    }
+
+    /// A request over TCP as it is written, and the whole answer as it is read.
+    async fn tell(&self, request: &str) -> Response {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        Response::read(&text)
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.get_as(&self.address.to_string(), path).await
+    }
+
+    async fn get_as(&self, host: &str, path: &str) -> Response {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.tell(&request).await
+    }
+
+    /// The status and the sentence of a request that is not answered.
+    async fn refused(&self, path: &str) -> (u16, String) {
+        let response = self.get(path).await;
+        (response.status, response.error())
+    }
+}
+
+struct Response {
+    status: u16,
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+// === impl Response ===
+
+impl Response {
+    fn read(text: &str) -> Response {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers: HashMap<_, _> =
+            headers.map(|(key, value)| (key.to_lowercase(), value.to_owned())).collect();
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{text}");
+        assert_eq!(headers["cache-control"], "no-store", "{text}");
+        Response { status, headers, body: body.to_owned() }
+    }
+
+    fn error(&self) -> String {
+        assert_eq!(self.headers["content-type"], "application/json");
+        from_text::<ErrorDocument>(&self.body).unwrap().error
+    }
+}
+
+#[tokio::test]
+async fn readiness_turns_with_each_reason() {
+    let mut daemon = Daemon::start().await;
+    let reasons = async |daemon: &Daemon| {
+        let response = daemon.get("/readyz").await;
+        (response.status, response.body)
+    };
+    let unbound = "no DNS socket is bound yet\n";
+    let first = "no table is in force yet: discovery has not ended its first round\n";
+    assert_eq!(reasons(&daemon).await, (503, format!("{first}{unbound}")));
+
+    daemon.status.send_replace(status_of(source(Some("EC2 refused DescribeVpcEndpoints"))));
+    let failed = "no table is in force yet: source hub: EC2 refused DescribeVpcEndpoints\n";
+    assert_eq!(reasons(&daemon).await, (503, format!("{failed}{unbound}")));
+
+    daemon.publisher.publish(table());
+    assert_eq!(reasons(&daemon).await, (503, unbound.to_owned()));
+
+    daemon.listening.send_replace(vec!["127.0.0.1:5300".parse().unwrap()]);
+    assert_eq!(reasons(&daemon).await, (200, "ready\n".to_owned()));
+
+    daemon.stopping.send_replace(true);
+    assert_eq!(reasons(&daemon).await, (503, "shutting down\n".to_owned()));
+    assert_eq!(daemon.get("/livez").await.body, "ok\n");
+}
+
+/// Every line of a page in the text exposition format, version 0.0.4.
+fn check_exposition(page: &str) {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    };
+    let mut described: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut family = "";
+    for line in page.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.splitn(3, ' ');
+            let (keyword, name) = (words.next().unwrap(), words.next().unwrap());
+            let text = words.next().unwrap();
+            match keyword {
+                "HELP" => assert!(text.ends_with('.'), "{line}"),
+                "TYPE" => assert!(["counter", "gauge", "histogram"].contains(&text), "{line}"),
+                _ => panic!("{line}"),
+            }
+            *described.entry((keyword, name)).or_default() += 1;
+            family = name;
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let (name, labels) = match series.split_once('{') {
+            Some((name, labels)) => (name, labels.strip_suffix('}').unwrap()),
+            None => (series, ""),
+        };
+        assert!(is_name(name) && name.starts_with(family), "{line} stands under {family}");
+        for label in labels.split("\",").filter(|label| !label.is_empty()) {
+            let (key, value) = label.split_once("=\"").unwrap();
+            assert!(is_name(key), "{line}");
+            assert!(!value.trim_end_matches('"').contains(['"', '\n']), "{line}");
+        }
+        for keyword in ["HELP", "TYPE"] {
+            assert!(described.contains_key(&(keyword, family)), "{keyword} is missing: {line}");
+        }
+    }
+    assert!(described.values().all(|times| *times == 1), "{described:?}");
+    assert!(20 < described.len(), "{page}");
+}
+
+#[tokio::test]
+async fn the_metrics_page_is_one_that_prometheus_reads() {
+    let daemon = Daemon::ready().await;
+    daemon.admin.metrics.dns.view("default");
+    let response = daemon.get("/metrics").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    check_exposition(&response.body);
+}
+
+#[tokio::test]
+async fn the_age_of_facts_is_told_at_each_scrape() {
+    let daemon = Daemon::ready().await;
+    let age = async |source: SourceStatus| {
+        daemon.status.send_replace(status_of(source));
+        let page = daemon.get("/metrics").await.body;
+        let line = page.lines().find(|line| line.starts_with("hubdns_discovery_age_seconds"));
+        let (series, age) = line.unwrap().split_once(' ').unwrap();
+        assert_eq!(series, r#"hubdns_discovery_age_seconds{source="hub"}"#);
+        age.parse::<f64>().unwrap()
+    };
+    assert_eq!(age(source(None)).await, -1.0);
+    let ago = tokio::time::Instant::now().checked_sub(Duration::from_secs(30)).unwrap();
+    let told = SourceStatus { confirmed: Some(ago), from_state_file: Some(9_000), ..source(None) };
+    let told = age(told).await;
+    assert!((30.0..40.0).contains(&told), "{told}");
+    let kept = age(SourceStatus { from_state_file: Some(9_000), ..source(None) }).await;
+    assert!((9_000.0..9_010.0).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
+async fn names_are_the_document_that_a_command_makes_of_the_same_table() {
+    let daemon = Daemon::ready().await;
+    let whole = daemon.get("/api/v1/names").await;
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.headers["content-type"], "application/json");
+    let expected = NamesDocument::new(&table(), Some(1), None);
+    assert_eq!(from_text::<NamesDocument>(&whole.body).unwrap(), expected);
+    let views: Vec<&str> = expected.views.iter().map(|view| view.name.as_str()).collect();
+    assert_eq!(views, ["onprem", "default"]);
+
+    let one = daemon.get("/api/v1/names?view=default").await;
+    insta::assert_snapshot!(one.body);
+
+    let (status, why) = daemon.refused("/api/v1/names?view=nobodys").await;
+    assert_eq!(status, 404);
+    assert_eq!(why, r#"view: there is no view "nobodys"; there are: onprem, default"#);
+}
+
+#[tokio::test]
+async fn explain_tells_what_the_offline_command_tells() {
+    let daemon = Daemon::ready().await;
+    let offline = |name: &str, rtype: &str, client: &str, listener: &str| {
+        let vantage =
+            Vantage { client: client.parse().unwrap(), listener: listener.parse().unwrap() };
+        let (name, rtype) = (name.parse().unwrap(), rtype.parse().unwrap());
+        answer::explain(&table(), &forward(), &name, rtype, vantage)
+    };
+    let online = async |query: &str| {
+        let response = daemon.get(&format!("/api/v1/explain?{query}")).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        from_text::<ExplainDocument>(&response.body).unwrap()
+    };
+    let sqs = "sqs.eu-west-1.amazonaws.com";
+    let expected = offline(sqs, "A", "10.1.2.3", "10.0.0.99:5353");
+    let told = online(&format!("name={sqs}&from=10.1.2.3&listener=10.0.0.99:5353")).await;
+    assert_eq!(told, ExplainDocument::from(&expected));
+    assert_eq!(told.to_string(), expected.to_string());
+
+    let by_default = online(&format!("name={sqs}&type=AAAA")).await;
+    let expected = offline(sqs, "AAAA", "127.0.0.1", "10.0.0.10:53");
+    assert_eq!(by_default.to_string(), expected.to_string());
+
+    for (name, rtype, client) in [
+        ("x.execute-api.eu-west-1.amazonaws.com", "A", "10.1.2.3"),
+        ("u.server.transfer.eu-west-1.amazonaws.com", "AAAA", "10.9.0.1"),
+        ("example.com", "TYPE4242", "192.0.2.1"),
+    ] {
+        let told = online(&format!("name={name}&type={rtype}&from={client}")).await;
+        let expected = offline(name, rtype, client, "10.0.0.10:53");
+        assert_eq!(told.to_string(), expected.to_string());
+    }
+    // An IPv4 client of an IPv6 socket, and a listener by its address alone.
+    let mapped = online(&format!("name={sqs}&from=::ffff:10.9.0.1&listener=10.0.0.7")).await;
+    assert_eq!(mapped.to_string(), offline(sqs, "A", "10.9.0.1", "10.0.0.7:53").to_string());
+}
+
+#[tokio::test]
+async fn bad_parameters_are_named_with_what_is_allowed() {
+    let daemon = Daemon::ready().await;
+    for (query, expected) in [
+        ("", "name is missing; say a domain name, such as sqs.eu-west-1.amazonaws.com"),
+        (
+            "name=a..b",
+            r#"name: "a..b": it has an empty label; say a domain name, such as sqs.eu-west-1.amazonaws.com"#,
+        ),
+        (
+            "name=a&type=AAAAA",
+            r#"type: "AAAAA": "AAAAA" is no record type; say A, AAAA, HTTPS, ... or TYPE65; the default is A"#,
+        ),
+        (
+            "name=a&from=10.0.0",
+            r#"from: "10.0.0": invalid IP address syntax; say an address, such as 10.0.0.5"#,
+        ),
+        (
+            "name=a&listener=lo",
+            r#"listener: "lo": invalid socket address syntax; say an address of ours and its port, such as 10.0.0.10:53"#,
+        ),
+        (
+            "name=a&client=10.0.0.1",
+            r#""client" is no parameter here; there are: name, type, from, listener"#,
+        ),
+        ("name=a&name=b", "name stands there twice; say it once"),
+    ] {
+        let refused = daemon.refused(&format!("/api/v1/explain?{query}")).await;
+        assert_eq!(refused, (400, expected.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn before_a_table_nothing_is_said_of_any_name() {
+    let daemon = Daemon::start().await;
+    let why = "no table is in force yet: discovery has not ended its first round".to_owned();
+    assert_eq!(daemon.refused("/api/v1/names").await, (503, why.clone()));
+    let (status, unbound) = daemon.refused("/api/v1/explain?name=a").await;
+    assert_eq!(status, 503);
+    assert!(unbound.starts_with("listener: no DNS socket is bound yet"), "{unbound}");
+    let refused = daemon.refused("/api/v1/explain?name=a&listener=10.0.0.10").await;
+    assert_eq!(refused, (503, why));
+}
+
+#[tokio::test]
+async fn status_tells_how_the_daemon_stands() {
+    let daemon = Daemon::ready().await;
+    let kept = SourceStatus { from_state_file: Some(77), endpoints: 3, ..source(Some("denied")) };
+    let round = RoundReport {
+        ended: tokio::time::Instant::now(),
+        outcome: "kept",
+        reason: Some("no source could be asked".to_owned()),
+    };
+    daemon.status.send_replace(Status { sources: vec![kept], round: Some(round) });
+    let response = daemon.get("/api/v1/status").await;
+    let mut status: StatusDocument = from_text(&response.body).unwrap();
+    let hub = &mut status.sources[0];
+    assert!(hub.age_secs.is_some_and(|age| (77..87).contains(&age)), "{}", response.body);
+    // What follows is the same on each run.
+    hub.age_secs = Some(77);
+    status.last_round.as_mut().unwrap().age_secs = 0;
+    status.version = "0.0.0".to_owned();
+    insta::assert_snapshot!(to_text(&status));
+}
+
+#[tokio::test]
+async fn only_get_is_answered_and_unknown_paths_tell_the_known() {
+    let daemon = Daemon::ready().await;
+    for method in ["POST", "HEAD", "DELETE", "OPTIONS"] {
+        let request =
+            format!("{method} /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let response = daemon.tell(&request).await;
+        assert_eq!(response.status, 405, "{method}");
+        assert_eq!(response.headers["allow"], "GET");
+    }
+    let (status, why) = daemon.refused("/api/v2/names").await;
+    assert_eq!(status, 404);
+    assert_eq!(
+        why,
+        "there is no /api/v2/names; there are: /, /metrics, /livez, /readyz, /api/v1/status, \
+         /api/v1/names, /api/v1/explain"
+    );
+    assert!(daemon.get("/").await.body.contains("/api/v1/explain"));
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_that_resolves_to_us_reads_nothing() {
+    let daemon = Daemon::ready().await;
+    for path in ["/", "/api/v1/status", "/api/v1/names", "/api/v1/explain?name=a"] {
+        let response = daemon.get_as("rebind.example:9153", path).await;
+        assert_eq!(response.status, 421, "{path}");
+        assert!(response.error().starts_with("this is not \"rebind.example:9153\""));
+        assert_eq!(daemon.get_as("localhost", path).await.status, 200);
+        assert_eq!(daemon.get_as("[::1]:9153", path).await.status, 200);
+    }
+    let absolute = "GET http://rebind.example/ HTTP/1.1\r\nHost: localhost\r\n\
+                    Connection: close\r\n\r\n";
+    assert_eq!(daemon.tell(absolute).await.status, 421);
+    assert_eq!(daemon.get_as("hub-a.corp.example:9153", "/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_control_socket_speaks_the_same() {
+    let daemon = Daemon::ready().await;
+    let (status, text) = client::get(&daemon.socket, "/api/v1/names").await.unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(
+        from_text::<NamesDocument>(&text).unwrap(),
+        NamesDocument::new(&table(), Some(1), None)
+    );
+    let parameters = [("name", "*.a+b&c=d.example"), ("type", "TXT")];
+    let path = with_parameters("/api/v1/explain", &parameters);
+    let (status, text) = client::get(&daemon.socket, &path).await.unwrap();
+    let told: ExplainDocument = from_text(&text).unwrap();
+    assert_eq!((status, told.name.as_str()), (200, "*.a+b&c=d.example"));
+    assert_eq!(told.client.to_string(), "127.0.0.1");
+    assert_eq!(client::get(&daemon.socket, "/nowhere").await.unwrap().0, 404);
+}
+
+#[tokio::test]
+async fn a_daemon_that_cannot_be_asked_is_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let gone = home.path().join("gone.sock");
+    let error = client::get(&gone, "/").await.unwrap_err();
+    assert!(matches!(error, ClientError::NoSocket { .. }), "{error}");
+    assert!(error.to_string().contains("hubdns is not running"), "{error}");
+
+    let left = home.path().join("left.sock");
+    drop(UnixListener::bind(&left).unwrap());
+    let error = client::get(&left, "/").await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { .. }), "{error}");
+
+    let mute = home.path().join("mute.sock");
+    let _listener = UnixListener::bind(&mute).unwrap();
+    let error = get_within(&mute, "/", Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
+
+    let rude = home.path().join("rude.sock");
+    let listener = UnixListener::bind(&rude).unwrap();
+    let tasks = TaskTracker::new();
+    tasks.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 not HTTP\r\n").await.unwrap();
+    });
+    let error = client::get(&rude, "/").await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken { .. }), "{error}");
+
+    let error = client::get(&rude, "no path").await.unwrap_err();
+    assert!(matches!(error, ClientError::Path { .. }), "{error}");
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let error = ClientError::connect(&gone, denied);
+    assert!(error.to_string().contains("as root or as a member of the group"), "{error}");
+}
+
+#[tokio::test]
+async fn one_who_never_ends_its_request_makes_room_for_the_next() {
+    let daemon = Daemon::ready().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections: 1,
+        head: Duration::from_millis(300),
+        life: Duration::from_secs(60),
+        grace: Duration::from_secs(1),
+    };
+    let router = daemon.admin.clone().router();
+    let caller = |peer: &SocketAddr| Caller::Tcp(*peer);
+    daemon.tasks.spawn(listen::accept(listener, caller, router, limits, daemon.shutdown.clone()));
+
+    let began = Instant::now();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: a").await.unwrap();
+    let mut next = TcpStream::connect(address).await.unwrap();
+    next.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    next.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("ok\n"), "{text}");
+    assert!(limits.head <= began.elapsed(), "the second did not wait for the first");
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_its_life_is_over() {
+    let daemon = Daemon::ready().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections: 1,
+        head: Duration::from_secs(60),
+        life: Duration::from_millis(200),
+        grace: Duration::from_millis(200),
+    };
+    let router = daemon.admin.clone().router();
+    let caller = |peer: &SocketAddr| Caller::Tcp(*peer);
+    daemon.tasks.spawn(listen::accept(listener, caller, router, limits, daemon.shutdown.clone()));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    let read = idle.read_to_string(&mut text);
+    tokio::time::timeout(Duration::from_secs(10), read).await.unwrap().unwrap();
+    assert!(text.ends_with("ok\n"), "{text}");
+}
+
+#[tokio::test]
+async fn at_shutdown_listeners_close_and_idle_connections_end() {
+    let daemon = Daemon::ready().await;
+    let mut idle = TcpStream::connect(daemon.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut some = [0; 16];
+    idle.read_exact(&mut some).await.unwrap();
+    daemon.shutdown.cancel();
+    daemon.tasks.close();
+    let ended = tokio::time::timeout(Duration::from_secs(4), daemon.tasks.wait()).await;
+    assert!(ended.is_ok(), "an idle connection held the daemon up");
+    assert!(TcpStream::connect(daemon.address).await.is_err());
+}
