@@ -18,3 +18,5 @@ pub mod refresh;
 pub mod serve;
 pub mod admin;
 pub mod config;
+pub mod app;
+pub mod cli;

@@ -1,3 +1,5 @@
 //! The `hubdns` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hubdns::cli::main()
+}

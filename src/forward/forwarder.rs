@@ -20,7 +20,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    base::{Name, Rcode},
+    base::{Name, Rcode, RecordType},
     telemetry::{AnswerSource, CacheResult, Metrics},
     wire::{Age, Question, Relay},
 };
@@ -135,6 +135,17 @@ impl Forwarder {
             }),
             Err(error) => inner.stand_in(stale, error),
         }
+    }
+
+    /// Asks the default upstreams for the root's name servers, which every resolver knows.
+    pub async fn probe(&self) -> Result<Rcode, ForwardError> {
+        let question = Question {
+            name: Name::root(),
+            rtype: RecordType::NS,
+            dnssec_ok: false,
+            checking_disabled: false,
+        };
+        Ok(self.ask(question).await?.relay.rcode())
     }
 
     /// Waits until no flight is on its way, for an orderly end.

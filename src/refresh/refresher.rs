@@ -149,10 +149,7 @@ impl Refresher {
                 // Some addresses went, or came back: no name goes by it, so nothing guards it.
                 Ok(()) = self.unhealthy.1.changed() => {
                     sleep(SETTLE).await;
-                    let compiled = self.compile(&self.known.inventory(None));
-                    if compiled.table != *self.publisher.reader().load().table() {
-                        self.publish(compiled);
-                    }
+                    self.follow_health();
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
                 command = commands.recv() => match command {
@@ -276,6 +273,15 @@ impl Refresher {
             source.error = Some(text.clone());
         }
         (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
+    }
+
+    /// Says what is known without the addresses that are down now.
+    fn follow_health(&mut self) {
+        let published = self.publisher.reader().hold();
+        let compiled = self.compile(&self.known.inventory(None));
+        if published.in_force() && compiled.table != *published.table() {
+            self.publish(compiled);
+        }
     }
 
     /// Another configuration: what it says holds at once, and the guard has no say in it.

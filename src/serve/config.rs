@@ -25,6 +25,21 @@ pub enum ListenAddress {
     },
 }
 
+// === impl ServeConfig ===
+
+impl ServeConfig {
+    /// The address that a client most likely asks: the first that is listened on, or any address
+    /// with its port where only the machine knows it.
+    pub fn likely_asked(&self) -> SocketAddr {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        match self.listen.first() {
+            Some(ListenAddress::Socket(address)) => *address,
+            Some(ListenAddress::Interface { port, .. }) => any(*port),
+            None => any(53),
+        }
+    }
+}
+
 // === impl ListenAddress ===
 
 impl fmt::Display for ListenAddress {

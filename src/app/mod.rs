@@ -1,0 +1,14 @@
+//! Builds the rooms, owns the tasks, the signals and the order of the end.
+//!
+//! Nothing is decided here but the order: what is needed first is made first, and what others need
+//! ends last.
+
+mod daemon;
+mod offline;
+mod reload;
+mod start;
+
+pub use daemon::{Daemon, StartError};
+pub use offline::{Asked, OfflineError, ask_sources, ask_upstreams, offline_table};
+pub use reload::Loader;
+pub use start::{host_lookup, try_places};

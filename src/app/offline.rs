@@ -1,0 +1,95 @@
+//! Answers for commands that run beside or without a daemon: the sources asked once.
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+
+use crate::{
+    base::{Chain, Rcode, SourceName},
+    config::Config,
+    discover::{DiscoverError, HostLookup, Source, read_state},
+    forward::{ForwardConfig, ForwardError, Forwarder},
+    inventory::{Inventory, SourceFacts},
+    policy,
+    table::{AnswerTable, compile},
+    telemetry::Metrics,
+};
+
+/// What one source told when it was asked once.
+pub struct Asked {
+    /// Its name.
+    pub source: SourceName,
+    /// Its facts, or why there are none.
+    pub facts: Result<SourceFacts, DiscoverError>,
+}
+
+/// Why there is nothing to answer from.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// No source told anything, and there is no last good inventory.
+    #[error("no source could be asked and there is no state file: {0}")]
+    Nothing(String),
+}
+
+/// Asks every source of the configuration once.
+pub async fn ask_sources(config: &Config, lookup: &HostLookup) -> Vec<Asked> {
+    let asks = config.sources.iter().map(|source| {
+        let mut source = Source::new(source.clone(), lookup.clone());
+        async move {
+            let facts = source.fetch(true).await;
+            Asked { source: source.name().clone(), facts }
+        }
+    });
+    futures_util::future::join_all(asks).await
+}
+
+/// The table that this configuration leads to now, and what should be known of it: sources that
+/// could not be asked are taken from the state file where it has them.
+pub async fn offline_table(
+    config: &Config,
+    lookup: &HostLookup,
+) -> Result<(AnswerTable, Vec<String>), OfflineError> {
+    let asked = ask_sources(config, lookup).await;
+    let state = match &config.refresh.state_file {
+        Some(path) => read_state(path).await.ok().flatten(),
+        None => None,
+    };
+    let last_good = state.map(|state| state.inventory).unwrap_or_default();
+    let mut notes = Vec::new();
+    let mut inventory = Inventory::default();
+    for Asked { source, facts } in asked {
+        match facts {
+            Ok(facts) => inventory.sources.push(facts),
+            Err(error) => {
+                let kept = last_good.sources.iter().find(|facts| facts.source == source);
+                let instead =
+                    if kept.is_some() { "its last good facts are used" } else { "left out" };
+                notes.push(format!("source {source}: {}; {instead}", Chain(&error)));
+                inventory.sources.extend(kept.cloned());
+            }
+        }
+    }
+    match inventory.sources.is_empty() {
+        true => Err(OfflineError::Nothing(notes.join("; "))),
+        false => {
+            let plan = policy::plan(&inventory, &config.policy);
+            Ok((compile(&plan, &config.policy), notes))
+        }
+    }
+}
+
+/// Asks every upstream of the configuration one question, each by itself.
+pub async fn ask_upstreams(config: &Config) -> Vec<(SocketAddr, Result<Rcode, ForwardError>)> {
+    let zones = config.forward.zones.iter().flat_map(|zone| &zone.upstreams);
+    let upstreams: BTreeSet<SocketAddr> =
+        config.forward.upstreams.iter().chain(zones).copied().collect();
+    let Ok(metrics) = Metrics::new().map(Arc::new) else { return Vec::new() };
+    let asks = upstreams.into_iter().map(|upstream| {
+        let alone = ForwardConfig {
+            upstreams: vec![upstream],
+            zones: Vec::new(),
+            ..config.forward.clone()
+        };
+        let forwarder = Forwarder::new(alone, Arc::clone(&metrics));
+        async move { (upstream, forwarder.probe().await) }
+    });
+    futures_util::future::join_all(asks).await
+}

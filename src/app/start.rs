@@ -1,0 +1,106 @@
+//! What has to be had before the daemon can be built.
+
+use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
+
+use futures_util::FutureExt;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    answer::Settings,
+    config::{Config, Place, Problem},
+    discover::HostLookup,
+    forward::{self, ForwardConfig, Forwarder},
+    serve::{BindError, ListenAddress, ServeConfig, bind},
+    telemetry::Metrics,
+};
+
+/// NSID if the host does not tell its name.
+const NAMELESS: &str = "hubdns";
+
+/// Tries every address and path of the configuration that only this machine can judge, and lets go
+/// of it again. `held` tells which addresses a running hubdns has: these are not in use by others.
+pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, entry) in config.serve.listen.iter().enumerate() {
+        if let Err(error) = bind(entry)
+            && !matches!((&error, error.address()),
+                (BindError::InUse { .. }, Some(address)) if held(address))
+        {
+            problems.push(listen_problem(config, index, entry, &error));
+        }
+    }
+    if let Some(address) = config.admin.listen
+        && let Err(error) = TcpListener::bind(address)
+        && !(error.kind() == io::ErrorKind::AddrInUse && held(address))
+    {
+        problems.push(config.places.problem(
+            Place::Admin,
+            &format!("`admin.listen` {address} cannot be opened"),
+            &error.to_string(),
+            "name another address, or \"\" for no admin listener",
+        ));
+    }
+    problems
+}
+
+/// A `listen` entry that cannot be opened, with its place in the file.
+pub(super) fn listen_problem(
+    config: &Config,
+    index: usize,
+    entry: &ListenAddress,
+    error: &BindError,
+) -> Problem {
+    let what = format!("`server.listen` {:?} cannot be opened", entry.to_string());
+    config.places.problem(Place::Listen(index), &what, &error.to_string(), &error.help())
+}
+
+/// How AWS's hosts are found: by the upstreams of this configuration, never through ourselves.
+pub fn host_lookup(forward: &ForwardConfig) -> HostLookup {
+    match forward::HostLookup::new(forward) {
+        Ok(lookup) => Arc::new(move |host| {
+            let lookup = lookup.clone();
+            async move { lookup.lookup(&host).await }.boxed()
+        }),
+        Err(error) => {
+            let why = Arc::<str>::from(error.to_string());
+            Arc::new(move |_| {
+                let why = io::Error::other(why.to_string());
+                async move { Err(why) }.boxed()
+            })
+        }
+    }
+}
+
+/// What a reload may replace, made from a configuration; a forwarder that would be the same is
+/// kept, with its cache.
+pub(super) fn settings(
+    config: &Config,
+    current: Option<&Settings>,
+    metrics: &Arc<Metrics>,
+) -> Settings {
+    let forwarder = match current {
+        Some(current) if *current.forwarder.config() == config.forward => current.forwarder.clone(),
+        Some(_) | None => Forwarder::new(config.forward.clone(), Arc::clone(metrics)),
+    };
+    Settings { forwarder, identity: identity(&config.serve).into_bytes().into() }
+}
+
+/// What NSID tells.
+fn identity(serve: &ServeConfig) -> String {
+    let host = || fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
+    let name = serve.identity.clone().or_else(host).unwrap_or_default();
+    match name.trim() {
+        "" => NAMELESS.to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Takes as many descriptors as the system grants: shells start us with 1,024, and every question
+/// to an upstream needs one. Refused, we go on with what there is.
+pub(super) fn raise_descriptors() {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = limit {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}

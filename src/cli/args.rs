@@ -1,0 +1,116 @@
+//! The command line.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{Parser, Subcommand};
+
+use super::{explain, names};
+use crate::base::{Name, RecordType};
+
+/// Where the configuration is unless told otherwise.
+pub(super) const DEFAULT_CONFIG: &str = "/etc/hubdns/hubdns.toml";
+
+/// Answers the names of AWS interface endpoints with their private addresses, by discovery, and
+/// forwards everything else.
+#[derive(Parser)]
+#[command(name = "hubdns", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Run the daemon
+    Run(ConfigArgs),
+    /// Run a recorded hub from inside the binary: no AWS, no root, no file, no network
+    Demo(DemoArgs),
+    /// Check a configuration: every problem at once; exit status 0 good, 1 problems
+    Check(CheckArgs),
+    /// List what is answered and from what, and what is not and why
+    Names(NamesArgs),
+    /// Explain what a client that asks for a name gets, step by step
+    Explain(ExplainArgs),
+    /// Ask AWS what there is and print it; changes nothing
+    Discover(DiscoverArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub(super) config: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DemoArgs {
+    /// Answer DNS here, UDP and TCP
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:5300")]
+    pub(super) listen: SocketAddr,
+    /// Serve metrics and the JSON API here
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8053")]
+    pub(super) admin: SocketAddr,
+    /// Forward names that are not ours to this resolver; without it they get SERVFAIL
+    #[arg(long, value_name = "IP[:PORT]", value_parser = upstream)]
+    pub(super) upstream: Option<SocketAddr>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Also ask every source and every upstream once
+    #[arg(long)]
+    pub(super) online: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct NamesArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = names::Format::Table)]
+    pub(super) format: names::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExplainArgs {
+    /// The name asked for
+    pub(super) name: Name,
+    /// The type asked for
+    #[arg(value_name = "TYPE", default_value = "A")]
+    pub(super) rtype: RecordType,
+    /// The client's address
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(super) from: IpAddr,
+    /// The address of ours that the client asks; the first of server.listen unless told
+    #[arg(long, value_name = "IP:PORT")]
+    pub(super) listener: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = explain::Format::Text)]
+    pub(super) format: explain::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DiscoverArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Write the three files that a `files` source reads; with several sources, a folder for each
+    #[arg(long, value_name = "DIR")]
+    pub(super) save: Option<PathBuf>,
+}
+
+/// `IP` or `IP:PORT`; port 53 unless told.
+fn upstream(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<SocketAddr>();
+    address
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| "write an address as 10.0.0.2 or 10.0.0.2:53".to_owned())
+}

@@ -1,0 +1,100 @@
+//! `hubdns discover`: what there is, as AWS tells it.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context;
+use comfy_table::{Table, presets};
+
+use super::{args::DiscoverArgs, complain, run, say, small_runtime};
+use crate::{
+    app::host_lookup,
+    base::Chain,
+    config::Config,
+    discover::{Recorded, Source, SourceConfig, normalise, save},
+    inventory::SourceFacts,
+};
+
+pub(super) fn discover(args: &DiscoverArgs) -> anyhow::Result<ExitCode> {
+    let config = match run::load(&args.config.config) {
+        Ok(config) => config,
+        Err(text) => return run::refuse(&text),
+    };
+    small_runtime()?.block_on(ask_all(&config, args.save.as_deref()))
+}
+
+async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let lookup = host_lookup(&config.forward);
+    let mut failed = false;
+    for source in &config.sources {
+        let mut asked = Source::new(source.clone(), lookup.clone());
+        let recorded = asked.record(true).await;
+        let found = recorded.and_then(|(region, recorded)| {
+            let facts = normalise(source, region, &recorded)?;
+            Ok((facts, recorded))
+        });
+        match found {
+            Ok((facts, recorded)) => {
+                say(&listing(&facts))?;
+                if let Some(folder) = folder {
+                    keep(&recorded, folder, source, config.sources.len()).await?;
+                }
+            }
+            Err(error) => {
+                failed = true;
+                complain(&format!("source {}: {}", source.name, Chain(&error)));
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Writes a source's three files: into the folder itself if it is the only source.
+async fn keep(
+    recorded: &Recorded,
+    folder: &Path,
+    source: &SourceConfig,
+    sources: usize,
+) -> anyhow::Result<()> {
+    let folder = match sources {
+        1 => folder.to_owned(),
+        _ => folder.join(source.name.as_str()),
+    };
+    save(recorded, &folder).await.with_context(|| format!("nothing saved for {}", source.name))?;
+    complain(&format!("source {}: saved in {}", source.name, folder.display()));
+    Ok(())
+}
+
+/// One line an endpoint.
+fn listing(facts: &SourceFacts) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["ENDPOINT", "STATE", "KIND", "SERVICE", "NAMES", "ADDRESSES"]);
+    for endpoint in &facts.endpoints {
+        let published = facts.service(&endpoint.service).map_or(0, |it| it.private_names.len());
+        let interfaces = endpoint.interfaces.iter().filter_map(|id| facts.interface(id));
+        let addresses: Vec<String> = interfaces
+            .map(|interface| {
+                let v4 = interface.ipv4.iter().map(ToString::to_string);
+                let v6 = interface.ipv6.iter().map(ToString::to_string);
+                let all: Vec<String> = v4.chain(v6).collect();
+                format!("{}={}", interface.az, all.join("+"))
+            })
+            .collect();
+        table.add_row([
+            endpoint.id.to_string(),
+            endpoint.state.to_string(),
+            endpoint.kind.to_string(),
+            endpoint.service.to_string(),
+            published.to_string(),
+            addresses.join(" "),
+        ]);
+    }
+    let region = facts.region.as_ref().map_or("region unknown", |region| region.as_str());
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    format!(
+        "source {} ({region}): {} endpoints\n{}\n\n",
+        facts.source,
+        facts.endpoints.len(),
+        lines.join("\n")
+    )
+}

@@ -1,0 +1,73 @@
+//! The commands. What they print goes to standard output, what they have to say beside it to
+//! standard error.
+
+mod args;
+mod ask;
+mod check;
+mod demo;
+mod discover;
+mod explain;
+mod names;
+mod query;
+mod run;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+use args::{Args, Command};
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match carry_out(args.command) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("hubdns: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Names(args) => query::names(&args),
+        Command::Explain(args) => query::explain(&args),
+        Command::Discover(args) => discover::discover(&args),
+        Command::Schema => {
+            say(&crate::config::schema())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has gone away (`hubdns names | head`) is no error.
+fn say(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Prints a line to standard error. There is nowhere to say that it cannot be written.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}
+
+/// Whether standard error is a person's and wants colour (<https://no-color.org>).
+fn color() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+/// A runtime for a command that asks a few things and ends.
+fn small_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}

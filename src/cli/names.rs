@@ -1,0 +1,287 @@
+//! How `hubdns names` lists what is answered and what is not.
+//!
+//! Takes the document, from a running daemon or made from a configuration. Never colours, and
+//! leaves nothing out: where a terminal is too narrow, cells get more lines.
+
+use anyhow::Context;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+
+use crate::admin::json::{AddressDocument, DeclinedDocument, NameDocument, NamesDocument, to_text};
+
+/// `--format` of `hubdns names`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// The document of `/api/v1/names`.
+    Json,
+    /// A line an address or declined name, with a head.
+    Csv,
+}
+
+/// The head of [`Format::Csv`].
+const CSV_HEAD: [&str; 14] = [
+    "view",
+    "name",
+    "answered",
+    "type",
+    "address",
+    "zone",
+    "interface",
+    "endpoint",
+    "service",
+    "source",
+    "origin",
+    "ttl_secs",
+    "reason",
+    "why",
+];
+
+/// Columns between two cells of a table.
+const GAP: u16 = 2;
+
+/// The head of the column that stands only where there is more than one view.
+const VIEW: &str = "VIEW";
+
+/// In place of what does not exist.
+const NONE: &str = "-";
+
+/// The list, whole. `width` is the terminal's; without one, each name stands on one line.
+pub(super) fn render(
+    document: &NamesDocument,
+    format: Format,
+    width: Option<u16>,
+) -> anyhow::Result<String> {
+    match format {
+        Format::Table => Ok(tables(document, width)),
+        Format::Json => Ok(to_text(document)),
+        Format::Csv => csv_lines(document).context("cannot write the names as CSV"),
+    }
+}
+
+fn tables(document: &NamesDocument, width: Option<u16>) -> String {
+    // On a terminal a zone a line is narrower; elsewhere a name a line is easier to search.
+    let between_zones = if width.is_some() { "\n" } else { ", " };
+    let has_views = 1 < document.views.len();
+    let in_view = |view: &str, cells: Vec<String>| match has_views {
+        true => [vec![printable(view)], cells].concat(),
+        false => cells,
+    };
+    let mut answered = Vec::new();
+    let mut declined = Vec::new();
+    for view in &document.views {
+        let names = view.names.iter().map(|name| name_row(name, between_zones));
+        answered.extend(names.map(|row| in_view(&view.name, row)));
+        declined.extend(view.declined.iter().map(|no| in_view(&view.name, declined_row(no))));
+    }
+    let head = |columns: &[&str]| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        in_view(VIEW, columns)
+    };
+    let mut text = match answered.is_empty() {
+        true => "No name is answered.\n".to_owned(),
+        false => table(
+            head(&["NAME", "TYPE", "ADDRESSES", "ENDPOINT", "SERVICE", "FROM"]),
+            answered,
+            width,
+        ),
+    };
+    if !declined.is_empty() {
+        text.push_str("\nNot answered:\n");
+        text.push_str(&table(head(&["NAME", "ENDPOINT", "REASON", "WHY"]), declined, width));
+    }
+    text
+}
+
+fn name_row(name: &NameDocument, between_zones: &str) -> Vec<String> {
+    vec![
+        printable(&name.name),
+        name.types.join(" "),
+        zones(&name.addresses).join(between_zones),
+        printable(&name.endpoint),
+        printable(&name.service),
+        name.origin.clone(),
+    ]
+}
+
+fn declined_row(declined: &DeclinedDocument) -> Vec<String> {
+    let or_none = |text: &Option<String>| printable(text.as_deref().unwrap_or(NONE));
+    vec![
+        or_none(&declined.name),
+        or_none(&declined.endpoint),
+        declined.reason.clone(),
+        printable(&declined.why),
+    ]
+}
+
+/// `ZONE ADDRESS...`, a text a zone, in the order of the addresses.
+fn zones(addresses: &[AddressDocument]) -> Vec<String> {
+    let same_zone = |a: &AddressDocument, b: &AddressDocument| a.az == b.az;
+    let text = |zone: &[AddressDocument]| {
+        let ips: Vec<String> = zone.iter().map(|address| address.ip.to_string()).collect();
+        let az = zone.first().map_or(NONE, |address| &address.az);
+        format!("{} {}", printable(az), ips.join(" "))
+    };
+    addresses.chunk_by(same_zone).map(text).collect()
+}
+
+fn table(head: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    let head_has_view = head.first().is_some_and(|first| first == VIEW);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).force_no_tty().set_header(head).add_rows(rows);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let name_at = usize::from(head_has_view);
+    let name_width = table.column_max_content_widths().get(name_at).copied().unwrap_or(0);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP));
+        // Names are copied from here: they are broken only where they would take half the width.
+        if at == name_at && width.is_some_and(|width| name_width <= width / 2) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(CSV_HEAD)?;
+    for view in &document.views {
+        for name in &view.names {
+            let ttl = name.ttl_secs.to_string();
+            for address in &name.addresses {
+                let rtype = if address.ip.is_ipv6() { "AAAA" } else { "A" };
+                let ip = address.ip.to_string();
+                writer.write_record([
+                    &view.name,
+                    &name.name,
+                    "yes",
+                    rtype,
+                    &ip,
+                    &address.az,
+                    &address.eni,
+                    &name.endpoint,
+                    &name.service,
+                    &name.source,
+                    &name.origin,
+                    &ttl,
+                    "",
+                    "",
+                ])?;
+            }
+        }
+        for no in &view.declined {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            writer.write_record([
+                &view.name,
+                &text(&no.name),
+                "no",
+                "",
+                "",
+                "",
+                "",
+                &text(&no.endpoint),
+                &text(&no.service),
+                &text(&no.source),
+                "",
+                "",
+                &no.reason,
+                &no.why,
+            ])?;
+        }
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// A text without characters that a terminal obeys: a name is declined verbatim, whatever it has.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CSV_HEAD, Format, render};
+    use crate::{
+        admin::json::{NamesDocument, from_text},
+        policy::{self, PolicyConfig, ViewConfig, facts},
+        table::compile,
+    };
+
+    const HUB: &str = "
+        vpce-0aaaaaaaaaaaaaaa1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 eu-west-1a=fd00::5 \
+            eu-west-1b=10.0.2.5 created=1 names=sqs.eu-west-1.amazonaws.com,\u{1b}[31m.example
+        vpce-0aaaaaaaaaaaaaaa2 com.amazonaws.eu-west-1.execute-api eu-west-1a=10.0.1.7 \
+            names=*.execute-api.eu-west-1.amazonaws.com
+        vpce-0aaaaaaaaaaaaaaa3 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.8 created=2
+        vpce-0aaaaaaaaaaaaaaa4 com.amazonaws.eu-west-1.mystery eu-west-1a=10.0.1.9
+    ";
+
+    fn document(lines: &str, views: Vec<ViewConfig>) -> NamesDocument {
+        let deny = vec![policy::ServiceRule::new("execute-api")];
+        let config = PolicyConfig { deny, views, ..facts::config() };
+        let table = compile(&policy::plan(&facts::inventory(lines), &config), &config);
+        NamesDocument::new(&table, None, None)
+    }
+
+    fn shown(document: &NamesDocument, format: Format, width: Option<u16>) -> String {
+        render(document, format, width).unwrap()
+    }
+
+    #[test]
+    fn without_a_terminal_each_name_is_one_line() {
+        let text = shown(&document(HUB, vec![]), Format::Table, None);
+        assert!(!text.contains('\u{1b}'), "a name's escape sequence reaches the terminal");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_terminal_gets_a_table_of_its_width_with_nothing_left_out() {
+        let document = document(HUB, vec![]);
+        for width in [80, 100, 140] {
+            let text = shown(&document, Format::Table, Some(width));
+            let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(longest <= usize::from(width), "{longest} columns at {width}:\n{text}");
+            assert!(!text.contains('…'), "{text}");
+            assert!(text.contains("sqs.eu-west-1.amazonaws.com "), "a name is broken:\n{text}");
+        }
+        insta::assert_snapshot!(shown(&document, Format::Table, Some(120)));
+    }
+
+    #[test]
+    fn the_view_is_a_column_where_there_is_more_than_one() {
+        let views = vec![facts::view("onprem", "192.168.0.0/16")];
+        insta::assert_snapshot!(shown(&document(HUB, views), Format::Table, None));
+    }
+
+    #[test]
+    fn a_hub_without_a_name_says_so() {
+        assert_eq!(shown(&document("", vec![]), Format::Table, Some(80)), "No name is answered.\n");
+    }
+
+    #[test]
+    fn csv_has_a_line_an_address_and_a_line_a_declined() {
+        let text = shown(&document(HUB, vec![]), Format::Csv, None);
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(reader.headers().unwrap(), CSV_HEAD.as_slice());
+        let lines: Vec<_> = reader.records().map(Result::unwrap).collect();
+        let answered = lines.iter().filter(|line| line.get(2) == Some("yes"));
+        assert_eq!(answered.count(), 3);
+        insta::assert_snapshot!(text.replace('\u{1b}', "<ESC>"));
+    }
+
+    #[test]
+    fn json_is_the_document() {
+        let document = document(HUB, vec![]);
+        let text = shown(&document, Format::Json, Some(80));
+        assert_eq!(from_text::<NamesDocument>(&text).unwrap(), document);
+    }
+}

@@ -1,0 +1,81 @@
+//! `hubdns names` and `hubdns explain`: from the running daemon, or without one from the
+//! configuration.
+
+use std::process::ExitCode;
+
+use comfy_table::Table;
+
+use super::{
+    args::{ExplainArgs, NamesArgs},
+    ask, complain, explain, names, run, say, small_runtime,
+};
+use crate::{
+    admin::{
+        client::with_parameters,
+        json::{ExplainDocument, NamesDocument, from_text},
+    },
+    answer::{self, Vantage},
+    app::{host_lookup, offline_table},
+    config::Config,
+};
+
+/// Lists what is answered.
+pub(super) fn names(args: &NamesArgs) -> anyhow::Result<ExitCode> {
+    let config = match run::load(&args.config.config) {
+        Ok(config) => config,
+        Err(text) => return run::refuse(&text),
+    };
+    let document = small_runtime()?.block_on(async {
+        match ask::daemon(&config, "/api/v1/names").await? {
+            Some(text) => Ok(from_text(&text)?),
+            None => {
+                let table = offline(&config).await?;
+                anyhow::Ok(NamesDocument::new(&table, None, None))
+            }
+        }
+    })?;
+    say(&names::render(&document, args.format, width())?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The columns of the terminal; `None` when the output goes elsewhere.
+fn width() -> Option<u16> {
+    Table::new().width()
+}
+
+/// Explains one answer.
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let config = match run::load(&args.config.config) {
+        Ok(config) => config,
+        Err(text) => return run::refuse(&text),
+    };
+    let document = small_runtime()?.block_on(async {
+        let (name, rtype) = (args.name.to_string(), args.rtype.to_string());
+        let (from, listener) = (args.from.to_string(), args.listener.map(|it| it.to_string()));
+        let mut parameters =
+            vec![("name", name.as_str()), ("type", rtype.as_str()), ("from", from.as_str())];
+        parameters.extend(listener.as_deref().map(|listener| ("listener", listener)));
+        let path = with_parameters("/api/v1/explain", &parameters);
+        match ask::daemon(&config, &path).await? {
+            Some(text) => Ok(from_text(&text)?),
+            None => {
+                let table = offline(&config).await?;
+                let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
+                let vantage = Vantage::new(args.from, listener);
+                let forward = &config.forward;
+                let explanation = answer::explain(&table, forward, &args.name, args.rtype, vantage);
+                anyhow::Ok(ExplainDocument::from(&explanation))
+            }
+        }
+    })?;
+    say(&explain::render(&document, args.format))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table without a daemon; says on standard error that it is so, and what was amiss.
+async fn offline(config: &Config) -> anyhow::Result<crate::table::AnswerTable> {
+    complain("no daemon runs on this configuration; its sources are asked instead");
+    let (table, notes) = offline_table(config, &host_lookup(&config.forward)).await?;
+    notes.iter().for_each(|note| complain(note));
+    Ok(table)
+}
