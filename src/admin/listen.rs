@@ -31,8 +31,8 @@ pub(super) struct Limits {
     pub(super) grace: Duration,
 }
 
-/// At 5,000 names the largest answer is some 3 MB, so 32 unread ones hold about 100 MB; a person,
-/// three Prometheus servers and a load balancer's probes need fewer than ten. All 32 taken by
+/// At 5,000 names of three zones the largest answer is some 6 MB, so 32 unread ones hold below
+/// 200 MB; a person, three Prometheus servers and a load balancer's probes need fewer than ten. All 32 taken by
 /// clients that send nothing are free again after 5 s, by clients that read nothing after 65 s.
 const LIMITS: Limits = Limits {
     connections: 32,

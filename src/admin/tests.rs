@@ -503,7 +503,7 @@ async fn a_daemon_that_cannot_be_asked_is_told_apart() {
 }
 
 #[tokio::test]
-async fn one_who_never_ends_its_request_makes_room_for_the_next() {
+async fn one_who_sends_nothing_more_makes_room_for_the_next() {
     let daemon = Daemon::ready().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -517,17 +517,21 @@ async fn one_who_never_ends_its_request_makes_room_for_the_next() {
     let caller = |peer: &SocketAddr| Caller::Tcp(*peer);
     daemon.tasks.spawn(listen::accept(listener, caller, router, limits, daemon.shutdown.clone()));
 
-    let began = Instant::now();
-    let mut slow = TcpStream::connect(address).await.unwrap();
-    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: a").await.unwrap();
-    let mut next = TcpStream::connect(address).await.unwrap();
-    next.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut text = String::new();
-    next.read_to_string(&mut text).await.unwrap();
-    assert!(text.ends_with("ok\n"), "{text}");
-    assert!(limits.head <= began.elapsed(), "the second did not wait for the first");
-    let mut rest = Vec::new();
-    slow.read_to_end(&mut rest).await.unwrap();
+    let whole = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    for idle_after in ["", "GET /livez HTTP/1.1\r\nHost: a", whole] {
+        let began = Instant::now();
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(idle_after.as_bytes()).await.unwrap();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        let last = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        next.write_all(last.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        next.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("ok\n"), "{text}");
+        assert!(limits.head <= began.elapsed(), "the second did not wait: {idle_after:?}");
+        let mut rest = Vec::new();
+        slow.read_to_end(&mut rest).await.unwrap();
+    }
 }
 
 #[tokio::test]
