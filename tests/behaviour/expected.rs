@@ -1,0 +1,251 @@
+//! What a row expects, and how an answer differs from it.
+//!
+//! Whatever a row does not say is expected not to be there, so a short row is a strict one.
+
+use crate::support::{DigAnswer, Record};
+
+/// Octets of a UDP answer at most, whatever the client takes.
+const UDP_MAX: usize = 1232;
+/// What a client without EDNS takes.
+const UDP_PLAIN: usize = 512;
+
+/// A row's second cell, understood.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// `NOERROR`, ...; empty for `nothing`.
+    pub(crate) status: String,
+    /// Every record of the answer section as (type, data).
+    records: Vec<(String, String)>,
+    /// `3 answers`, for packets.
+    pub(crate) answers: Option<u16>,
+    ttl: Option<u32>,
+    /// Each as `OWNER TTL TYPE`.
+    authority: Vec<String>,
+    ede: Option<(u16, Option<String>)>,
+    nsid: Option<String>,
+    tc: bool,
+    pub(crate) no_question: bool,
+    no_opt: bool,
+    /// `OPT`, for packets.
+    pub(crate) opt: bool,
+    by_tcp: bool,
+    /// The server that was asked.
+    pub(crate) forwarded: Option<String>,
+    /// Each address comes first when asked often enough.
+    pub(crate) in_turn: bool,
+    first: Option<String>,
+}
+
+/// What dig was given, as far as it decides what has to come back.
+struct Asked<'a> {
+    name: &'a str,
+    words: Vec<&'a str>,
+}
+
+// === impl Expected ===
+
+impl Expected {
+    /// Fails on a word that means nothing.
+    pub(crate) fn read(terms: &[String]) -> Result<Self, String> {
+        let mut expected = Self::default();
+        let (status, terms) = terms.split_first().ok_or("no code")?;
+        match status.as_str() {
+            "nothing" => (),
+            "NOERROR" | "NXDOMAIN" | "SERVFAIL" | "REFUSED" | "FORMERR" | "NOTIMP" | "BADVERS" => {
+                expected.status = status.clone();
+            }
+            other => return Err(format!("{other:?} is no code")),
+        }
+        for term in terms {
+            let known = expected.word(term) || expected.figure(term) || expected.data(term);
+            known.then_some(()).ok_or_else(|| format!("{term:?} means nothing"))?;
+        }
+        Ok(expected)
+    }
+
+    fn word(&mut self, term: &str) -> bool {
+        let flag = match term {
+            "tc" => &mut self.tc,
+            "no question" => &mut self.no_question,
+            "no OPT" => &mut self.no_opt,
+            "OPT" => &mut self.opt,
+            "by TCP" => &mut self.by_tcp,
+            "in turn" => &mut self.in_turn,
+            "forwarded" => {
+                self.forwarded = Some("upstream".to_owned());
+                return true;
+            }
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
+
+    fn figure(&mut self, term: &str) -> bool {
+        if let Some(count) = term.strip_suffix(" answers") {
+            self.answers = count.parse().ok();
+            return self.answers.is_some();
+        }
+        let Some((word, rest)) = term.split_once(' ') else { return false };
+        match word {
+            "ttl" => self.ttl = rest.parse().ok(),
+            "first" => self.first = Some(rest.to_owned()),
+            "NSID" => self.nsid = Some(rest.to_owned()),
+            "authority" => self.authority.push(rest.to_owned()),
+            "forwarded" => {
+                self.forwarded = rest.strip_prefix("to ").map(str::to_owned);
+                return self.forwarded.is_some();
+            }
+            "EDE" => {
+                let (code, text) = rest
+                    .split_once(' ')
+                    .map_or((rest, None), |(code, text)| (code, Some(text.to_owned())));
+                self.ede = code.parse().ok().map(|code| (code, text));
+                return self.ede.is_some();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// `A 10.0.0.1, 10.0.0.2`.
+    fn data(&mut self, term: &str) -> bool {
+        let types = ["A", "AAAA", "CNAME", "HINFO", "MX", "RRSIG", "SOA", "TXT"];
+        let Some((rtype, data)) = term.split_once(' ') else { return false };
+        let known = types.contains(&rtype);
+        if known {
+            let each = data.split(", ").map(|data| (rtype.to_owned(), data.to_owned()));
+            self.records.extend(each);
+        }
+        known
+    }
+
+    /// The addresses of `in turn`.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().map(|(_, data)| data.as_str())
+    }
+
+    /// Every way in which the answer to `args` is another.
+    pub(crate) fn differences(&self, args: &str, answer: &DigAnswer) -> Vec<String> {
+        let asked = Asked::read(args);
+        let mut found = Vec::new();
+        let mut same = |what: &str, is: String, should: String| {
+            if is != should {
+                found.push(format!("{what} is {is}, not {should}"));
+            }
+        };
+        same("the code", answer.status.clone(), self.status.clone());
+        same("the flags", answer.flags.join(" "), self.flags(&asked));
+        same("the question", answer.question.join(" "), self.question(&asked));
+        same("the answer", sorted(told(&answer.answer)), sorted(self.records.clone()));
+        same("the authority", timed(&answer.authority), self.authority.join("; "));
+        same("the additional section", timed(&answer.additional), String::new());
+        same("the OPT", answer.edns.clone().unwrap_or_default(), self.edns(&asked));
+        same("the EDE", ede(answer.ede, answer.ede_text.as_ref()), self.ede_text());
+        same("the NSID", format!("{:?}", answer.nsid), format!("{:?}", self.nsid));
+        let tcp = self.by_tcp || asked.has("+tcp");
+        same("it came by", answer.transport.clone(), if tcp { "TCP" } else { "UDP" }.to_owned());
+        if let Some(ttl) = self.ttl {
+            let ttls = answer.answer.iter().map(|record| record.ttl).filter(|its| *its != ttl);
+            let others: Vec<u32> = ttls.collect();
+            same(&format!("a TTL besides {ttl}"), format!("{others:?}"), "[]".to_owned());
+        }
+        if let Some(first) = &self.first {
+            same("the first address", first_address(answer).to_owned(), first.clone());
+        }
+        if !tcp && asked.limit() < answer.size {
+            found.push(format!("it has {} octets, at most {} fit", answer.size, asked.limit()));
+        }
+        found
+    }
+
+    /// As dig prints them, in the header's order.
+    fn flags(&self, asked: &Asked<'_>) -> String {
+        // Where the packet is not even looked into, CD is not either.
+        let cd = asked.has("+cdflag") && !self.no_question;
+        let set =
+            [("qr", true), ("tc", self.tc), ("rd", !asked.has("+norec")), ("ra", true), ("cd", cd)];
+        set.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect::<Vec<_>>().join(" ")
+    }
+
+    fn question(&self, asked: &Asked<'_>) -> String {
+        match self.no_question {
+            true => String::new(),
+            false => {
+                let class = asked.behind("-c").unwrap_or("IN");
+                format!("{}. {class} {}", asked.name, asked.words[1])
+            }
+        }
+    }
+
+    fn edns(&self, asked: &Asked<'_>) -> String {
+        let dnssec_ok = if asked.has("+dnssec") { " do" } else { "" };
+        match self.no_opt || asked.has("+noedns") {
+            true => String::new(),
+            false => format!("version: 0, flags:{dnssec_ok}; udp: {UDP_MAX}"),
+        }
+    }
+
+    fn ede_text(&self) -> String {
+        let text = self.ede.as_ref().and_then(|(_, text)| text.as_ref());
+        ede(self.ede.as_ref().map(|(code, _)| *code), text)
+    }
+}
+
+// === impl Asked ===
+
+impl<'a> Asked<'a> {
+    fn read(args: &'a str) -> Self {
+        let words: Vec<&str> = args.split_whitespace().collect();
+        Self { name: words[0], words }
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
+
+    /// The word that follows an option.
+    fn behind(&self, option: &str) -> Option<&'a str> {
+        let at = self.words.iter().position(|word| *word == option)?;
+        self.words.get(at + 1).copied()
+    }
+
+    /// Octets that the client takes over UDP.
+    fn limit(&self) -> usize {
+        let size = self.words.iter().find_map(|word| word.strip_prefix("+bufsize="));
+        match (self.has("+noedns"), size.and_then(|size| size.parse::<usize>().ok())) {
+            (true, _) => UDP_PLAIN,
+            (false, Some(size)) => size.clamp(UDP_PLAIN, UDP_MAX),
+            (false, None) => UDP_MAX,
+        }
+    }
+}
+
+/// The first A or AAAA of the answer section.
+pub(crate) fn first_address(answer: &DigAnswer) -> &str {
+    let mut addresses = answer.answer.iter().filter(|record| record.rtype.starts_with('A'));
+    addresses.next().map_or("none", |record| record.data.as_str())
+}
+
+fn told(records: &[Record]) -> Vec<(String, String)> {
+    records.iter().map(|record| (record.rtype.clone(), record.data.clone())).collect()
+}
+
+fn sorted(mut records: Vec<(String, String)>) -> String {
+    records.sort();
+    let each: Vec<String> = records.iter().map(|(rtype, data)| format!("{rtype} {data}")).collect();
+    format!("[{}]", each.join("; "))
+}
+
+fn timed(records: &[Record]) -> String {
+    let each = records.iter().map(|r| format!("{} {} {}", r.name, r.ttl, r.rtype));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn ede(code: Option<u16>, text: Option<&String>) -> String {
+    match (code, text) {
+        (None, _) => "none".to_owned(),
+        (Some(code), None) => code.to_string(),
+        (Some(code), Some(text)) => format!("{code} {text}"),
+    }
+}

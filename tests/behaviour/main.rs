@@ -1,0 +1,270 @@
+//! `docs/BEHAVIOUR.md`, line by line, against the real daemon by the real dig, with real unbounds
+//! as upstreams.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod document;
+mod expected;
+mod packet;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    document::{Document, Question, Row, Step, Zone},
+    expected::{Expected, first_address},
+    support::{DigAnswer, Hubdns, Record, Unbound, try_dig},
+};
+
+const TEXT: &str = include_str!("../../docs/BEHAVIOUR.md");
+
+/// Asked so often, three addresses in turn have each come first. Each listener turns for itself,
+/// so with two of them that the kernel chooses between, one address is missed by chance once in
+/// 10^9 times.
+const TURNS: usize = 60;
+
+/// The world of the document while its steps are taken.
+struct World {
+    zones: BTreeMap<String, Vec<Zone>>,
+    upstreams: BTreeMap<String, Unbound>,
+    daemon: Option<Hubdns>,
+    /// How many questions each upstream had been asked when the daemon started.
+    before: BTreeMap<String, usize>,
+    rows: usize,
+    faults: Vec<String>,
+}
+
+#[test]
+fn every_row_of_the_behaviour_document_holds() {
+    let document = Document::read(TEXT);
+    let mut world = World::new(document.zones);
+    for step in &document.steps {
+        world.take(step);
+    }
+    assert!(world.faults.is_empty(), "\n{}", world.faults.join("\n"));
+    // Counted another way: every line of a table but its heading and its rule.
+    let lines = TEXT.lines().filter(|line| line.starts_with('|')).count();
+    let rules = TEXT.lines().filter(|line| line.starts_with("|--")).count();
+    assert_eq!(world.rows, lines - 2 * rules);
+}
+
+/// A runner that lets everything pass would make the document worthless.
+#[test]
+fn a_wrong_row_is_told() {
+    let expected = |terms: &[&str]| {
+        let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
+        Expected::read(&terms)
+    };
+    let answer = DigAnswer {
+        status: "NOERROR".to_owned(),
+        flags: ["qr", "rd", "ra"].map(str::to_owned).into(),
+        question: ["n.", "IN", "A"].map(str::to_owned).into(),
+        answer: vec![Record {
+            name: "n.".to_owned(),
+            ttl: 60,
+            rtype: "A".to_owned(),
+            data: "10.0.0.1".to_owned(),
+        }],
+        edns: Some("version: 0, flags:; udp: 1232".to_owned()),
+        transport: "UDP".to_owned(),
+        size: 600,
+        ..DigAnswer::default()
+    };
+    let wrong = |args: &str, terms: &[&str]| expected(terms).unwrap().differences(args, &answer);
+    let right = ["NOERROR", "A 10.0.0.1", "ttl 60", "first 10.0.0.1"];
+    assert!(wrong("n A", &right).is_empty());
+    for args in ["N A", "n AAAA", "n A +norec", "n A +cdflag", "n A +dnssec", "n A +tcp"] {
+        assert!(!wrong(args, &right).is_empty(), "{args}");
+    }
+    assert!(!wrong("n A +noedns", &right).is_empty());
+    assert!(!wrong("n A +bufsize=512", &right).is_empty());
+    for terms in [
+        &["NXDOMAIN", "A 10.0.0.1"][..],
+        &["NOERROR"],
+        &["NOERROR", "A 10.0.0.1, 10.0.0.2"],
+        &["NOERROR", "A 10.0.0.1", "ttl 30"],
+        &["NOERROR", "A 10.0.0.1", "first 10.0.0.2"],
+        &["NOERROR", "A 10.0.0.1", "authority n. 60 SOA"],
+        &["NOERROR", "A 10.0.0.1", "EDE 3"],
+        &["NOERROR", "A 10.0.0.1", "NSID a"],
+        &["NOERROR", "A 10.0.0.1", "tc"],
+        &["NOERROR", "A 10.0.0.1", "no OPT"],
+        &["NOERROR", "A 10.0.0.1", "no question"],
+    ] {
+        assert!(!wrong("n A", terms).is_empty(), "{terms:?}");
+    }
+    for terms in [&["FINE"][..], &["NOERROR", "aa"], &["NOERROR", "forwarded by corp"], &[]] {
+        assert!(expected(terms).is_err(), "{terms:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "prose in")]
+fn prose_among_the_expectations_is_told() {
+    Document::read("| asked | answered | because |\n|---|---|---|\n| `n A` | `NOERROR` and AA | |");
+}
+
+// === impl World ===
+
+impl World {
+    fn new(all: Vec<Zone>) -> Self {
+        let mut zones: BTreeMap<String, Vec<Zone>> = BTreeMap::new();
+        for zone in all {
+            zones.entry(zone.server.clone()).or_default().push(zone);
+        }
+        let start = |(server, zones): (&String, &Vec<Zone>)| (server.clone(), unbound(zones));
+        Self {
+            upstreams: zones.iter().map(start).collect(),
+            zones,
+            daemon: None,
+            before: BTreeMap::new(),
+            rows: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Config(text) => self.start(text),
+            Step::Order(order) => self.order(order),
+            Step::Row(row) => {
+                self.rows += 1;
+                let found = self.ask(row);
+                if !found.is_empty() {
+                    let (line, asked) = (row.line, &row.question);
+                    let found = found.join("\n    ");
+                    self.faults.push(format!("BEHAVIOUR.md:{line}: {asked:?}\n    {found}"));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, text: &str) {
+        // Stopped first: the next one is another process on another port.
+        drop(self.daemon.take());
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/src/discover/demo");
+        let mut text = text.replace("{demo}", demo);
+        for (server, unbound) in &self.upstreams {
+            text = text.replace(&format!("{{{server}}}"), &unbound.address().to_string());
+        }
+        self.before = self.asked();
+        self.daemon = Some(Hubdns::start(&text));
+    }
+
+    fn order(&mut self, order: &str) {
+        let words: Vec<&str> = order.split(' ').collect();
+        let upstream = |upstreams: &mut BTreeMap<String, Unbound>, server: &str| {
+            upstreams.remove(server).unwrap_or_else(|| panic!("no server {server:?}"))
+        };
+        match words[..] {
+            ["sleep", secs] => thread::sleep(Duration::from_secs(secs.parse().unwrap())),
+            ["kill", server] => self.upstreams.get_mut(server).unwrap().stop(),
+            ["pause", server] => self.upstreams[server].pause(),
+            ["resume", server] => self.upstreams[server].resume(),
+            ["start", server] => {
+                drop(upstream(&mut self.upstreams, server));
+                let again = unbound(&self.zones[server]);
+                self.upstreams.insert(server.to_owned(), again);
+            }
+            _ => panic!("{order:?} is not known"),
+        }
+    }
+
+    /// What is wrong with the answer to a row.
+    fn ask(&self, row: &Row) -> Vec<String> {
+        let daemon = self.daemon.as_ref().expect("a table stands behind a configuration");
+        let expected = match Expected::read(&row.answered) {
+            Ok(expected) => expected,
+            Err(why) => return vec![why],
+        };
+        match &row.question {
+            Question::Packet(text) => match packet::octets(text) {
+                Ok(sent) => {
+                    let answer = packet::exchange(daemon.dns(), &sent);
+                    packet::differences(&expected, &sent, answer.as_deref())
+                }
+                Err(why) => vec![why],
+            },
+            Question::Dig(args) => self.dig(daemon, args, &expected),
+        }
+    }
+
+    fn dig(&self, daemon: &Hubdns, args: &str, expected: &Expected) -> Vec<String> {
+        let (server, args) = server(args, daemon.dns_port());
+        let start = self.asked();
+        let answer = match try_dig(server, &args) {
+            Ok(answer) => answer,
+            Err(printed) => return vec![format!("no answer: {printed}")],
+        };
+        let mut found = expected.differences(&args, &answer);
+        found.extend(self.wrongly_forwarded(&args, expected, &start));
+        if expected.in_turn {
+            let again = (0..TURNS).filter_map(|_| try_dig(server, &args).ok());
+            let first: BTreeSet<String> = again.map(|a| first_address(&a).to_owned()).collect();
+            let all: BTreeSet<String> = expected.addresses().map(str::to_owned).collect();
+            if first != all {
+                found.push(format!("first came {first:?} of {all:?}"));
+            }
+        }
+        if !found.is_empty() {
+            found.push(answer.raw.replace('\n', "\n    "));
+        }
+        found
+    }
+
+    /// What should have gone to an upstream since the daemon started, or should not have now.
+    fn wrongly_forwarded(
+        &self,
+        args: &str,
+        expected: &Expected,
+        start: &BTreeMap<String, usize>,
+    ) -> Vec<String> {
+        let words: Vec<&str> = args.split(' ').collect();
+        let question = format!("{}. {}", words[0], words[1]).to_lowercase();
+        let mut found = Vec::new();
+        for (server, unbound) in &self.upstreams {
+            let wanted = expected.forwarded.as_ref() == Some(server);
+            let since = if wanted { &self.before } else { start };
+            let since = since.get(server).copied().unwrap_or(0);
+            let asked = unbound.queries();
+            let was = asked.iter().skip(since).any(|query| query.to_lowercase() == question);
+            if was != wanted {
+                found.push(format!("{server} was asked: {was}, of {:?}", &asked[since..]));
+            }
+        }
+        if let Some(server) = &expected.forwarded
+            && !self.upstreams.contains_key(server)
+        {
+            found.push(format!("there is no server {server:?}"));
+        }
+        found
+    }
+
+    /// How many questions each upstream has been asked so far.
+    fn asked(&self) -> BTreeMap<String, usize> {
+        let count =
+            |(server, unbound): (&String, &Unbound)| (server.clone(), unbound.queries().len());
+        self.upstreams.iter().map(count).collect()
+    }
+}
+
+fn unbound(zones: &[Zone]) -> Unbound {
+    let zones: Vec<(&str, &str)> =
+        zones.iter().map(|zone| (zone.origin.as_str(), zone.records.as_str())).collect();
+    Unbound::start_with(&zones, "")
+}
+
+/// The address behind `@`, and the other arguments.
+fn server(args: &str, port: u16) -> (SocketAddr, String) {
+    let is_server = |word: &&str| word.starts_with('@');
+    let at = args.split(' ').find(is_server).map(|word| word.trim_start_matches('@'));
+    let ip = at.map_or(Ipv4Addr::LOCALHOST.into(), |ip| ip.parse::<IpAddr>().unwrap());
+    let rest: Vec<&str> = args.split(' ').filter(|word| !is_server(word)).collect();
+    (SocketAddr::new(ip, port), rest.join(" "))
+}
