@@ -1,0 +1,219 @@
+//! What the documents claim of the code, compared with it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hubdns::discover::Action;
+use serde_json::Value;
+
+use crate::support::{Hubdns, Unbound};
+
+/// Every family with its type, and the values of each of its labels; none listed means any.
+type Families = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
+
+/// Labels whose values are the operator's, or AWS's.
+const OPEN_LABELS: &[&str] = &["view", "upstream", "source", "code", "reason", "hash", "version"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The code spans of a text.
+fn spans(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The metrics that the page tells of.
+fn documented() -> Families {
+    let mut families = Families::new();
+    for line in read("docs/METRICS.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, meaning] = cells[..] else { panic!("{line}") };
+        assert!(!meaning.is_empty(), "{name} means nothing");
+        let mut values = BTreeMap::new();
+        for label in labels.split(';').map(spans).filter(|label| !label.is_empty()) {
+            let (label, listed) = label.split_first().unwrap();
+            values.insert(label.clone(), listed.iter().cloned().collect());
+        }
+        let name = spans(name).remove(0);
+        let twice = families.insert(name.clone(), (kind.to_owned(), values));
+        assert!(twice.is_none(), "{name} stands twice");
+    }
+    families
+}
+
+/// The metrics on a page in the text format.
+fn exposed(page: &str) -> Families {
+    let mut families = Families::new();
+    for line in page.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = family.split_once(' ').unwrap();
+            families.insert(name.to_owned(), (kind.to_owned(), BTreeMap::new()));
+        } else if let Some((name, rest)) = line.split_once('{') {
+            let family = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix).filter(|f| families.contains_key(*f)))
+                .unwrap_or(name);
+            let (_, labels) = families.get_mut(family).unwrap();
+            let (sample, _value) = rest.rsplit_once('}').unwrap();
+            for (label, value) in sample.split("\",").map(|pair| pair.split_once("=\"").unwrap()) {
+                if label != "le" {
+                    let values = labels.entry(label.to_owned()).or_default();
+                    values.insert(value.trim_end_matches('"').to_owned());
+                }
+            }
+        }
+    }
+    families
+}
+
+#[test]
+fn the_metrics_page_and_the_document_tell_the_same() {
+    let upstream = Unbound::start();
+    let daemon = Hubdns::start(&format!(
+        "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{}\"\n\
+         [forward]\nupstreams = [\"{}\"]\n",
+        root().join("src/discover/demo").display(),
+        upstream.address()
+    ));
+    // An upstream's figures exist from its first question at the latest.
+    daemon.dig("www.corp.example A");
+    let (status, page) = daemon.get("/metrics");
+    assert_eq!(status, 200);
+    let mut exposed = exposed(&page);
+    let documented = documented();
+    for (name, (_, labels)) in &mut exposed {
+        for (label, values) in labels {
+            let listed = documented.get(name).and_then(|(_, labels)| labels.get(label));
+            if OPEN_LABELS.contains(&label.as_str()) && listed.is_some_and(BTreeSet::is_empty) {
+                values.clear();
+            }
+        }
+    }
+    let names = |families: &Families| families.keys().cloned().collect::<BTreeSet<_>>();
+    let (told, there) = (names(&documented), names(&exposed));
+    let only: Vec<_> = told.symmetric_difference(&there).collect();
+    assert!(only.is_empty(), "only in the document or only on the page: {only:?}");
+    for (name, family) in &exposed {
+        assert_eq!(family, &documented[name], "{name}: on the page, in the document");
+    }
+}
+
+#[test]
+fn the_iam_policy_allows_what_is_called_and_no_more() {
+    let policy: Value = serde_json::from_str(&read("config/aws/iam-policy.json")).unwrap();
+    let actions = |statement: &Value| match &statement["Action"] {
+        Value::Array(actions) => actions.clone(),
+        action => vec![action.clone()],
+    };
+    let allowed: BTreeSet<String> = policy["Statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .inspect(|statement| assert_eq!(statement["Effect"], "Allow"))
+        .flat_map(actions)
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect();
+    let called: BTreeSet<String> = [
+        Action::DescribeVpcEndpoints,
+        Action::DescribeVpcEndpointServices,
+        Action::DescribeNetworkInterfaces,
+        Action::AssumeRole,
+    ]
+    .map(|action| action.permission().to_owned())
+    .into();
+    assert_eq!(allowed, called);
+    let told: BTreeSet<String> = read("docs/IAM.md")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| spans(line).remove(0))
+        .collect();
+    assert_eq!(told, called);
+    let trust: Value = serde_json::from_str(&read("config/aws/trust-policy.json")).unwrap();
+    assert_eq!(trust["Statement"][0]["Action"], "sts:AssumeRole");
+}
+
+#[test]
+fn the_tests_that_keep_an_invariant_exist() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, section) = page.split_once("## What is always true").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let code: String =
+        files(&root().join("src")).chain(files(&root().join("tests"))).map(text).collect();
+    let mut named = 0;
+    for row in rows {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once('|').unwrap();
+        let tests = spans(tests);
+        assert!(!tests.is_empty(), "nothing keeps: {row}");
+        for test in &tests {
+            assert!(code.contains(&format!("fn {test}(")), "there is no test {test}");
+            named += 1;
+        }
+    }
+    assert!(0 < named);
+}
+
+#[test]
+fn the_rooms_in_the_document_are_the_rooms_there_are() {
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, section) = page.split_once("## Rooms").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let told = section.lines().filter(|line| line.starts_with("| `"));
+    let told: BTreeSet<String> = told.map(|line| spans(line).remove(0)).collect();
+    let folders = fs::read_dir(root().join("src")).unwrap().map(|entry| entry.unwrap());
+    let rooms: BTreeSet<String> = folders
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(told, rooms);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = files(root()).filter(|path| path.extension().is_some_and(|ext| ext == "md"));
+    let mut links = 0;
+    for page in pages {
+        for link in text(page.clone()).split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            if !link.is_empty() && !link.contains("://") {
+                links += 1;
+                assert!(page.parent().unwrap().join(link).exists(), "{}: {link}", page.display());
+            }
+        }
+    }
+    assert!(0 < links);
+}
+
+fn text(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_default()
+}
+
+/// Every file of the project below a folder, without what is built or hidden.
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let mut found = Vec::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            match path.is_dir() {
+                true if name == "target" || name.starts_with('.') => (),
+                true => pending.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    found.into_iter()
+}
