@@ -60,6 +60,7 @@ fn dig_reads_extended_errors_and_nsid() {
     assert_eq!(identified.nsid.as_deref(), Some("hub-a"));
     let refused = dig(unbound.port(), "nowhere.example A -b 127.0.0.2");
     assert_eq!((refused.status.as_str(), refused.ede), ("REFUSED", Some(18)), "{}", refused.raw);
+    assert_eq!(refused.question, ["nowhere.example.", "IN", "A"]);
 }
 
 #[test]

@@ -107,6 +107,9 @@ impl DigAnswer {
             } else if let Some(rest) = line.strip_prefix(";; flags: ") {
                 let flags = between(rest, "", ";");
                 read.flags = flags.split_whitespace().map(str::to_owned).collect();
+            } else if line.is_empty() {
+                // Else what dig says at its end would be taken for a question.
+                section = "";
             } else if line.starts_with(';') {
                 read.comment(section, line);
             } else if let Some(record) = Record::read(line) {
