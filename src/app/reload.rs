@@ -49,7 +49,9 @@ impl Daemon {
     async fn try_reload(&mut self) -> Result<(), Vec<String>> {
         let config = (self.loader)().map_err(|errors| match &errors {
             ConfigErrors::Unreadable { source, .. } => vec![format!("{errors}: {source}")],
-            ConfigErrors::Wrong { problems } => problems.iter().map(ToString::to_string).collect(),
+            ConfigErrors::Wrong { problems, .. } => {
+                problems.iter().map(ToString::to_string).collect()
+            }
         })?;
         let listens = !self.server.listening().borrow().is_empty();
         // Before the first table no socket is open, and none is opened by a reload.

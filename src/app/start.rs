@@ -21,12 +21,13 @@ const NAMELESS: &str = "hubdns";
 /// of it again. `held` tells which addresses a running hubdns has: these are not in use by others.
 pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
+    // Held to the end: two entries may be in each other's way.
+    let mut opened = Vec::new();
     for (index, entry) in config.serve.listen.iter().enumerate() {
-        if let Err(error) = bind(entry)
-            && !matches!((&error, error.address()),
-                (BindError::InUse { .. }, Some(address)) if held(address))
-        {
-            problems.push(listen_problem(config, index, entry, &error));
+        match bind(entry) {
+            Ok(bound) => opened.push(bound),
+            Err(BindError::InUse { address, .. }) if held(address) => (),
+            Err(error) => problems.push(listen_problem(config, index, entry, &error)),
         }
     }
     if let Some(address) = config.admin.listen

@@ -1,6 +1,6 @@
 //! `hubdns run`: the daemon.
 
-use std::{path::Path, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use tokio::runtime::Builder;
 
@@ -15,15 +15,10 @@ use crate::{
 const LOG_VARIABLE: &str = "HUBDNS_LOG";
 
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let config = match load(&args.config) {
+    let config = match load_and_try(&args.config, &|_| Vec::new()) {
         Ok(config) => config,
         Err(text) => return refuse(&text),
     };
-    // All at once: an address that is taken is told before anything is started.
-    let problems = try_places(&config, &|_| false);
-    if !problems.is_empty() {
-        return refuse(&render_all(&problems, color()));
-    }
     start_log(&config);
     for warning in &config.warnings {
         tracing::warn!(%warning, "configuration");
@@ -36,7 +31,7 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn serve(
     config: Config,
     loader: Loader,
-    ready: impl FnOnce(&[std::net::SocketAddr]),
+    ready: impl FnOnce(&[SocketAddr]),
 ) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
@@ -53,6 +48,32 @@ pub(super) fn serve(
 /// The configuration, or every problem as text.
 pub(super) fn load(path: &Path) -> Result<Config, String> {
     config::load(path).map_err(|errors: ConfigErrors| errors.render(color()))
+}
+
+/// The configuration whose addresses can be had, or every problem as text. `held` tells which are
+/// a running daemon's.
+pub(super) fn load_and_try(
+    path: &Path,
+    held: &dyn Fn(&Config) -> Vec<SocketAddr>,
+) -> Result<Config, String> {
+    let try_them = |config: &Config| {
+        let held = held(config);
+        try_places(config, &|address| is_held(&held, address))
+    };
+    match config::load(path) {
+        Err(errors) => Err(errors.and(try_them).render(color())),
+        Ok(config) => match try_them(&config) {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(render_all(&problems, color())),
+        },
+    }
+}
+
+/// Whether a running daemon has the address, itself or by a wildcard.
+fn is_held(held: &[SocketAddr], address: SocketAddr) -> bool {
+    held.iter().any(|held| {
+        held.port() == address.port() && (held.ip() == address.ip() || held.ip().is_unspecified())
+    })
 }
 
 /// Prints problems and says that nothing was started.

@@ -97,7 +97,7 @@ fn parse_with(
 ) -> Result<Config, ConfigErrors> {
     let mut found = Findings::new(file, text);
     let Some(written) = read_file(&mut found, text) else {
-        return Err(found.into_errors());
+        return Err(found.into_errors(None));
     };
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
     let mut config = Config {
@@ -114,7 +114,7 @@ fn parse_with(
         places: found.places(&written),
     };
     match found.has_problems() {
-        true => Err(found.into_errors()),
+        true => Err(found.into_errors(Some(config))),
         false => {
             config.warnings = found.into_warnings();
             Ok(config)

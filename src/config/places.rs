@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc};
 use super::{
     file::File,
     problem::{Problem, SourceText},
+    words,
 };
 
 /// A value that only the machine can judge.
@@ -31,9 +32,12 @@ pub struct Places {
 
 impl Places {
     pub(super) fn new(source: Arc<SourceText>, file: &File) -> Self {
+        // Those that can be read, as in the configuration itself.
+        let entries = file.server.listen.value.iter();
+        let readable = entries.filter(|entry| words::listen(&entry.value).is_ok());
         Self {
             source,
-            listen: file.server.listen.value.iter().map(|entry| entry.span.clone()).collect(),
+            listen: readable.map(|entry| entry.span.clone()).collect(),
             admin: file.admin.listen.span.clone(),
             control: file.control.socket.span.clone(),
         }

@@ -4,7 +4,7 @@ use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 
-use super::{file::File, places::Places};
+use super::{Config, file::File, places::Places};
 
 /// One thing that is wrong or doubtful in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub enum ConfigErrors {
     Wrong {
         /// The problems.
         problems: Vec<Problem>,
+        /// What the rest of the file would mean, for whoever looks for more problems; nothing
+        /// when the file is not TOML.
+        rest: Option<Box<Config>>,
     },
 }
 
@@ -162,7 +165,20 @@ impl ConfigErrors {
     pub fn problems(&self) -> &[Problem] {
         match self {
             ConfigErrors::Unreadable { .. } => &[],
-            ConfigErrors::Wrong { problems } => problems,
+            ConfigErrors::Wrong { problems, .. } => problems,
+        }
+    }
+
+    /// The same with what `look` finds in the rest of the file, so that a person is told of
+    /// everything at once.
+    pub fn and(self, look: impl FnOnce(&Config) -> Vec<Problem>) -> ConfigErrors {
+        match self {
+            ConfigErrors::Wrong { mut problems, rest: Some(rest) } => {
+                problems.extend(look(&rest));
+                problems.sort_by_key(Problem::place);
+                ConfigErrors::Wrong { problems, rest: Some(rest) }
+            }
+            ConfigErrors::Wrong { .. } | ConfigErrors::Unreadable { .. } => self,
         }
     }
 
@@ -177,7 +193,7 @@ impl ConfigErrors {
                 );
                 format!("{}\n", renderer(color).render(&[title.element(help)]))
             }
-            ConfigErrors::Wrong { problems } => render_all(problems, color),
+            ConfigErrors::Wrong { problems, .. } => render_all(problems, color),
         }
     }
 }
@@ -258,10 +274,10 @@ impl Findings {
         !self.problems.is_empty()
     }
 
-    /// The problems in the order of the file.
-    pub(super) fn into_errors(mut self) -> ConfigErrors {
+    /// The problems in the order of the file, and what the rest of it means.
+    pub(super) fn into_errors(mut self, rest: Option<Config>) -> ConfigErrors {
         self.problems.sort_by_key(Problem::place);
-        ConfigErrors::Wrong { problems: self.problems }
+        ConfigErrors::Wrong { problems: self.problems, rest: rest.map(Box::new) }
     }
 
     /// The warnings in the order of the file.

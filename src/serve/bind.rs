@@ -30,7 +30,7 @@ pub struct Bound {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another socket has the port.
-    #[error("{protocol} {address} is in use by another program")]
+    #[error("{protocol} {address} is in use, by another program or another entry of the list")]
     InUse {
         /// `UDP` or `TCP`.
         protocol: &'static str,
