@@ -349,7 +349,7 @@ impl Refresher {
             }
         }
         tracing::info!(
-            %generation, hash, names, changes = changes.len(),
+            generation = generation.as_u64(), hash, names, changes = changes.len(),
             "a table is in force"
         );
     }

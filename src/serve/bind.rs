@@ -116,19 +116,6 @@ impl BindError {
             }
         }
     }
-
-    /// The address that could not be opened, where there is one.
-    pub fn address(&self) -> Option<SocketAddr> {
-        match self {
-            BindError::InUse { address, .. }
-            | BindError::NotOurs { address, .. }
-            | BindError::Denied { address, .. }
-            | BindError::Other { address, .. } => Some(*address),
-            BindError::NoInterface { .. } | BindError::NoAddress(_) | BindError::Interfaces(_) => {
-                None
-            }
-        }
-    }
 }
 
 /// The addresses that an entry stands for, now.
