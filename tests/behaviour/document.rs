@@ -6,8 +6,9 @@
 /// One thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A ```` ```toml ```` block: start a daemon with this configuration.
-    Config(String),
+    /// A ```` ```toml ```` block: start a daemon with this configuration, and wait until it is
+    /// ready; or until it says that it is not, for ```` ```toml not ready ````.
+    Config { text: String, ready: bool },
     /// A line of a ```` ```sh ```` block.
     Order(String),
     /// A row of a table.
@@ -74,7 +75,10 @@ impl Document {
     fn block(&mut self, info: &str, inside: &[&str], at: usize) {
         let text = || inside.iter().map(|line| format!("{line}\n")).collect::<String>();
         match info.split(' ').collect::<Vec<_>>()[..] {
-            ["toml"] => self.steps.push(Step::Config(text())),
+            ["toml"] => self.steps.push(Step::Config { text: text(), ready: true }),
+            ["toml", "not", "ready"] => {
+                self.steps.push(Step::Config { text: text(), ready: false });
+            }
             ["sh"] => self.steps.extend(inside.iter().map(|line| Step::Order((*line).to_owned()))),
             ["zone", server, origin] => self.zones.push(Zone {
                 server: server.to_owned(),
