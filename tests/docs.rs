@@ -217,3 +217,22 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     }
     found.into_iter()
 }
+
+#[test]
+fn the_readme_has_two_commands_and_ci_runs_the_second() {
+    let readme = read("README.md");
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let commands: Vec<&str> = blocks.map(str::trim).collect();
+    assert_eq!(commands, ["cargo run --no-default-features -- demo", "./tests/run"]);
+    let ci = read(".ci/run");
+    let runs: Vec<&str> = ci.lines().filter(|line| line.contains("tests/run")).collect();
+    assert_eq!(runs, [r#"exec "$(dirname "${BASH_SOURCE[0]}")/../tests/run" "$@""#]);
+}
+
+#[test]
+fn the_readmes_links_lead_somewhere() {
+    for target in read("README.md").split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
+    {
+        assert!(root().join(target).exists(), "{target}");
+    }
+}

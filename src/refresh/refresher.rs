@@ -349,7 +349,10 @@ impl Refresher {
             }
         }
         tracing::info!(
-            generation = generation.as_u64(), hash, names, changes = changes.len(),
+            generation = generation.as_u64(),
+            hash,
+            names,
+            changes = changes.len(),
             "a table is in force"
         );
     }
