@@ -19,14 +19,14 @@ use crate::{
     admin::{self, Admin},
     answer::{Responder, Settings},
     config::{Config, Place, Problem},
-    refresh::{Command, Inputs, Refresher, Status},
+    refresh::{Inputs, Reconfigure, Refresher, Status},
     serve::Server,
     table::{self, Reader},
     telemetry::{Metrics, MetricsError},
 };
 
-/// Commands waiting for the control loop: a nudge or a reload each, and nobody sends many.
-const COMMANDS_MAX: usize = 16;
+/// Reloads waiting for the control loop: `reload` waits for each, so there is one.
+const ORDERS_MAX: usize = 1;
 
 /// A daemon, built and not yet answering.
 pub struct Daemon {
@@ -35,7 +35,7 @@ pub struct Daemon {
     pub(super) metrics: Arc<Metrics>,
     pub(super) settings: watch::Sender<Settings>,
     pub(super) server: Server,
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) orders: mpsc::Sender<Reconfigure>,
     table: Reader,
     status: watch::Receiver<Status>,
     stopping: watch::Sender<bool>,
@@ -79,14 +79,14 @@ impl Daemon {
         let mut refresher =
             Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs);
         refresher.restore().await;
-        let (commands, orders) = mpsc::channel(COMMANDS_MAX);
+        let (order, orders) = mpsc::channel(ORDERS_MAX);
         let token = CancellationToken::new();
         let mut daemon = Daemon {
             loader,
             metrics,
             settings,
             server: Server::new(responder),
-            commands,
+            orders: order,
             table,
             status: refresher.status(),
             stopping: watch::Sender::new(false),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigErrors},
-    refresh::Command,
+    refresh::Reconfigure,
 };
 
 /// Reads the configuration again.
@@ -71,9 +71,8 @@ impl Daemon {
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics);
         self.settings.send_replace(settings);
         let (done, taken) = oneshot::channel();
-        let command = Command::Reconfigure(Box::new(inputs(&config)), done);
-        if self.commands.send(command).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err()
-        {
+        let order = Reconfigure { inputs: inputs(&config), done };
+        if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {
             tracing::warn!("the control loop is slow to take the new configuration");
         }
         self.server

@@ -11,5 +11,5 @@ mod status;
 mod step;
 
 pub use config::RefreshConfig;
-pub use refresher::{Command, Inputs, Refresher};
+pub use refresher::{Inputs, Reconfigure, Refresher};
 pub use status::{RoundReport, SourceStatus, Status};

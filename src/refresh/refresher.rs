@@ -55,12 +55,12 @@ pub struct Inputs {
     pub lookup: HostLookup,
 }
 
-/// What the loop can be told.
-pub enum Command {
-    /// Look at every source now.
-    Nudge,
-    /// Another configuration is in force; answers when the table says so.
-    Reconfigure(Box<Inputs>, oneshot::Sender<()>),
+/// Another configuration for the loop.
+pub struct Reconfigure {
+    /// What it says.
+    pub inputs: Inputs,
+    /// Told when the table says so too.
+    pub done: oneshot::Sender<()>,
 }
 
 /// Keeps the table right. Owns the only publisher.
@@ -140,7 +140,7 @@ impl Refresher {
     }
 
     /// Looks, decides and publishes until `token` is cancelled.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, token: CancellationToken) {
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Reconfigure>, token: CancellationToken) {
         self.send_scouts();
         self.send_prober();
         loop {
@@ -152,10 +152,9 @@ impl Refresher {
                     self.follow_health();
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
-                command = commands.recv() => match command {
-                    Some(Command::Nudge) => self.nudge.send_modify(|count| *count += 1),
-                    Some(Command::Reconfigure(inputs, done)) => {
-                        self.reconfigure(*inputs).await;
+                order = orders.recv() => match order {
+                    Some(Reconfigure { inputs, done }) => {
+                        self.reconfigure(inputs).await;
                         // Whoever asked may have gone; the configuration is in force all the same.
                         let _ = done.send(());
                     }
@@ -275,8 +274,10 @@ impl Refresher {
         (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
     }
 
-    /// Says what is known without the addresses that are down now.
+    /// Says what is known without the addresses that are down now. One that went down may have
+    /// been replaced, so the sources are asked at once.
     fn follow_health(&mut self) {
+        self.nudge.send_modify(|count| *count += 1);
         let published = self.publisher.reader().hold();
         let compiled = self.compile(&self.known.inventory(None));
         if published.in_force() && compiled.table != *published.table() {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use crate::{
 /// The first pause after a look that failed before any succeeded; doubled up to the interval. A
 /// hub that starts while AWS is unreachable asks soon again, and not in a storm.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// A nudge is obeyed when the last look began this long ago: an address that flaps must not use up
+/// what EC2 allows us.
+const NUDGE_SPACING: Duration = Duration::from_secs(5);
 /// Looks are spread by a tenth of the interval each way, so that a fleet does not ask in step.
 const JITTER: f64 = 0.1;
 
@@ -32,7 +35,7 @@ pub(super) struct Found {
     pub(super) token: CancellationToken,
 }
 
-/// Looks at `source` until `token` is cancelled; `nudge` makes it look at once.
+/// Looks at `source` until `token` is cancelled; `nudge` makes it look soon.
 pub(super) async fn scout(
     mut source: Source,
     config: Arc<RefreshConfig>,
@@ -73,7 +76,15 @@ pub(super) async fn scout(
         tokio::select! {
             () = token.cancelled() => return,
             () = sleep(pause.mul_f64(spread).saturating_sub(took)) => (),
-            nudged = nudge.changed() => if nudged.is_err() { return },
+            nudged = nudge.changed() => match nudged {
+                Ok(()) => {
+                    let spaced = sleep_until(started + NUDGE_SPACING);
+                    if token.run_until_cancelled(spaced).await.is_none() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            },
         }
     }
 }
