@@ -32,8 +32,10 @@ pub(crate) struct Expected {
     /// `OPT`, for packets.
     pub(crate) opt: bool,
     by_tcp: bool,
-    /// The server that was asked.
+    /// The server that was asked for this row.
     pub(crate) forwarded: Option<String>,
+    /// `from cache`: it was asked for an earlier row, and not again.
+    pub(crate) cached: bool,
     /// Each address comes first when asked often enough.
     pub(crate) in_turn: bool,
     first: Option<String>,
@@ -48,12 +50,31 @@ struct Asked<'a> {
 // === impl Expected ===
 
 impl Expected {
-    /// Fails on a word that means nothing.
-    pub(crate) fn read(terms: &[String]) -> Result<Self, String> {
+    /// What dig has to show. Fails on a word that means nothing.
+    pub(crate) fn of_dig(terms: &[String]) -> Result<Self, String> {
+        let expected = Self::read(terms)?;
+        match expected.opt || expected.answers.is_some() {
+            true => Err("this is told of packets alone".to_owned()),
+            false => Ok(expected),
+        }
+    }
+
+    /// What a packet's answer has to be: a word that is looked for in dig's output alone is
+    /// refused rather than passed over.
+    pub(crate) fn of_packet(terms: &[String]) -> Result<Self, String> {
+        let Self { status, answers, opt, no_question, .. } = Self::read(terms)?;
+        let packets = Self { status, answers, opt, no_question, ..Self::default() };
+        match packets == Self::read(terms)? {
+            true => Ok(packets),
+            false => Err(format!("{terms:?} has what is not looked at in a packet")),
+        }
+    }
+
+    fn read(terms: &[String]) -> Result<Self, String> {
         let mut expected = Self::default();
         let (status, terms) = terms.split_first().ok_or("no code")?;
         match status.as_str() {
-            "nothing" => (),
+            "nothing" if terms.is_empty() => (),
             "NOERROR" | "NXDOMAIN" | "SERVFAIL" | "REFUSED" | "FORMERR" | "NOTIMP" | "BADVERS" => {
                 expected.status = status.clone();
             }
@@ -73,6 +94,7 @@ impl Expected {
             "no OPT" => &mut self.no_opt,
             "OPT" => &mut self.opt,
             "by TCP" => &mut self.by_tcp,
+            "from cache" => &mut self.cached,
             "in turn" => &mut self.in_turn,
             "forwarded" => {
                 self.forwarded = Some("upstream".to_owned());
@@ -211,7 +233,7 @@ impl Expected {
 
     /// Whether a TTL is the expected one, or an upstream's that has aged a little.
     fn may_be(&self, ttl: u32, wanted: u32) -> bool {
-        let aged = self.forwarded.as_ref().map_or(0, |_| AGED_SECS);
+        let aged = if self.cached || self.forwarded.is_some() { AGED_SECS } else { 0 };
         wanted.saturating_sub(aged) <= ttl && ttl <= wanted
     }
 

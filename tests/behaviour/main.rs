@@ -61,7 +61,7 @@ fn every_row_of_the_behaviour_document_holds() {
 fn a_wrong_row_is_told() {
     let expected = |terms: &[&str]| {
         let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
-        Expected::read(&terms)
+        Expected::of_dig(&terms)
     };
     let answer = DigAnswer {
         status: "NOERROR".to_owned(),
@@ -101,9 +101,19 @@ fn a_wrong_row_is_told() {
     ] {
         assert!(!wrong("n A", terms).is_empty(), "{terms:?}");
     }
-    for terms in [&["FINE"][..], &["NOERROR", "aa"], &["NOERROR", "forwarded by corp"], &[]] {
+    for terms in [
+        &["FINE"][..],
+        &["NOERROR", "aa"],
+        &["NOERROR", "forwarded by corp"],
+        &["NOERROR", "3 answers"],
+        &["nothing", "tc"],
+        &[],
+    ] {
         assert!(expected(terms).is_err(), "{terms:?}");
     }
+    let of_packet = |term: &str| Expected::of_packet(&["NOERROR".to_owned(), term.to_owned()]);
+    assert!(of_packet("3 answers").is_ok() && of_packet("no question").is_ok());
+    assert!(of_packet("tc").is_err() && of_packet("EDE 4").is_err());
 }
 
 #[test]
@@ -184,20 +194,18 @@ impl World {
     /// What is wrong with the answer to a row.
     fn ask(&self, row: &Row) -> Vec<String> {
         let daemon = self.daemon.as_ref().expect("a table stands behind a configuration");
-        let expected = match Expected::read(&row.answered) {
-            Ok(expected) => expected,
-            Err(why) => return vec![why],
+        let found = match &row.question {
+            Question::Packet(text) => Expected::of_packet(&row.answered).and_then(|expected| {
+                let sent = packet::octets(text)?;
+                let silent = expected.status.is_empty();
+                let answer = packet::exchange(daemon.dns(), &sent, silent);
+                Ok(packet::differences(&expected, &sent, answer.as_deref()))
+            }),
+            Question::Dig(args) => {
+                Expected::of_dig(&row.answered).map(|expected| self.dig(daemon, args, &expected))
+            }
         };
-        match &row.question {
-            Question::Packet(text) => match packet::octets(text) {
-                Ok(sent) => {
-                    let answer = packet::exchange(daemon.dns(), &sent, expected.status.is_empty());
-                    packet::differences(&expected, &sent, answer.as_deref())
-                }
-                Err(why) => vec![why],
-            },
-            Question::Dig(args) => self.dig(daemon, args, &expected),
-        }
+        found.unwrap_or_else(|why| vec![why])
     }
 
     fn dig(&self, daemon: &Hubdns, args: &str, expected: &Expected) -> Vec<String> {
@@ -226,7 +234,7 @@ impl World {
         found
     }
 
-    /// What should have gone to an upstream since the daemon started, or should not have now.
+    /// What should have gone to an upstream since `start`, or should not have.
     fn wrongly_forwarded(
         &self,
         args: &str,
@@ -236,15 +244,21 @@ impl World {
         let words: Vec<&str> = args.split(' ').collect();
         let question = format!("{}. {}", words[0], words[1]).to_lowercase();
         let mut found = Vec::new();
+        let mut earlier = false;
         for (server, unbound) in &self.upstreams {
-            let wanted = expected.forwarded.as_ref() == Some(server);
-            let since = if wanted { &self.before } else { start };
-            let since = since.get(server).copied().unwrap_or(0);
             let asked = unbound.queries();
-            let was = asked.iter().skip(since).any(|query| query.to_lowercase() == question);
+            let (past, now) = asked.split_at(start.get(server).copied().unwrap_or(0));
+            let is_it = |query: &String| query.to_lowercase() == question;
+            let (was, wanted) =
+                (now.iter().any(is_it), expected.forwarded.as_ref() == Some(server));
             if was != wanted {
-                found.push(format!("{server} was asked: {was}, of {:?}", &asked[since..]));
+                found.push(format!("{server} was asked: {was}, of {now:?}"));
             }
+            let before = self.before.get(server).copied().unwrap_or(0);
+            earlier |= past.iter().skip(before).any(is_it);
+        }
+        if expected.cached && !earlier {
+            found.push("it cannot be from the cache, for nobody was asked before".to_owned());
         }
         if let Some(server) = &expected.forwarded
             && !self.upstreams.contains_key(server)
