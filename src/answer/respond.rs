@@ -16,7 +16,7 @@ use crate::{
     forward::{Answered, Forwarder},
     table::{Entry, Generation, Published, Reader},
     telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
-    wire::{Limit, Packet, QUESTION_POINTER, Query, Question, Reply, write_reject},
+    wire::{Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply, write_reject},
 };
 
 /// HINFO in place of everything (RFC 8482 section 4.2): type, class IN; CPU "RFC8482", OS empty.
@@ -117,11 +117,16 @@ impl Session {
                 Step::Silence
             }
             Packet::Reject(reject) => {
-                write_reject(&reject, out);
                 let published = self.responder.table.hold();
                 let vantage = Vantage::new(client.ip(), listener);
+                // Who may not ask learns no more than that, whatever it sends.
+                let rcode = match published.table().admits(vantage.client) {
+                    true => reject.rcode,
+                    false => Rcode::REFUSED,
+                };
+                write_reject(&Reject { rcode, ..reject }, out);
                 let (view_index, _) = published.table().view_for(vantage.client, vantage.listener);
-                self.view(&published, view_index).told(reject.rcode, AnswerSource::Local);
+                self.view(&published, view_index).told(rcode, AnswerSource::Local);
                 Step::Reply
             }
             Packet::Query(query) => {

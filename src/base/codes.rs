@@ -77,10 +77,11 @@ impl RecordType {
 }
 
 impl RecordType {
-    /// Whether this is a type of questions about a whole zone or about the transaction (128 to
-    /// 254, RFC 6895 section 3.1: TKEY, TSIG, IXFR, AXFR ...), which a forwarder has no part in.
+    /// Whether this is no type of data but one of questions about a whole zone or about the
+    /// transaction, which a forwarder has no part in: 128 to 254 (TKEY, TSIG, IXFR, AXFR ...), OPT,
+    /// and 0, which is reserved (RFC 6895 section 3.1).
     pub const fn is_meta(self) -> bool {
-        128 <= self.0 && self.0 < 255
+        matches!(self, RecordType(0) | RecordType::OPT | RecordType(128..=254))
     }
 }
 
@@ -158,6 +159,14 @@ impl Ede {
 #[cfg(test)]
 mod tests {
     use super::RecordType;
+
+    #[test]
+    fn types_of_questions_and_transactions_are_no_data() {
+        let meta = [0, 41, 128, 249, 252, 254].map(|number| RecordType(number).is_meta());
+        assert_eq!(meta, [true; 6]);
+        let data = [1, 127, 255, 256, 65_535].map(|number| RecordType(number).is_meta());
+        assert_eq!(data, [false; 5]);
+    }
 
     #[test]
     fn types_read_what_they_print() {

@@ -43,7 +43,7 @@ label! {
         Short = "short",
         /// A response, which is never answered.
         Response = "response",
-        /// From port 0 or from one of our own sockets: nothing that a client sends.
+        /// From port 0, to which nothing can be sent.
         Source = "source",
         /// The network refused our answer.
         Send = "send",
