@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -81,12 +81,20 @@ pub fn venv() -> PathBuf {
 impl Ec2Double {
     /// Starts a double with nothing in it.
     pub fn start() -> Self {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Starts one at an address that clients have been told before.
+    pub fn start_at(address: SocketAddr) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/double.py");
         let mut process = Process::spawn(
             "double",
             // -B: no __pycache__ in the tree.
-            Command::new(venv().join("bin/python")).arg("-B").arg(script),
+            Command::new(venv().join("bin/python"))
+                .arg("-B")
+                .arg(script)
+                .args(["--listen", &address.to_string()]),
             dir.path(),
         );
         let address = eventually("the EC2 double listens", START_LIMIT, || {

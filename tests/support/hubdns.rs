@@ -74,7 +74,7 @@ impl Hubdns {
     }
 
     /// The same with more, or other, variables in its environment: `AWS_ENDPOINT_URL_STS` for a
-    /// source with a role.
+    /// source with a role. A variable that is given empty is taken away.
     #[track_caller]
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
         let mut daemon = Self::spawn(config, environment);
@@ -100,8 +100,13 @@ impl Hubdns {
     /// Starts it again after it has ended: the same folder, ports, configuration, environment.
     #[track_caller]
     pub fn start_again(&mut self) {
-        self.process = run(&self.config, &self.environment, self.dir.path());
+        self.spawn_again();
         self.wait_ready();
+    }
+
+    /// The same without waiting, for tests of how soon it answers.
+    pub fn spawn_again(&mut self) {
+        self.process = run(&self.config, &self.environment, self.dir.path());
     }
 
     /// Waits until `/readyz` says 200.
@@ -161,8 +166,7 @@ impl Hubdns {
     /// the words: `daemon.command("names")`.
     pub fn command(&self, words: &str) -> Command {
         let mut command = hubdns(self.dir.path());
-        command
-            .envs(self.environment.iter().cloned())
+        with_environment(&mut command, &self.environment)
             .args(words.split_whitespace())
             .arg("--config")
             .arg("hubdns.toml");
@@ -203,8 +207,21 @@ fn run(config: &str, environment: &[(String, String)], dir: &Path) -> Process {
     let file = dir.join("hubdns.toml");
     fs::write(&file, config).expect("a file");
     let mut command = hubdns(dir);
-    command.envs(environment.iter().cloned()).arg("run").arg("--config").arg(file);
+    with_environment(&mut command, environment).arg("run").arg("--config").arg(file);
     Process::spawn("hubdns", &mut command, dir)
+}
+
+fn with_environment<'c>(
+    command: &'c mut Command,
+    environment: &[(String, String)],
+) -> &'c mut Command {
+    for (name, value) in environment {
+        match value.is_empty() {
+            true => command.env_remove(name),
+            false => command.env(name, value),
+        };
+    }
+    command
 }
 
 /// The configuration with its placeholders filled and the missing tables added.

@@ -1,0 +1,105 @@
+//! A change in AWS is answered within one interval; a suspicious one is not believed at once.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::{
+    ONE_INTERVAL, SOON, SQS, await_answer, lines_with, measured, nudge, small_hub, source,
+    support::{Ec2Double, Hubdns, Unbound, eventually},
+    upstream,
+};
+
+/// How long until a name has these addresses.
+#[track_caller]
+fn until(daemon: &Hubdns, what: &str, name: &str, addresses: &[&str]) {
+    let start = Instant::now();
+    await_answer(daemon, name, addresses, ONE_INTERVAL);
+    measured(what, start.elapsed());
+}
+
+#[test]
+fn replaced_interfaces_are_answered_within_one_interval() {
+    let double = Ec2Double::start();
+    let sqs = small_hub(&double);
+    let daemon = Hubdns::start(&source(&double));
+    for (a, b) in [("10.0.1.20", "10.0.2.20"), ("10.0.1.30", "10.0.2.30")] {
+        // A round has just ended, so this waits for as long as it can take.
+        double.replace_addresses(&sqs.id, json!({ "a": a, "b": b }));
+        until(&daemon, "an ENI's new address", SQS, &[a, b]);
+    }
+    // Two changes of four names, each in one step: never an empty answer, never a mixture.
+    assert_eq!(lines_with(&daemon, "answer changes").len(), 8, "{}", daemon.log());
+}
+
+#[test]
+fn a_service_never_seen_before_is_answered_within_one_interval() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let daemon = Hubdns::start(&source(&double));
+    double.create_hub(json!([{ "service": "kms", "azs": { "a": "10.0.1.50" } }]));
+    until(&daemon, "a new endpoint of a new service", "kms.eu-west-1.amazonaws.com", &["10.0.1.50"]);
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 2);
+    assert_eq!(double.calls("DescribeVpcEndpointServices"), 2, "known services are not asked again");
+}
+
+#[test]
+fn an_endpoint_that_is_removed_or_being_deleted_goes_within_one_interval() {
+    let (double, unbound) = (Ec2Double::start(), Unbound::start());
+    let services = ["sqs", "kms", "sns", "ssm", "sts", "logs", "ecr.api", "secretsmanager"];
+    let order: Vec<_> = services
+        .iter()
+        .map(|service| json!({ "service": service, "azs": { "a": null } }))
+        .collect();
+    let hub = double.create_hub(json!(order));
+    let daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
+    let sns = "sns.eu-west-1.amazonaws.com A";
+    assert_eq!(daemon.dig(sns).data("A"), [hub.endpoints[2].enis[0].ipv4.as_str()]);
+
+    double.remove(&hub.endpoints[0].id);
+    double.set_state(&hub.endpoints[2].id, "deleting");
+    // Not ours any more, so the upstream says what it is.
+    until(&daemon, "an endpoint removed", SQS, &["198.51.100.1"]);
+    assert_eq!(daemon.dig(sns).status, "NXDOMAIN");
+    assert_eq!(daemon.dig("kms.eu-west-1.amazonaws.com A").data("A").len(), 1);
+}
+
+#[test]
+fn most_names_gone_at_once_is_believed_the_third_time() {
+    let double = Ec2Double::start();
+    let hub = double.create_hub(json!([
+        { "service": "sqs", "azs": { "a": "10.0.1.10" } },
+        { "service": "kms", "azs": { "a": "10.0.1.11" } },
+        { "service": "sns", "azs": { "a": "10.0.1.12" } },
+    ]));
+    let mut daemon = Hubdns::start(&source(&double));
+    double.remove(&hub.endpoints[0].id);
+    double.remove(&hub.endpoints[1].id);
+    for seen in 1..3 {
+        nudge(&mut daemon);
+        let held = format!("seen {seen} of 3 times in a row");
+        eventually(&held, SOON, || lines_with(&daemon, &held).pop());
+        assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10"]);
+        assert_eq!(daemon.get("/readyz").0, 200);
+    }
+    nudge(&mut daemon);
+    eventually("the loss is believed", SOON, || {
+        (daemon.dig(&format!("{SQS} A")).status == "SERVFAIL").then_some(())
+    });
+    assert_eq!(daemon.dig("sns.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.12"]);
+}
+
+#[test]
+fn an_account_that_looks_empty_takes_no_name_away() {
+    let double = Ec2Double::start();
+    let sqs = small_hub(&double);
+    let mut daemon = Hubdns::start(&source(&double));
+    double.remove(&sqs.id);
+    for seen in 1..=4 {
+        nudge(&mut daemon);
+        eventually("the emptiness is told", SOON, || {
+            (lines_with(&daemon, "every endpoint has vanished").len() == seen).then_some(())
+        });
+        assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10", "10.0.2.10"]);
+    }
+}
