@@ -38,9 +38,18 @@ fn a_service_never_seen_before_is_answered_within_one_interval() {
     small_hub(&double);
     let daemon = Hubdns::start(&source(&double));
     double.create_hub(json!([{ "service": "kms", "azs": { "a": "10.0.1.50" } }]));
-    until(&daemon, "a new endpoint of a new service", "kms.eu-west-1.amazonaws.com", &["10.0.1.50"]);
+    until(
+        &daemon,
+        "a new endpoint of a new service",
+        "kms.eu-west-1.amazonaws.com",
+        &["10.0.1.50"],
+    );
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 2);
-    assert_eq!(double.calls("DescribeVpcEndpointServices"), 2, "known services are not asked again");
+    assert_eq!(
+        double.calls("DescribeVpcEndpointServices"),
+        2,
+        "known services are not asked again"
+    );
 }
 
 #[test]
