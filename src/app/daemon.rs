@@ -1,6 +1,12 @@
 //! The daemon: from a configuration to an orderly end.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -41,6 +47,8 @@ pub struct Daemon {
     stopping: watch::Sender<bool>,
     token: CancellationToken,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
+    /// The one that we made, and so may remove.
+    control_socket: Option<PathBuf>,
 }
 
 /// Why the daemon did not start, or ended otherwise than asked.
@@ -92,6 +100,7 @@ impl Daemon {
             stopping: watch::Sender::new(false),
             token: token.clone(),
             tasks: Vec::new(),
+            control_socket: None,
             config,
         };
         daemon.start_admin().await?;
@@ -177,7 +186,7 @@ impl Daemon {
                 tracing::error!(task = name, %error, "did not end well");
             }
         }
-        if let Some(path) = &self.config.control_socket {
+        if let Some(path) = &self.control_socket {
             // Left over, it would only be in the way of a person who looks.
             let _ = std::fs::remove_file(path);
         }
@@ -200,6 +209,7 @@ impl Daemon {
         if let Some(path) = self.config.control_socket.clone() {
             match control_listener(&path) {
                 Ok(listener) => {
+                    self.control_socket = Some(path);
                     let (admin, token) = (self.admin(), self.token.clone());
                     self.start("the control socket", admin::serve_control(admin, listener, token));
                 }
@@ -235,7 +245,7 @@ impl Daemon {
 pub(super) fn inputs(config: &Config) -> Inputs {
     Inputs {
         sources: config.sources.clone(),
-        policy: config.policy.clone(),
+        policy: Arc::new(config.policy.clone()),
         refresh: config.refresh.clone(),
         health: config.health.clone(),
         lookup: host_lookup(&config.forward),
@@ -274,18 +284,17 @@ fn control_listener(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The name of the first task that has ended.
-async fn first_dead(tasks: &mut [(&'static str, JoinHandle<()>)]) -> &'static str {
-    let ends = tasks.iter_mut().map(|(name, task)| {
-        Box::pin(async move {
-            match task.await {
-                Ok(()) => tracing::error!(task = name, "ended"),
-                Err(error) => tracing::error!(task = name, %error, "ended"),
-            }
-            *name
-        })
-    });
-    futures_util::future::select_all(ends).await.0
+/// Takes out the first task that has ended, and tells its name.
+async fn first_dead(tasks: &mut Vec<(&'static str, JoinHandle<()>)>) -> &'static str {
+    let ends = tasks.iter_mut().map(|(_, task)| task);
+    let (ended, at, _) = futures_util::future::select_all(ends).await;
+    // Its handle has told all it had; asked again it would panic.
+    let (name, _) = tasks.swap_remove(at);
+    match ended {
+        Ok(()) => tracing::error!(task = name, "ended"),
+        Err(error) => tracing::error!(task = name, %error, "ended"),
+    }
+    name
 }
 
 /// What a signal asks for.

@@ -10,6 +10,9 @@ pub const LABEL_LEN_MAX: usize = 63;
 /// Octets of a name in wire form, its root label counted (RFC 1035 section 2.3.4).
 pub const NAME_LEN_MAX: usize = 255;
 
+/// Labels of a name at most: 127 of one octet each, and the root's.
+const LABELS_MAX: usize = 128;
+
 /// An absolute domain name: length-prefixed labels in lower case, ended by the root label.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<[u8]>);
@@ -139,10 +142,23 @@ impl Name {
         })
     }
 
-    /// The name without its first label; `None` for the root.
-    pub fn parent(&self) -> Option<Name> {
-        let suffix = self.suffixes().nth(1)?;
-        Some(Name(suffix.into()))
+    /// Where each label's length octet stands, and how many labels there are.
+    fn label_starts(&self) -> ([u8; LABELS_MAX], usize) {
+        let mut starts = [0; LABELS_MAX];
+        let (mut at, mut count) = (0u8, 0);
+        // The name was checked when it was made: at most 255 octets, so places fit an octet.
+        while let Some(len @ 1..) = self.0.get(usize::from(at)).copied() {
+            starts[count] = at;
+            count += 1;
+            at += len + 1;
+        }
+        (starts, count)
+    }
+
+    fn label_at(&self, start: u8) -> &[u8] {
+        let start = usize::from(start);
+        let len = usize::from(self.0[start]);
+        &self.0[start + 1..start + 1 + len]
     }
 
     /// Whether this name is `ancestor` or lies below it.
@@ -166,10 +182,27 @@ impl FromStr for Name {
     }
 }
 
-/// By label from the right (RFC 4034 section 6.1), so that a list keeps domains together.
+/// By label from the right (RFC 4034 section 6.1), so that a list keeps domains together. Tables
+/// of many names are sorted at each change, so it does not allocate.
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.labels().rev().cmp(other.labels().rev())
+        let (ours, theirs) = (self.label_starts(), other.label_starts());
+        let mut at = (ours.1, theirs.1);
+        loop {
+            match at {
+                (0, 0) => return Ordering::Equal,
+                (0, _) => return Ordering::Less,
+                (_, 0) => return Ordering::Greater,
+                (left, right) => {
+                    let order =
+                        self.label_at(ours.0[left - 1]).cmp(other.label_at(theirs.0[right - 1]));
+                    if order != Ordering::Equal {
+                        return order;
+                    }
+                    at = (left - 1, right - 1);
+                }
+            }
+        }
     }
 }
 
@@ -261,6 +294,8 @@ impl fmt::Debug for Pattern {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::{Name, NameError, Pattern};
 
     fn name(text: &str) -> Name {
@@ -306,8 +341,6 @@ mod tests {
     fn suffixes_walk_to_the_root() {
         let text: Vec<usize> = name("a.bc.d").suffixes().map(<[u8]>::len).collect();
         assert_eq!(text, [8, 6, 3, 1]);
-        assert_eq!(name("a.bc.d").parent(), Some(name("bc.d")));
-        assert_eq!(name(".").parent(), None);
     }
 
     #[test]
@@ -315,6 +348,14 @@ mod tests {
         let mut names = [name("b.z"), name("a.y"), name("z"), name("a.z")];
         names.sort();
         assert_eq!(names.map(|name| name.to_string()), ["a.y", "z", "a.z", "b.z"]);
+    }
+
+    #[test]
+    fn names_of_the_most_labels_compare() {
+        let long = name(&vec!["a"; 127].join("."));
+        assert_eq!(long.cmp(&long), Ordering::Equal);
+        assert!(name(&vec!["a"; 126].join(".")) < long);
+        assert!(name(".") < long);
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub(super) struct Refresh {
     /// none.
     pub(super) state_file: Text,
     /// A round that would drop more than this share of the names is kept out until it has been
-    /// seen three times in a row. 100 lets everything pass.
+    /// seen three times in a row. 100 lets all pass but the last name.
     #[schemars(range(min = SHRINK_GUARD_PERCENT.min, max = SHRINK_GUARD_PERCENT.max))]
     pub(super) shrink_guard_percent: Located<i64>,
 }

@@ -41,8 +41,11 @@ pub(super) const SERVICES_INTERVAL_SECS: Bounds = Bounds {
 };
 
 /// A share of what is known. 0 would hold back every change that removes anything.
-pub(super) const SHRINK_GUARD_PERCENT: Bounds =
-    Bounds { min: 1, max: 100, why: "it is a share of the known names; 100 lets everything pass" };
+pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
+    min: 1,
+    max: 100,
+    why: "it is a share of the known names; 100 lets all pass but the last name",
+};
 
 /// At about half a kilobyte an answer ten million are 5 GB, more than such a host has.
 pub(super) const CACHE_ENTRIES: Bounds = Bounds {

@@ -15,8 +15,6 @@ pub enum Place {
     Listen(usize),
     /// `admin.listen`.
     Admin,
-    /// `control.socket`.
-    Control,
 }
 
 /// The file's text, and where in it those values stand.
@@ -25,7 +23,6 @@ pub struct Places {
     source: Arc<SourceText>,
     listen: Vec<Range<usize>>,
     admin: Range<usize>,
-    control: Range<usize>,
 }
 
 // === impl Places ===
@@ -39,7 +36,6 @@ impl Places {
             source,
             listen: readable.map(|entry| entry.span.clone()).collect(),
             admin: file.admin.listen.span.clone(),
-            control: file.control.socket.span.clone(),
         }
     }
 
@@ -48,7 +44,6 @@ impl Places {
         let (key, span) = match place {
             Place::Listen(index) => ("server.listen", self.listen.get(index)),
             Place::Admin => ("admin.listen", Some(&self.admin)),
-            Place::Control => ("control.socket", Some(&self.control)),
         };
         let span = span.cloned().unwrap_or(0..0);
         Problem::found_later(Arc::clone(&self.source), key, span, [what, why, help])

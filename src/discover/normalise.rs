@@ -32,8 +32,7 @@ use super::{
 /// Only endpoints that the source is configured to take are kept, with the services and the
 /// interfaces that they name. EC2's lists agree with each other only in the end: an endpoint may
 /// name an interface that the interfaces' list does not have yet, or no longer. Such an endpoint
-/// is kept as it is. Policy declines it while it has no address at all, and `refresh` holds back
-/// a round that would lose too much, so a late list is cured by the next round.
+/// is kept as it is; `refresh` mends it by what it knew before.
 pub fn normalise(
     source: &SourceConfig,
     region: Option<Region>,

@@ -180,9 +180,6 @@ impl StateError {
             Self::Unwritable { .. } => "unwritable",
         }
     }
-
-    /// Every word there is, so that counters exist at 0.
-    pub const WORDS: &[&str] = &["unreadable", "corrupt", "other_version", "unwritable"];
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! things are equal whatever the order of pages. No opinion: what is answered is `policy`'s to say.
 
 mod endpoint;
+mod mend;
 mod service;
 
 pub use endpoint::{Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType};

@@ -12,6 +12,6 @@ pub struct RefreshConfig {
     /// `state_file`; `None` (an empty text) keeps none.
     pub state_file: Option<PathBuf>,
     /// `shrink_guard_percent`: a round that would drop more of the names than this is held back
-    /// until it has been seen three times in a row. 100 lets everything pass.
+    /// until it has been seen three times in a row. 100 lets all pass but the last name.
     pub shrink_guard_percent: u8,
 }

@@ -1,10 +1,16 @@
 //! What each source has told so far.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tokio::time::Instant;
 
 use super::{status::SourceStatus, step::Guard};
 use crate::{
     base::SourceName,
+    discover::SourceConfig,
     inventory::{Inventory, SourceFacts},
 };
 
@@ -20,6 +26,10 @@ pub(super) struct KnownSource {
     pub(super) from_state_file: Option<u64>,
     pub(super) error: Option<String>,
     pub(super) guard: Guard,
+    /// Set when what it told was not believed, for its next look.
+    pub(super) doubt: Arc<AtomicBool>,
+    /// Its next facts are believed whatever goes by them: the operator has changed what it is.
+    pub(super) redefined: bool,
     /// Whether it has told anything, be it an error, since the start.
     pub(super) reported: bool,
 }
@@ -36,18 +46,21 @@ impl Known {
             from_state_file: None,
             error: None,
             guard: Guard::default(),
+            doubt: Arc::default(),
+            redefined: false,
             reported: false,
         };
         Self(names.map(unknown).collect())
     }
 
-    /// Other sources; what is known of those that stay is kept.
-    pub(super) fn renew(&mut self, names: impl Iterator<Item = SourceName>) {
+    /// Other sources; what is known of those that keep their names is kept until they tell anew.
+    pub(super) fn renew(&mut self, before: &[SourceConfig], after: &[SourceConfig]) {
         let mut old = std::mem::take(&mut self.0);
-        *self = Self::new(names);
-        for source in &mut self.0 {
+        *self = Self::new(after.iter().map(|source| source.name.clone()));
+        for (source, config) in self.0.iter_mut().zip(after) {
             if let Some(at) = old.iter().position(|known| known.name == source.name) {
                 *source = old.swap_remove(at);
+                source.redefined |= !before.contains(config);
             }
         }
     }
@@ -59,6 +72,17 @@ impl Known {
                 source.facts = Some(facts);
                 source.from_state_file = Some(age_secs);
             }
+        }
+    }
+
+    /// Puts a source's facts in force.
+    pub(super) fn accept(&mut self, facts: SourceFacts) {
+        if let Some(source) = self.get_mut(&facts.source) {
+            source.facts = Some(facts);
+            source.confirmed = Some(Instant::now());
+            source.from_state_file = None;
+            source.redefined = false;
+            source.guard = Guard::default();
         }
     }
 
@@ -95,5 +119,14 @@ impl Known {
             error: source.error.clone(),
         };
         self.0.iter().map(status).collect()
+    }
+}
+
+// === impl KnownSource ===
+
+impl KnownSource {
+    /// Has the next look ask for everything anew.
+    pub(super) fn doubt(&self) {
+        self.doubt.store(true, Ordering::Relaxed);
     }
 }

@@ -1,19 +1,16 @@
 //! The loop itself: one path from what was found to what is said.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinSet,
     time::{Instant, sleep},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
+    compiled::Compiled,
     config::RefreshConfig,
     known::Known,
     scout::{Found, scout},
@@ -22,23 +19,21 @@ use super::{
     step::{Outcome, step},
 };
 use crate::{
-    base::Chain,
+    base::{Chain, SourceName},
     discover::{ACTIONS, CODES, DiscoverError, HostLookup, Source, SourceConfig},
     health::{HealthConfig, Prober, Unhealthy},
     inventory::{Inventory, SourceFacts},
-    policy::{self, Outage, PolicyConfig},
-    table::{AnswerTable, Publisher, compile, diff},
+    policy::PolicyConfig,
+    table::{Published, Publisher},
     telemetry::{Metrics, RoundOutcome},
 };
 
 /// What sources found and the loop has not looked at yet. Each source has one look in hand, so a
-/// full queue only makes them wait.
+/// full queue makes some of them wait, and loses nothing.
 const FOUND_MAX: usize = 16;
 /// When a zone fails its addresses go down one probe after the other. Gathering them for a moment
 /// makes one table of many.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Changed names in the log of one publish; the rest is a number.
-const CHANGES_LOGGED_MAX: usize = 20;
 
 /// What a configuration says to the loop.
 #[derive(Clone)]
@@ -46,7 +41,7 @@ pub struct Inputs {
     /// `[[source]]`.
     pub sources: Vec<SourceConfig>,
     /// What is said to whom.
-    pub policy: PolicyConfig,
+    pub policy: Arc<PolicyConfig>,
     /// `[refresh]`.
     pub refresh: RefreshConfig,
     /// `[health]`.
@@ -75,23 +70,19 @@ pub struct Refresher {
     now_secs: fn() -> u64,
     nudge: watch::Sender<u64>,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
-    scouts: (TaskTracker, CancellationToken),
-    probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
-    unhealthy: (watch::Sender<Unhealthy>, watch::Receiver<Unhealthy>),
+    /// Scouts and the prober. One that dies ends the loop, and so the daemon.
+    tasks: JoinSet<()>,
+    scouts: CancellationToken,
     prober: CancellationToken,
-}
-
-/// What an inventory leads to.
-struct Compiled {
-    table: AnswerTable,
-    addresses: BTreeSet<IpAddr>,
-    outage: Outage,
+    probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
+    unhealthy: watch::Receiver<Unhealthy>,
 }
 
 // === impl Refresher ===
 
 impl Refresher {
-    /// A loop that has not looked at anything. `now_secs` tells the seconds since 1970.
+    /// A loop that has not looked at anything. `now_secs` tells the seconds since 1970. Must be
+    /// called within the runtime.
     pub fn new(
         inputs: Inputs,
         publisher: Publisher,
@@ -109,10 +100,11 @@ impl Refresher {
             now_secs,
             nudge: watch::Sender::new(0),
             found: mpsc::channel(FOUND_MAX),
-            scouts: (TaskTracker::new(), CancellationToken::new()),
-            probed: watch::Sender::new(Arc::default()),
-            unhealthy: watch::channel(Unhealthy::default()),
+            tasks: JoinSet::new(),
+            scouts: CancellationToken::new(),
             prober: CancellationToken::new(),
+            probed: watch::Sender::new(Arc::default()),
+            unhealthy: watch::channel(Unhealthy::default()).1,
         }
     }
 
@@ -124,7 +116,7 @@ impl Refresher {
     /// Puts the last good inventory in force, if there is one. Asks nobody.
     pub async fn restore(&mut self) {
         self.tell();
-        if let Some(last_good) = self.state.read().await {
+        if let Some(last_good) = self.state.read(&self.metrics).await {
             let age_secs = (self.now_secs)().saturating_sub(last_good.written_at_secs);
             self.known.restore(last_good.inventory, age_secs);
             if self.known.has_facts() {
@@ -132,24 +124,28 @@ impl Refresher {
                     age_secs,
                     "the last good inventory is in force until sources answer"
                 );
-                let compiled = self.compile(&self.known.inventory(None));
+                let compiled = self.compile(self.known.inventory(None)).await;
                 self.publish(compiled);
             }
         }
         self.tell();
     }
 
-    /// Looks, decides and publishes until `token` is cancelled.
+    /// Looks, decides and publishes until `token` is cancelled, or a part of it dies.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Reconfigure>, token: CancellationToken) {
         self.send_scouts();
         self.send_prober();
         loop {
             tokio::select! {
                 () = token.cancelled() => break,
+                Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
+                    tracing::error!(%error, "a source's look-out or the prober died");
+                    break;
+                },
                 // Some addresses went, or came back: no name goes by it, so nothing guards it.
-                Ok(()) = self.unhealthy.1.changed() => {
+                Ok(()) = self.unhealthy.changed() => {
                     sleep(SETTLE).await;
-                    self.follow_health();
+                    self.follow_health().await;
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
                 order = orders.recv() => match order {
@@ -162,34 +158,39 @@ impl Refresher {
                 },
             }
         }
-        self.scouts.1.cancel();
+        self.scouts.cancel();
         self.prober.cancel();
-        self.scouts.0.close();
-        self.scouts.0.wait().await;
+        while self.tasks.join_next().await.is_some() {}
+        self.state.close().await;
     }
 
     /// Starts a look-out for each source, and ends those before.
     fn send_scouts(&mut self) {
-        self.scouts.1.cancel();
-        self.scouts.1 = CancellationToken::new();
+        self.scouts.cancel();
+        self.scouts = CancellationToken::new();
         let config = Arc::new(self.inputs.refresh.clone());
         for source in &self.inputs.sources {
             self.metrics.control.source(source.name.as_str(), ACTIONS, CODES);
+            let Some(known) = self.known.get_mut(&source.name) else { continue };
+            let doubt = Arc::clone(&known.doubt);
             let source = Source::new(source.clone(), Arc::clone(&self.inputs.lookup));
             let found = self.found.0.clone();
-            let (nudge, token) = (self.nudge.subscribe(), self.scouts.1.clone());
-            self.scouts.0.spawn(scout(source, Arc::clone(&config), found, nudge, token));
+            let (nudge, token) = (self.nudge.subscribe(), self.scouts.clone());
+            self.tasks.spawn(scout(source, Arc::clone(&config), found, nudge, doubt, token));
         }
     }
 
-    /// Starts probing as the configuration says, and ends what was before.
+    /// Starts probing as the configuration says, and ends what was before. The new prober knows
+    /// nothing yet and has a channel of its own: what the old one still says is not heard.
     fn send_prober(&mut self) {
         self.prober.cancel();
         self.prober = CancellationToken::new();
-        self.unhealthy.0.send_replace(Unhealthy::default());
         let prober = Prober::new(self.inputs.health.clone(), Arc::clone(&self.metrics));
-        let (addresses, report) = (self.probed.subscribe(), self.unhealthy.0.clone());
-        self.scouts.0.spawn(prober.run(addresses, report, self.prober.clone()));
+        let (report, unhealthy) = watch::channel(Unhealthy::default());
+        self.unhealthy = unhealthy;
+        // Seen at once, so that what the old one had left out comes back.
+        self.unhealthy.mark_changed();
+        self.tasks.spawn(prober.run(self.probed.subscribe(), report, self.prober.clone()));
     }
 
     /// One source told something.
@@ -207,57 +208,79 @@ impl Refresher {
         self.round = Some(RoundReport { ended: Instant::now(), outcome: outcome.word(), reason });
         // With no last good inventory the first table waits until every source has told
         // something: names of one that is late would be forwarded, and resolve elsewhere.
-        if !self.publisher.reader().load().in_force()
-            && self.known.all_reported()
-            && self.known.has_facts()
-        {
-            let compiled = self.compile(&self.known.inventory(None));
+        if !self.in_force().in_force() && self.known.all_reported() && self.known.has_facts() {
+            let inventory = self.known.inventory(None);
+            let compiled = self.compile(inventory.clone()).await;
             self.publish(compiled);
+            self.state.keep(inventory, (self.now_secs)());
         }
         self.tell();
     }
 
     /// A source told its facts: believe them, unless too much would go.
     async fn confirmed(&mut self, facts: SourceFacts) -> (RoundOutcome, Option<String>) {
-        let in_force = self.publisher.reader().load().in_force();
-        let inventory = self.known.inventory(Some(&facts));
-        let percent = self.inputs.refresh.shrink_guard_percent;
-        let compiled = in_force.then(|| self.compile(&inventory));
-        let now_in_force = self.publisher.reader().hold();
-        let Some(source) = self.known.get_mut(&facts.source) else {
-            return (RoundOutcome::Unchanged, None);
-        };
+        let unchanged = (RoundOutcome::Unchanged, None);
+        let Some(source) = self.known.get_mut(&facts.source) else { return unchanged };
+        let name = facts.source.clone();
         source.reported = true;
         if source.error.take().is_some() {
-            tracing::info!(source = %facts.source, "the source answers again");
+            tracing::info!(source = %name, "the source answers again");
         }
-        let outcome = compiled.as_ref().map(|compiled| {
-            let current = now_in_force.table();
-            let (outcome, guard) = step(current, &compiled.table, &source.guard, percent);
-            source.guard = guard;
-            outcome
-        });
-        if let Some(Outcome::Keep(reason)) = outcome {
-            tracing::warn!(source = %facts.source, %reason, "what was found is not believed yet");
-            return (RoundOutcome::Kept, Some(reason.to_string()));
+        let (facts, late) = match &source.facts {
+            Some(before) if !source.redefined => facts.mended(before),
+            Some(_) | None => (facts, false),
+        };
+        if late {
+            source.doubt();
         }
-        source.facts = Some(facts);
-        source.confirmed = Some(Instant::now());
-        source.from_state_file = None;
-        self.state.keep(&inventory, (self.now_secs)()).await;
-        match (outcome, compiled) {
-            (Some(Outcome::Publish), Some(compiled)) => {
+        let inventory = self.known.inventory(Some(&facts));
+        // The way of most rounds: nothing is planned or compiled for what is known already.
+        let same = self.known.get_mut(&name).is_some_and(|it| it.facts.as_ref() == Some(&facts));
+        let in_force = self.in_force();
+        if same || !in_force.in_force() {
+            self.known.accept(facts);
+            // What is on disk is a whole inventory, never the first of several sources.
+            if in_force.in_force() {
+                self.state.keep(inventory, (self.now_secs)());
+            }
+            return unchanged;
+        }
+        let compiled = self.compile(inventory.clone()).await;
+        let percent = self.inputs.refresh.shrink_guard_percent;
+        let Some(source) = self.known.get_mut(&name) else { return unchanged };
+        let outcome = match source.redefined {
+            true => Outcome::Publish,
+            false => {
+                let (current, found) = (in_force.table(), &compiled.table);
+                let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
+                source.guard = guard;
+                outcome
+            }
+        };
+        match outcome {
+            Outcome::Keep(reason) => {
+                source.doubt();
+                tracing::warn!(source = %name, %reason, "what was found is not believed yet");
+                (RoundOutcome::Kept, Some(reason.to_string()))
+            }
+            Outcome::Unchanged => {
+                self.known.accept(facts);
+                self.state.keep(inventory, (self.now_secs)());
+                unchanged
+            }
+            Outcome::Publish => {
+                self.known.accept(facts);
                 self.publish(compiled);
+                self.state.keep(inventory, (self.now_secs)());
                 (RoundOutcome::Published, None)
             }
-            (Some(_) | None, _) => (RoundOutcome::Unchanged, None),
         }
     }
 
     /// A source could not be asked: one line with everything, and what it told before stays.
     fn failed(
         &mut self,
-        name: &crate::base::SourceName,
+        name: &SourceName,
         error: &DiscoverError,
     ) -> (RoundOutcome, Option<String>) {
         let (action, code) = (error.action(), error.code());
@@ -275,87 +298,60 @@ impl Refresher {
     }
 
     /// Says what is known without the addresses that are down now. One that went down may have
-    /// been replaced, so the sources are asked at once.
-    fn follow_health(&mut self) {
-        self.nudge.send_modify(|count| *count += 1);
-        let published = self.publisher.reader().hold();
-        let compiled = self.compile(&self.known.inventory(None));
-        if published.in_force() && compiled.table != *published.table() {
-            self.publish(compiled);
+    /// been replaced, so the sources are asked soon.
+    async fn follow_health(&mut self) {
+        if !self.unhealthy.borrow_and_update().is_empty() {
+            self.nudge.send_modify(|count| *count += 1);
+        }
+        let in_force = self.in_force();
+        if in_force.in_force() {
+            let compiled = self.compile(self.known.inventory(None)).await;
+            if compiled.table != *in_force.table() {
+                self.publish(compiled);
+            }
         }
     }
 
     /// Another configuration: what it says holds at once, and the guard has no say in it.
     async fn reconfigure(&mut self, inputs: Inputs) {
         let health_changed = self.inputs.health != inputs.health;
-        self.known.renew(inputs.sources.iter().map(|source| source.name.clone()));
+        self.known.renew(&self.inputs.sources, &inputs.sources);
         self.state.move_to(inputs.refresh.state_file.clone());
         self.inputs = inputs;
         self.send_scouts();
         if health_changed {
             self.send_prober();
         }
-        if self.publisher.reader().load().in_force() {
-            let compiled = self.compile(&self.known.inventory(None));
+        if self.in_force().in_force() {
+            let compiled = self.compile(self.known.inventory(None)).await;
             self.publish(compiled);
         }
         self.tell();
     }
 
-    fn compile(&self, inventory: &Inventory) -> Compiled {
-        let policy = &self.inputs.policy;
-        let plan = policy::plan(inventory, policy);
-        let claims = plan.views.iter().flat_map(|view| &view.claims);
-        let addresses = claims.flat_map(|claim| &claim.addresses).map(|it| it.ip).collect();
-        let unhealthy = self.unhealthy.1.borrow().clone();
-        let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
-        Compiled { table: compile(&plan, policy), addresses, outage: Outage::of(&plan) }
+    async fn compile(&self, inventory: Inventory) -> Compiled {
+        let unhealthy = self.unhealthy.borrow().clone();
+        let policy = Arc::clone(&self.inputs.policy);
+        Compiled::new(inventory, policy, unhealthy, self.in_force()).await
     }
 
     /// Puts a table in force, and says what is different.
     fn publish(&mut self, compiled: Compiled) {
-        let Compiled { table, addresses, outage } = compiled;
-        let before = self.publisher.reader().hold();
-        let changes = diff(before.table(), &table);
-        let hash = table.hash().to_string();
-        let control = &self.metrics.control;
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        control.unhealthy_addresses.set(number(outage.unhealthy_addresses));
-        control.endpoints_failing_open.set(number(outage.endpoints_failing_open));
+        let first = !self.in_force().in_force();
+        let generation = self.publisher.publish(compiled.table.clone()).as_u64();
+        compiled.measure(&self.metrics.control, generation);
+        compiled.log(first, generation);
         self.probed.send_if_modified(|known| {
-            let new = **known != addresses;
+            let new = **known != compiled.addresses;
             if new {
-                *known = Arc::new(addresses);
+                *known = Arc::new(compiled.addresses);
             }
             new
         });
-        let mut views = Vec::new();
-        for view in table.views() {
-            let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
-            for declination in view.declined() {
-                *declined.entry(declination.why.word()).or_default() += 1;
-            }
-            views.push((view.name().clone(), view.len(), declined));
-        }
-        let names = table.len();
-        let generation = self.publisher.publish(table);
-        control.table_starts(generation.as_u64(), &hash);
-        for (view, names, declined) in &views {
-            let declined: Vec<_> = declined.iter().map(|(word, count)| (*word, *count)).collect();
-            control.table_view(view.as_str(), *names, &declined);
-        }
-        if before.in_force() {
-            for change in changes.iter().take(CHANGES_LOGGED_MAX) {
-                tracing::info!(view = %change.view, %change, "answer changes");
-            }
-        }
-        tracing::info!(
-            generation = generation.as_u64(),
-            hash,
-            names,
-            changes = changes.len(),
-            "a table is in force"
-        );
+    }
+
+    fn in_force(&self) -> Arc<Published> {
+        self.publisher.reader().hold()
     }
 
     fn tell(&self) {

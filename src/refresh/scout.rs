@@ -2,7 +2,13 @@
 //!
 //! Each source has its own task and pace, so that one which hangs delays no other.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -35,12 +41,14 @@ pub(super) struct Found {
     pub(super) token: CancellationToken,
 }
 
-/// Looks at `source` until `token` is cancelled; `nudge` makes it look soon.
+/// Looks at `source` until `token` is cancelled; `nudge` makes it look soon, and `doubt` makes the
+/// next look ask for the services' names too: what it told last was not believed.
 pub(super) async fn scout(
     mut source: Source,
     config: Arc<RefreshConfig>,
     found: mpsc::Sender<Found>,
     mut nudge: watch::Receiver<u64>,
+    doubt: Arc<AtomicBool>,
     token: CancellationToken,
 ) {
     let mut services_asked: Option<Instant> = None;
@@ -48,7 +56,8 @@ pub(super) async fn scout(
     loop {
         let started = Instant::now();
         nudge.mark_unchanged();
-        let due = services_asked.is_none_or(|at| config.services_interval <= started - at);
+        let due = doubt.swap(false, Ordering::Relaxed)
+            || services_asked.is_none_or(|at| config.services_interval <= started - at);
         let facts = tokio::select! {
             () = token.cancelled() => return,
             facts = source.fetch(due) => facts,
@@ -62,14 +71,15 @@ pub(super) async fn scout(
                 config.interval
             }
             (Err(_), Some(pause)) => {
-                retry = Some(pause * 2);
-                pause.min(config.interval)
+                retry = Some(doubled(pause, config.interval));
+                pause
             }
             (Err(_), None) => config.interval,
         };
         let name = source.name().clone();
         let took = started.elapsed();
-        if found.send(Found { source: name, facts, took, token: token.clone() }).await.is_err() {
+        let told = found.send(Found { source: name, facts, took, token: token.clone() });
+        if !matches!(token.run_until_cancelled(told).await, Some(Ok(()))) {
             return;
         }
         let spread = 1.0 - JITTER + 2.0 * JITTER * rand::random::<f64>();
@@ -86,5 +96,29 @@ pub(super) async fn scout(
                 Err(_) => return,
             },
         }
+    }
+}
+
+/// Twice the pause, and never more than `max`.
+fn doubled(pause: Duration, max: Duration) -> Duration {
+    pause.saturating_mul(2).min(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, RETRY_MIN, doubled};
+
+    #[test]
+    fn a_pause_grows_to_the_interval_and_stays_there() {
+        let interval = Duration::from_secs(30);
+        let mut pause = RETRY_MIN;
+        let pauses: Vec<u64> = (0..200)
+            .map(|_| {
+                pause = doubled(pause, interval);
+                pause.as_secs()
+            })
+            .collect();
+        assert_eq!(pauses[..5], [2, 4, 8, 16, 30]);
+        assert!(pauses[5..].iter().all(|secs| *secs == 30));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure. Whatever goes wrong in AWS or on the way to it, names do not leave the table by accident.
 
-use crate::table::{AnswerTable, TableHash};
+use crate::{inventory::SourceFacts, table::AnswerTable};
 
 /// How often a table that shrinks too much must be found in a row before it is believed.
 const SHRINK_ROUNDS: u8 = 3;
@@ -42,17 +42,19 @@ pub(super) enum KeepReason {
     },
 }
 
-/// Remembers a shrunken table between rounds of one source.
+/// Remembers between rounds of one source what it told that was not believed, and how often in a
+/// row. The facts themselves count, not the table: that changes with health and other sources too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guard {
-    held: Option<(TableHash, u8)>,
+    held: Option<(SourceFacts, u8)>,
 }
 
-/// What to do with `found`, and the guard for the next round. `percent` of the names in force may
-/// go at once.
+/// What to do with the table `found`, to which a source's `facts` lead, and the guard for that
+/// source's next round. `percent` of the names in force may go at once.
 pub(super) fn step(
     current: &AnswerTable,
     found: &AnswerTable,
+    facts: &SourceFacts,
     guard: &Guard,
     percent: u8,
 ) -> (Outcome, Guard) {
@@ -66,13 +68,13 @@ pub(super) fn step(
     if lost * 100 <= usize::from(percent) * of {
         return (Outcome::Publish, Guard::default());
     }
-    let seen = match guard.held {
-        Some((hash, seen)) if hash == found.hash() => seen + 1,
+    let seen = match &guard.held {
+        Some((held, seen)) if held == facts => seen + 1,
         Some(_) | None => 1,
     };
     match seen < SHRINK_ROUNDS {
         true => {
-            let held = Guard { held: Some((found.hash(), seen)) };
+            let held = Guard { held: Some((facts.clone(), seen)) };
             (Outcome::Keep(KeepReason::Shrinks { lost, of, seen }), held)
         }
         false => (Outcome::Publish, Guard::default()),
@@ -101,24 +103,26 @@ mod tests {
         table::compile,
     };
 
-    /// A table with a name a number, each answered by 10.0.0.`last`.
-    fn table(numbers: impl Iterator<Item = u8>, last: u8) -> AnswerTable {
+    /// Facts and table of a name a number, each answered by 10.0.0.`last`.
+    fn table(numbers: impl Iterator<Item = u8>, last: u8) -> (SourceFacts, AnswerTable) {
         let line = |at: u8| {
             format!(
                 "vpce-{at} com.amazonaws.eu-west-1.s{at} eu-west-1a=10.0.0.{last} names=s{at}.example\n"
             )
         };
         let config = facts::config();
-        let lines: String = numbers.map(line).collect();
-        compile(&policy::plan(&facts::inventory(&lines), &config), &config)
+        let inventory = facts::inventory(&numbers.map(line).collect::<String>());
+        let table = compile(&policy::plan(&inventory, &config), &config);
+        let none = SourceFacts::new("hub".into(), None, vec![], vec![], vec![]);
+        (inventory.sources.into_iter().next().unwrap_or(none), table)
     }
 
-    /// What happens when these tables are found one after the other; the first is in force.
-    fn outcomes(tables: &[AnswerTable]) -> Vec<&'static str> {
-        let (mut current, mut guard) = (tables[0].clone(), Guard::default());
+    /// What happens when these are found one after the other; the first is in force.
+    fn outcomes(rounds: &[(SourceFacts, AnswerTable)]) -> Vec<&'static str> {
+        let (mut current, mut guard) = (rounds[0].1.clone(), Guard::default());
         let mut outcomes = Vec::new();
-        for found in &tables[1..] {
-            let (outcome, next) = step(&current, found, &guard, 30);
+        for (facts, found) in &rounds[1..] {
+            let (outcome, next) = step(&current, found, facts, &guard, 30);
             guard = next;
             outcomes.push(match outcome {
                 Outcome::Publish => {

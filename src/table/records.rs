@@ -95,11 +95,6 @@ impl RecordSet {
         }
     }
 
-    /// Octets that [`write`](Self::write) appends.
-    pub fn encoded_len(&self) -> usize {
-        self.records.len()
-    }
-
     /// Records in the set, never 0.
     pub fn count(&self) -> u16 {
         // At most RECORDS_MAX.

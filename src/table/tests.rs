@@ -58,7 +58,6 @@ fn set(addresses: &str) -> (AnswerTable, RecordType) {
 fn order(set: &RecordSet, az: Option<&str>, rotation: usize) -> Vec<u8> {
     let mut out = Vec::new();
     set.write(az, rotation, &mut out);
-    assert_eq!(out.len(), set.encoded_len());
     let slot = out.len() / usize::from(set.count());
     out.chunks_exact(slot).map(|record| *record.last().unwrap()).collect()
 }

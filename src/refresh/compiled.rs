@@ -1,0 +1,87 @@
+//! From an inventory to a table, off the threads that answer queries.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    panic::resume_unwind,
+    sync::Arc,
+};
+
+use crate::{
+    health::Unhealthy,
+    inventory::Inventory,
+    policy::{self, Outage, PolicyConfig},
+    table::{AnswerTable, Change, Published, compile, diff},
+    telemetry::ControlMetrics,
+};
+
+/// Changed names in the log of one publish; the rest is a number.
+const CHANGES_LOGGED_MAX: usize = 20;
+
+/// What an inventory leads to, beside what is in force.
+pub(super) struct Compiled {
+    pub(super) table: AnswerTable,
+    /// What to probe: also those that are left out of the table for being down.
+    pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) outage: Outage,
+    /// What it answers otherwise.
+    pub(super) changes: Vec<Change>,
+}
+
+// === impl Compiled ===
+
+impl Compiled {
+    /// Plans and compiles. With many names that takes a while, so it is done where waiting harms
+    /// nobody.
+    pub(super) async fn new(
+        inventory: Inventory,
+        policy: Arc<PolicyConfig>,
+        unhealthy: Unhealthy,
+        in_force: Arc<Published>,
+    ) -> Compiled {
+        let compiled = tokio::task::spawn_blocking(move || {
+            let plan = policy::plan(&inventory, &policy);
+            let claims = plan.views.iter().flat_map(|view| &view.claims);
+            let addresses = claims.flat_map(|claim| &claim.addresses).map(|it| it.ip).collect();
+            let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
+            let table = compile(&plan, &policy);
+            let changes = diff(in_force.table(), &table);
+            Compiled { table, addresses, outage: Outage::of(&plan), changes }
+        });
+        match compiled.await {
+            Ok(compiled) => compiled,
+            // A mistake of ours: the loop ends by it, and the daemon with the loop.
+            Err(error) => resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Sets the gauges of the table that goes into force as `generation`.
+    pub(super) fn measure(&self, control: &ControlMetrics, generation: u64) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        control.unhealthy_addresses.set(number(self.outage.unhealthy_addresses));
+        control.endpoints_failing_open.set(number(self.outage.endpoints_failing_open));
+        control.table_starts(generation, &self.table.hash().to_string());
+        for view in self.table.views() {
+            let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
+            for declination in view.declined() {
+                *declined.entry(declination.why.word()).or_default() += 1;
+            }
+            let declined: Vec<_> = declined.into_iter().collect();
+            control.table_view(view.name().as_str(), view.len(), &declined);
+        }
+    }
+
+    /// Logs what changes; of the first table only how much it has.
+    pub(super) fn log(&self, first: bool, generation: u64) {
+        if !first {
+            for change in self.changes.iter().take(CHANGES_LOGGED_MAX) {
+                tracing::info!(view = %change.view, %change, "answer changes");
+            }
+        }
+        tracing::info!(
+            generation,
+            hash = %self.table.hash(), names = self.table.len(), changes = self.changes.len(),
+            "a table is in force"
+        );
+    }
+}
