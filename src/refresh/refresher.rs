@@ -297,12 +297,18 @@ impl Refresher {
         (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
     }
 
-    /// Says what is known without the addresses that are down now. One that went down may have
-    /// been replaced, so the sources are asked soon.
+    /// Follows the prober. An address that went down may have been replaced, so the sources are
+    /// asked soon.
     async fn follow_health(&mut self) {
         if !self.unhealthy.borrow_and_update().is_empty() {
             self.nudge.send_modify(|count| *count += 1);
         }
+        self.say_again().await;
+    }
+
+    /// Says what is known as the configuration and the addresses that are down would have it now,
+    /// where that is something else.
+    async fn say_again(&mut self) {
         let in_force = self.in_force();
         if in_force.in_force() {
             let compiled = self.compile(self.known.inventory(None)).await;
@@ -322,10 +328,7 @@ impl Refresher {
         if health_changed {
             self.send_prober();
         }
-        if self.in_force().in_force() {
-            let compiled = self.compile(self.known.inventory(None)).await;
-            self.publish(compiled);
-        }
+        self.say_again().await;
         self.tell();
     }
 
