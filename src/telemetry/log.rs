@@ -7,7 +7,9 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 use super::config::{LogConfig, LogFormat};
 
 /// What is logged unless the operator says otherwise: ours from `info`, the libraries' warnings.
-const DEFAULT_FILTER: &str = "warn,hubdns=info";
+/// The SDK warns of credentials that it does not find, and then gives an error that says it again:
+/// that one is told, on one line with its causes.
+const DEFAULT_FILTER: &str = "warn,hubdns=info,aws_config=error";
 
 /// Starts logging to standard error. `filter` is a tracing filter (`hubdns=debug`); one that
 /// cannot be read is told and the default stands in. A second call changes nothing.
