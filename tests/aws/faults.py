@@ -28,6 +28,11 @@ _ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 <Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
 <RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>"""
 
+_QUERY_ERROR = """<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
+<Message>{message}</Message></Error><RequestId>00000000-0000-0000-0000-000000000000</RequestId>\
+</ErrorResponse>"""
+"""As STS writes it."""
+
 _HTML = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
 
 
@@ -91,7 +96,8 @@ def instead(fault: Fault) -> tuple[int, str, bytes] | None:
     if fault.delay_ms:
         time.sleep(fault.delay_ms / 1000)
     if fault.kind == "error":
-        body = _ERROR.format(code=fault.code, message=fault.message)
+        shape = _ERROR if fault.action in ("*", *_IDS) else _QUERY_ERROR
+        body = shape.format(code=fault.code, message=fault.message)
         return fault.status, "text/xml;charset=UTF-8", body.encode()
     if fault.kind == "html":
         return 200, "text/html", _HTML

@@ -4,7 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod changes;
+mod faults;
 mod main_job;
+mod sources;
+mod stability;
+mod state_file;
 #[path = "../support/mod.rs"]
 mod support;
 

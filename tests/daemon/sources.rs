@@ -1,0 +1,147 @@
+//! Several sources make one inventory.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    SQS, source,
+    support::{Ec2Double, Hubdns},
+};
+
+/// `hubdns names` of the running daemon, without what is answered.
+fn declined(daemon: &Hubdns) -> Vec<Value> {
+    let (_, text) = daemon.get("/api/v1/names");
+    let names: Value = serde_json::from_str(&text).unwrap();
+    names["views"][0]["declined"].as_array().unwrap().clone()
+}
+
+fn ec2(double: &Ec2Double, name: &str, more: &str) -> String {
+    format!(
+        "[[source]]\nname = \"{name}\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n{more}\n",
+        double.url()
+    )
+}
+
+#[test]
+fn two_accounts_and_two_regions_are_one_hub() {
+    let double = Ec2Double::start();
+    for (account, region, service, address) in [
+        ("111111111111", "eu-west-1", "sqs", "10.0.1.11"),
+        ("222222222222", "eu-west-1", "kms", "10.0.1.22"),
+        ("111111111111", "eu-central-1", "sqs", "10.0.1.33"),
+    ] {
+        let one = json!({ "service": service, "azs": { "a": address } });
+        double.create(json!({ "account": account, "region": region, "endpoints": [one] }));
+    }
+    let role = |account: &str| format!("role_arn = \"arn:aws:iam::{account}:role/hubdns-read\"");
+    let config = ec2(&double, "one", &role("111111111111"))
+        + &ec2(&double, "two", &role("222222222222"))
+        + &ec2(&double, "central", &(role("111111111111") + "\nregion = \"eu-central-1\""));
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &double.url())]);
+    for (name, address) in [
+        (SQS, "10.0.1.11"),
+        ("kms.eu-west-1.amazonaws.com", "10.0.1.22"),
+        ("sqs.eu-central-1.amazonaws.com", "10.0.1.33"),
+    ] {
+        assert_eq!(daemon.dig(&format!("{name} A")).data("A"), [address], "{name}");
+    }
+    let roles: Vec<String> = double
+        .log()
+        .iter()
+        .filter(|entry| entry["action"] == "AssumeRole")
+        .map(|entry| entry["form"]["RoleArn"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(roles.len(), 3, "{roles:?}");
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_is_named() {
+    let double = Ec2Double::start();
+    double.fault(json!({ "action": "AssumeRole", "kind": "error", "times": 0, "status": 403,
+        "code": "AccessDenied" }));
+    let one = json!({ "service": "sqs", "azs": { "a": "10.0.1.10" } });
+    double.create(json!({ "endpoints": [one] }));
+    let role = "arn:aws:iam::222222222222:role/hubdns-read";
+    let config = source(&double) + &ec2(&double, "other", &format!("role_arn = \"{role}\""));
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &double.url())]);
+    // The source that can be asked is answered from; the log tells what the other one lacks.
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10"]);
+    let log = daemon.log();
+    assert!(log.contains(&format!("sts:AssumeRole on {role}")), "{log}");
+    let sample = "hubdns_discovery_errors_total{action=\"AssumeRole\",code=\"AccessDenied\",source=\"other\"}";
+    assert!(daemon.metric(sample).is_some_and(|count| 1.0 <= count));
+}
+
+#[test]
+fn tags_and_vpcs_choose_endpoints() {
+    let double = Ec2Double::start();
+    let order = |service: &str, address: &str, tag: &str| json!([{ "service": service, "azs": { "a": address }, "tags": { "dns": tag } }]);
+    let first = double.create_hub(order("sqs", "10.0.1.11", "hub"));
+    double.create(json!({ "vpc": first.vpc, "endpoints": order("kms", "10.0.1.12", "other") }));
+    double.create_hub(order("sns", "10.0.1.13", "hub"));
+    let ask = |daemon: &Hubdns| {
+        ["sqs", "kms", "sns"]
+            .map(|short| daemon.dig(&format!("{short}.eu-west-1.amazonaws.com A")).status)
+    };
+    let (ours, not_ours) = ("NOERROR", "SERVFAIL");
+    for (chosen, expected) in [
+        ("tags = { dns = \"hub\" }".to_owned(), [ours, not_ours, ours]),
+        (format!("vpc_ids = [\"{}\"]", first.vpc), [ours, ours, not_ours]),
+        (
+            format!("vpc_ids = [\"{}\"]\ntags = {{ dns = \"hub\" }}", first.vpc),
+            [ours, not_ours, not_ours],
+        ),
+    ] {
+        let daemon = Hubdns::start(&ec2(&double, "hub", &chosen));
+        assert_eq!(ask(&daemon), expected, "{chosen}");
+    }
+}
+
+#[test]
+fn of_two_claims_the_first_source_wins_and_the_loser_is_told() {
+    let double = Ec2Double::start();
+    // The older endpoint is in the second source: the order of the file counts first.
+    let older = double.create_hub(json!([{ "service": "sqs", "azs": { "a": "10.0.1.22" } }]));
+    let newer = double.create_hub(json!([{ "service": "sqs", "azs": { "a": "10.0.1.11" } }]));
+    let of = |name: &str, vpc: &str| ec2(&double, name, &format!("vpc_ids = [\"{vpc}\"]"));
+    let daemon = Hubdns::start(&(of("first", &newer.vpc) + &of("second", &older.vpc)));
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.11"]);
+    // The loser's own names are its own.
+    let regional = &older.endpoints[0].dns_entries[0];
+    assert_eq!(daemon.dig(&format!("{regional} A")).data("A"), ["10.0.1.22"]);
+    let lost = declined(&daemon);
+    let lost = lost.iter().find(|declined| declined["name"] == SQS).unwrap();
+    assert_eq!(lost["endpoint"], *older.endpoints[0].id);
+    assert_eq!(lost["source"], "second");
+    let why = lost["why"].as_str().unwrap();
+    assert!(why.contains(&newer.endpoints[0].id) && why.contains("first"), "{why}");
+    let printed = daemon.command("names").output().unwrap();
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(printed.contains(why), "{printed}");
+
+    // In one source the oldest endpoint wins.
+    let daemon = Hubdns::start(&ec2(&double, "both", ""));
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.22"]);
+}
+
+#[test]
+fn recorded_files_stand_beside_an_account() {
+    let double = Ec2Double::start();
+    double.create_hub(json!([{ "service": "sns", "azs": { "a": "10.0.1.10" } }]));
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/small");
+    let folder = TempDir::new().unwrap();
+    for file in fs::read_dir(recorded).unwrap() {
+        let path = file.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let files = format!(
+        "[[source]]\nname = \"recorded\"\nkind = \"files\"\npath = \"{}\"\n",
+        folder.path().display()
+    );
+    let daemon = Hubdns::start(&(source(&double) + &files));
+    assert_eq!(daemon.dig("sns.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.10"]);
+    let sqs = daemon.dig(&format!("{SQS} A"));
+    assert_eq!(sqs.data("A").len(), 3, "{}", sqs.raw);
+}
