@@ -17,6 +17,10 @@ use super::config::ForwardConfig;
 /// lookup fails within 8 s, inside the SDK's limit for an attempt.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long an absence is believed. Upstreams may say hours; a host of AWS's that is not there is a
+/// resolver's trouble, and the first round after it is over should get through.
+const ABSENCE_MAX: Duration = Duration::from_secs(1);
+
 /// Looks hosts up at the default upstreams, and in the host's own hosts file first. Cheap to clone.
 #[derive(Clone)]
 pub struct HostLookup(TokioResolver);
@@ -42,6 +46,7 @@ impl HostLookup {
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
         builder.options_mut().timeout = TIMEOUT;
+        builder.options_mut().negative_max_ttl = Some(ABSENCE_MAX);
         Ok(HostLookup(builder.build().map_err(io::Error::other)?))
     }
 
