@@ -4,8 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod changes;
+mod environment;
 mod faults;
+mod health;
+mod listen;
 mod main_job;
+mod reload;
+mod signals;
 mod sources;
 mod stability;
 mod state_file;

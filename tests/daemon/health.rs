@@ -1,0 +1,52 @@
+//! Addresses that do not answer probes leave the answers, and come back.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use serde_json::json;
+
+use crate::{
+    SOON, SQS, await_answer, source,
+    support::{Ec2Double, Hubdns, eventually},
+};
+
+const FAILING_OPEN: &str = "hubdns_endpoints_failing_open";
+
+#[test]
+fn a_dead_address_leaves_and_comes_back_and_all_dead_are_all_given() {
+    // Loopback addresses of this test alone.
+    let [a, b] = [Ipv4Addr::new(127, 0, 77, 1), Ipv4Addr::new(127, 0, 77, 2)];
+    let first = TcpListener::bind((a, 0)).unwrap();
+    let port = first.local_addr().unwrap().port();
+    let second = TcpListener::bind((b, port)).unwrap();
+    let double = Ec2Double::start();
+    let azs = json!({ "a": "10.0.1.10", "b": "10.0.2.10" });
+    let hub = double.create_hub(json!([{ "service": "sqs", "azs": azs }]));
+    let sqs = &hub.endpoints[0];
+    double.replace_addresses(&sqs.id, json!({ "a": a, "b": b }));
+    let config =
+        source(&double) + &format!("[health]\nprobe = \"tcp:{port}\"\ninterval_secs = 1\n");
+    let daemon = Hubdns::start(&config);
+    let [a, b] = [a.to_string(), b.to_string()];
+    await_answer(&daemon, SQS, &[&a, &b], SOON);
+
+    drop(second);
+    await_answer(&daemon, SQS, &[&a], SOON);
+    assert_eq!(daemon.metric("hubdns_unhealthy_addresses"), Some(1.0));
+    assert_eq!(daemon.metric(FAILING_OPEN), Some(0.0));
+    // The name of the dead zone has no other address to give.
+    let zonal = daemon.dig(&format!("{} A", sqs.dns_entries[2]));
+    assert_eq!(zonal.data("A"), [b.as_str()], "{}", zonal.raw);
+    let explained = daemon.command(&format!("explain {SQS} A")).output().unwrap();
+    let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(explained.contains(&b), "what is left out is told: {explained}");
+
+    let second = TcpListener::bind((b.parse::<Ipv4Addr>().unwrap(), port)).unwrap();
+    await_answer(&daemon, SQS, &[&a, &b], SOON);
+    assert_eq!(daemon.metric("hubdns_unhealthy_addresses"), Some(0.0));
+
+    drop((first, second));
+    eventually("all are down", SOON, || daemon.metric(FAILING_OPEN).filter(|it| *it == 1.0));
+    await_answer(&daemon, SQS, &[&a, &b], SOON);
+    assert_eq!(daemon.metric("hubdns_unhealthy_addresses"), Some(2.0));
+    assert_eq!(daemon.get("/readyz").0, 200);
+}
