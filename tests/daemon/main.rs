@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod changes;
+mod commands;
+mod demo;
 mod environment;
 mod faults;
 mod health;

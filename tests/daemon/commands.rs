@@ -1,0 +1,242 @@
+//! The commands, beside a running daemon and without one.
+
+use std::{
+    fs,
+    net::UdpSocket,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    SOON, SQS, small_hub, source, status,
+    support::{Ec2Double, Hubdns, Unbound, eventually, hubdns},
+    upstream,
+};
+
+/// What a command printed, and its exit status.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+/// `hubdns check` of a text.
+fn check(config: &str) -> Ran {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+    ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]))
+}
+
+const FILES: &str = "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"hub\"\n";
+
+/// A configuration that needs nothing of the machine, listening there.
+fn listening_on(entry: &str) -> String {
+    format!(
+        "[server]\nlisten = [\"{entry}\"]\n{FILES}[admin]\nlisten = \"\"\n\
+         [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n"
+    )
+}
+
+#[test]
+fn a_good_file_is_good() {
+    let Ran { code, out, err } = check(&listening_on("127.0.0.1:0"));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn five_mistakes_are_told_at_once_with_their_places() {
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nlistn = []\n[refresh]\ninterval_secs = \"5\"\n\
+                [answers]\nttl_secs = 0\n[[source]]\nname = \"hub\"\nkind = \"ecs\"\n\
+                [[view]]\nname = \"a\"\n[[view]]\nname = \"a\"\n";
+    for command in ["check", "run"] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+        let Ran { code, out, err } =
+            ran(hubdns(folder.path()).args([command, "--config", "hubdns.toml"]));
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        for place in ["3:1", "5:17", "7:12", "10:8", "14:8"] {
+            assert!(err.contains(&format!("hubdns.toml:{place}\n")), "{place} in\n{err}");
+        }
+        assert_eq!(err.matches("error: ").count(), 5, "{err}");
+        assert!(err.matches(" = help: ").count() == 5 && err.contains('^'), "{err}");
+        assert!(!err.contains("panicked") && !err.contains("backtrace"), "{err}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_the_next_step() {
+    let folder = TempDir::new().unwrap();
+    let Ran { code, err, .. } =
+        ran(hubdns(folder.path()).args(["check", "--config", "nowhere.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("nowhere.toml") && err.contains("--config"), "{err}");
+}
+
+#[test]
+fn an_address_that_another_has_is_told_with_its_place() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for (entry, told) in [
+        (address.to_string(), format!("UDP {address} is in use by another program")),
+        ("192.0.2.1:53".to_owned(), "this machine has no address 192.0.2.1:53".to_owned()),
+        ("interface:ens77:53".to_owned(), "there is no interface ens77; there are ".to_owned()),
+    ] {
+        let Ran { code, err, .. } = check(&listening_on(&entry));
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("hubdns.toml:2:11\n") && err.contains("^^^"), "{err}");
+        assert!(err.contains(&told), "{told} in\n{err}");
+    }
+}
+
+#[test]
+fn a_running_daemons_own_addresses_are_good() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let daemon = Hubdns::start(&source(&double));
+    let Ran { code, out, err } = ran(&mut daemon.command("check"));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
+    // A second daemon on them is refused, with the place.
+    let Ran { code, err, .. } = ran(&mut daemon.command("run"));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("is in use by another program") && err.contains("hubdns.toml:"), "{err}");
+}
+
+#[test]
+fn check_online_asks_every_source_and_upstream() {
+    let (double, mut unbound) = (Ec2Double::start(), Unbound::start());
+    small_hub(&double);
+    let daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
+    let Ran { code, err, .. } = ran(&mut daemon.command("check --online"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("source hub: 1 endpoints, 1 services, 2 interfaces"), "{err}");
+    assert!(err.contains(&format!("upstream {}: answers (NOERROR)", unbound.address())), "{err}");
+    unbound.stop();
+    double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "error", "times": 0,
+        "status": 403, "code": "UnauthorizedOperation" }));
+    let Ran { code, err, .. } = ran(&mut daemon.command("check --online"));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("ec2:DescribeVpcEndpoints"), "{err}");
+    assert!(!err.contains("answers ("), "{err}");
+}
+
+#[test]
+fn names_and_explain_are_the_same_without_the_daemon() {
+    let double = Ec2Double::start();
+    double.create_hub(json!([
+        { "service": "sqs", "azs": { "a": "10.0.1.10", "b": "10.0.2.10" } },
+        { "service": "s3", "azs": { "a": "10.0.1.11" } },
+        { "service": "kms", "azs": { "a": "10.0.1.12" }, "state": "pendingAcceptance" },
+        { "service": "execute-api", "azs": { "a": "10.0.1.13" } },
+    ]));
+    let listen = "[server]\nlisten = [\"127.0.0.1:{dns_port}\"]\n";
+    let mut daemon = Hubdns::start(&(source(&double) + listen));
+    let words = [
+        "names",
+        "names --format csv",
+        "names --format json",
+        "explain sqs.eu-west-1.amazonaws.com",
+        "explain sqs.eu-west-1.amazonaws.com AAAA --format json",
+        "explain bucket.s3.eu-west-1.amazonaws.com A --from 10.0.0.9",
+        "explain kms.eu-west-1.amazonaws.com",
+        "explain www.example.com MX --format json",
+    ];
+    let all = |daemon: &Hubdns| -> Vec<Ran> {
+        words.iter().map(|words| ran(&mut daemon.command(words))).collect()
+    };
+    let running = all(&daemon);
+    assert!(daemon.terminate().success());
+    let offline = all(&daemon);
+    for ((words, running), offline) in words.iter().zip(&running).zip(&offline) {
+        assert_eq!((running.code, offline.code), (Some(0), Some(0)), "{words}: {}", offline.err);
+        assert_eq!(running.err, "", "{words}");
+        assert!(offline.err.contains("no daemon runs on this configuration"), "{}", offline.err);
+        // Without a daemon there is no count of its tables.
+        let same = |text: &str| text.replace("\"generation\": 1,", "\"generation\": null,");
+        assert_eq!(same(&running.out), offline.out, "{words}");
+    }
+    let [table, csv, names, sqs, aaaa, _, kms, www] = &running[..] else { panic!() };
+    let names: Value = serde_json::from_str(&names.out).unwrap();
+    let listed = names["views"][0]["names"].as_array().unwrap();
+    for name in listed {
+        let name = name["name"].as_str().unwrap();
+        assert!(table.out.contains(name) && csv.out.contains(name), "{name}");
+    }
+    assert!(listed.iter().any(|name| name["name"] == SQS));
+    for reason in ["pendingAcceptance", "execute-api"] {
+        assert!(table.out.contains(reason), "{reason} in\n{}", table.out);
+    }
+    assert!(sqs.out.contains("10.0.1.10") && sqs.out.contains("eni-"), "{}", sqs.out);
+    assert!(kms.out.contains("pendingAcceptance"), "{}", kms.out);
+    let decision = |ran: &Ran| serde_json::from_str::<Value>(&ran.out).unwrap()["decision"].clone();
+    assert_eq!((decision(aaaa), decision(www)), (json!("nodata"), json!("forward")));
+}
+
+#[test]
+fn what_discover_saves_is_answered_from_alike() {
+    let double = Ec2Double::start();
+    double.page_size(2);
+    double.create_hub(json!([
+        { "service": "sqs", "azs": { "a": "10.0.1.10", "b": "10.0.2.10" }, "tags": { "k": "v" } },
+        { "service": "s3", "azs": { "a": null, "b": null }, "ip_address_type": "dualstack" },
+        { "service": "ecr.dkr", "azs": { "c": null }, "state": "pending" },
+        { "service": "iot.data", "azs": { "a": null } },
+        { "service": "s3", "type": "Gateway" },
+    ]));
+    let daemon = Hubdns::start(&source(&double));
+    let saved = daemon.dir().join("saved");
+    let Ran { code, out, err } =
+        ran(&mut daemon.command(&format!("discover --save {}", saved.display())));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("source hub (eu-west-1): ") && out.contains("eu-west-1b="), "{out}");
+    assert!(err.contains("saved in"), "{err}");
+    let mut files: Vec<_> =
+        fs::read_dir(&saved).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(
+        files,
+        ["network-interfaces.json", "vpc-endpoint-services.json", "vpc-endpoints.json"]
+    );
+    let place = format!("path = \"{}\"", saved.display());
+    let config = FILES.replace("path = \"hub\"", &place);
+    let from_files = Hubdns::start(&config);
+    assert_eq!(status(&from_files)["table_hash"], status(&daemon)["table_hash"]);
+    let names = |daemon: &Hubdns| daemon.get("/api/v1/names").1;
+    assert_eq!(names(&from_files), names(&daemon));
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_shipped() {
+    let folder = TempDir::new().unwrap();
+    let Ran { code, out, .. } = ran(hubdns(folder.path()).arg("schema"));
+    assert_eq!(code, Some(0));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/hubdns.schema.json");
+    assert_eq!(out, fs::read_to_string(shipped).unwrap());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let daemon = Hubdns::start(&source(&double));
+    let mut child = daemon.command("names").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let status = eventually("it ends", SOON, || child.try_wait().unwrap());
+    assert_ne!(status.code(), Some(101), "it panicked");
+}
