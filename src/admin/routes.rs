@@ -141,8 +141,9 @@ async fn explain(
         Caller::Tcp(peer) => peer.ip(),
         Caller::Control => IpAddr::V4(Ipv4Addr::LOCALHOST),
     });
-    let listener = listener(&parameters, &site.admin)?;
+    // First: before there is a table no socket is bound either, and that is no fault of the asker's.
     let published = in_force(&site.admin)?;
+    let listener = listener(&parameters, &site.admin)?;
     let settings = site.admin.settings.borrow().clone();
     // The table knows IPv4 clients by their IPv4 addresses alone.
     let vantage = Vantage { client: client.to_canonical(), listener };

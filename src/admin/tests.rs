@@ -382,14 +382,17 @@ async fn bad_parameters_are_named_with_what_is_allowed() {
 
 #[tokio::test]
 async fn before_a_table_nothing_is_said_of_any_name() {
-    let daemon = Daemon::start().await;
+    let mut daemon = Daemon::start().await;
     let why = "no table is in force yet: discovery has not ended its first round".to_owned();
     assert_eq!(daemon.refused("/api/v1/names").await, (503, why.clone()));
+    // What keeps sockets closed is told before that they are.
+    assert_eq!(daemon.refused("/api/v1/explain?name=a").await, (503, why.clone()));
+    let refused = daemon.refused("/api/v1/explain?name=a&listener=10.0.0.10").await;
+    assert_eq!(refused, (503, why));
+    daemon.publisher.publish(table());
     let (status, unbound) = daemon.refused("/api/v1/explain?name=a").await;
     assert_eq!(status, 503);
     assert!(unbound.starts_with("listener: no DNS socket is bound yet"), "{unbound}");
-    let refused = daemon.refused("/api/v1/explain?name=a&listener=10.0.0.10").await;
-    assert_eq!(refused, (503, why));
 }
 
 #[tokio::test]
