@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::UdpSocket,
+    net::{TcpListener, UdpSocket},
     path::Path,
     process::{Command, Output},
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    SOON, SQS, small_hub, source, status,
+    SOON, SQS, lines_with, recorded, small_hub, source, status,
     support::{Ec2Double, Hubdns, Unbound, eventually, hubdns},
     upstream,
 };
@@ -102,10 +102,20 @@ fn an_address_that_another_has_is_told_with_its_place() {
 }
 
 #[test]
+fn an_admin_address_that_another_has_is_told_with_its_place() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = listening_on("127.0.0.1:0")
+        .replace("[admin]\nlisten = \"\"", &format!("[admin]\nlisten = \"{address}\""));
+    let Ran { code, err, .. } = check(&text);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("`admin.listen`") && err.contains(&address), "{err}");
+    assert!(err.contains("hubdns.toml:8:10\n") && err.contains("^^^"), "{err}");
+}
+
+#[test]
 fn a_running_daemons_own_addresses_are_good() {
-    let double = Ec2Double::start();
-    small_hub(&double);
-    let daemon = Hubdns::start(&source(&double));
+    let daemon = Hubdns::start(&recorded());
     let Ran { code, out, err } = ran(&mut daemon.command("check"));
     assert_eq!(
         (code, out.as_str()),
@@ -232,11 +242,44 @@ fn the_schema_is_the_one_that_is_shipped() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_fault() {
-    let double = Ec2Double::start();
-    small_hub(&double);
-    let daemon = Hubdns::start(&source(&double));
+    let daemon = Hubdns::start(&recorded());
     let mut child = daemon.command("names").stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let status = eventually("it ends", SOON, || child.try_wait().unwrap());
     assert_ne!(status.code(), Some(101), "it panicked");
+}
+
+#[test]
+fn a_socket_that_a_killed_daemon_left_is_replaced() {
+    let mut daemon = Hubdns::start(&recorded());
+    daemon.process().kill();
+    assert!(daemon.dir().join("control.sock").exists());
+    // Nobody answers on it: the command goes on without.
+    let Ran { code, err, .. } = ran(&mut daemon.command("names"));
+    assert!(code == Some(0) && err.contains("no daemon runs"), "{err}");
+    daemon.start_again();
+    let Ran { code, err, .. } = ran(&mut daemon.command("names"));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_place_without_room_for_the_socket_stops_no_answer() {
+    let control = "[control]\nsocket = \"{dir}/hubdns.toml/control.sock\"\n";
+    let daemon = Hubdns::start(&(recorded() + control));
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 3);
+    let told = lines_with(&daemon, "the control socket cannot be opened");
+    assert!(told.len() == 1 && told[0].contains("hubdns.toml/control.sock"), "{told:?}");
+}
+
+#[test]
+fn a_daemon_that_is_not_ready_says_why_to_commands() {
+    let nobody = ([127, 0, 0, 1], crate::support::free_port()).into();
+    let daemon = Hubdns::spawn(&crate::source_at(nobody), &[]);
+    eventually("a round has failed", SOON, || lines_with(&daemon, "discovery failed").pop());
+    for words in ["names", "explain sqs.eu-west-1.amazonaws.com"] {
+        let Ran { code, out, err } = ran(&mut daemon.command(words));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains("no table is in force yet: source hub: cannot reach AWS"), "{err}");
+        assert!(!err.contains("backtrace"), "{err}");
+    }
 }

@@ -51,6 +51,9 @@ fn survive(faults: &[(Value, &str)]) {
         "one line a round: {told:#?}"
     );
     assert!(faults.len() <= told.len(), "{told:#?}");
+    for line in daemon.log().lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
 }
 
 fn fault(action: &str, kind: &str) -> Value {

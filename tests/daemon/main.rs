@@ -42,6 +42,12 @@ fn source_at(address: SocketAddr) -> String {
     format!("[[source]]\nname = \"hub\"\nkind = \"ec2\"\nendpoint_url = \"http://{address}\"\n")
 }
 
+/// One source that needs no double: recorded answers with SQS in three zones.
+fn recorded() -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small");
+    format!("[[source]]\nname = \"files\"\nkind = \"files\"\npath = \"{folder}\"\n")
+}
+
 /// `[forward]` with this upstream.
 fn upstream(unbound: &Unbound) -> String {
     format!("[forward]\nupstreams = [\"{}\"]\n", unbound.address())

@@ -1,7 +1,7 @@
 //! SIGHUP: all of a new configuration, or none of it.
 
 use crate::{
-    SOON, SQS, await_metric, lines_with, nudge, small_hub, source, status,
+    SOON, SQS, await_metric, lines_with, nudge, recorded, small_hub, source, source_at, status,
     support::{Ec2Double, Hubdns, Unbound, dig_at, eventually, free_port, try_dig},
     upstream,
 };
@@ -83,18 +83,16 @@ fn aliases_and_views_are_in_force_after_a_reload() {
 
 #[test]
 fn listeners_are_opened_and_closed_by_a_reload() {
-    let double = Ec2Double::start();
-    small_hub(&double);
-    let config = source(&double);
+    let config = recorded();
     let mut daemon = Hubdns::start(&config);
     let (old, new) = (daemon.dns(), ([127, 0, 0, 1], free_port()).into());
     reload(&mut daemon, &format!("{config}[server]\nlisten = [\"{old}\", \"{new}\"]\n"));
     for server in [old, new] {
-        assert_eq!(dig_at(server, &format!("{SQS} A")).data("A").len(), 2);
-        assert_eq!(dig_at(server, &format!("{SQS} A +tcp")).data("A").len(), 2);
+        assert_eq!(dig_at(server, &format!("{SQS} A")).data("A").len(), 3);
+        assert_eq!(dig_at(server, &format!("{SQS} A +tcp")).data("A").len(), 3);
     }
     reload(&mut daemon, &format!("{config}[server]\nlisten = [\"{new}\"]\n"));
-    assert_eq!(dig_at(new, &format!("{SQS} A")).data("A").len(), 2);
+    assert_eq!(dig_at(new, &format!("{SQS} A")).data("A").len(), 3);
     for transport in ["+notcp", "+tcp"] {
         let printed = eventually("the old address is closed", SOON, || {
             try_dig(old, &format!("{SQS} A {transport}")).err()
@@ -106,9 +104,8 @@ fn listeners_are_opened_and_closed_by_a_reload() {
 
 #[test]
 fn the_cache_outlives_a_reload_that_leaves_the_upstreams_alone() {
-    let (double, first, second) = (Ec2Double::start(), Unbound::start(), Unbound::start());
-    small_hub(&double);
-    let config = source(&double);
+    let (first, second) = (Unbound::start(), Unbound::start());
+    let config = recorded();
     let mut daemon = Hubdns::start(&(config.clone() + &upstream(&first)));
     let ask = |daemon: &Hubdns| {
         assert_eq!(daemon.dig("www.corp.example A").data("A"), ["192.0.2.80"]);
@@ -140,4 +137,15 @@ fn sources_come_and_go_by_a_reload() {
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10", "10.0.2.10"]);
     reload(&mut daemon, &files);
     crate::await_answer(&daemon, SQS, &["10.0.1.5", "10.0.2.5", "10.0.3.5"], SOON);
+}
+
+#[test]
+fn a_reload_before_the_first_table_can_be_what_makes_one() {
+    let nobody = ([127, 0, 0, 1], free_port()).into();
+    let mut daemon = Hubdns::spawn(&source_at(nobody), &[]);
+    eventually("a round has failed", SOON, || lines_with(&daemon, "discovery failed").pop());
+    daemon.write_config(&recorded());
+    nudge(&mut daemon);
+    daemon.wait_ready();
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 3);
 }

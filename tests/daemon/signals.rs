@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    SOON, await_metric, measured, small_hub, source,
+    SOON, await_metric, measured, recorded, source,
     support::{Ec2Double, Hubdns, Unbound, dig_at, eventually},
     upstream,
 };
@@ -16,9 +16,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// A question on its way while the signal comes: it gets its answer, and the end is in order.
 fn ends_in_order(signal: &str, transport: &str) {
-    let (double, unbound) = (Ec2Double::start(), Unbound::start());
-    small_hub(&double);
-    let mut daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
+    let unbound = Unbound::start();
+    let mut daemon = Hubdns::start(&(recorded() + &upstream(&unbound)));
     unbound.pause();
     let server = daemon.dns();
     let question = format!("www.corp.example A +timeout=8 {transport}");
@@ -55,9 +54,8 @@ fn sigint_does_the_same() {
 
 #[test]
 fn a_question_that_nobody_answers_gets_servfail_before_the_end() {
-    let (double, unbound) = (Ec2Double::start(), Unbound::start());
-    small_hub(&double);
-    let mut daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
+    let unbound = Unbound::start();
+    let mut daemon = Hubdns::start(&(recorded() + &upstream(&unbound)));
     unbound.pause();
     let server = daemon.dns();
     let client = thread::spawn(move || dig_at(server, "www.corp.example A +timeout=8"));

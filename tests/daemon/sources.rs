@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    SQS, source,
-    support::{Ec2Double, Hubdns},
+    ONE_INTERVAL, SOON, SQS, await_answer, await_metric, lines_with, nudge, recorded, small_hub,
+    source, status,
+    support::{Ec2Double, Hubdns, eventually},
 };
 
 /// `hubdns names` of the running daemon, without what is answered.
@@ -130,18 +131,51 @@ fn of_two_claims_the_first_source_wins_and_the_loser_is_told() {
 fn recorded_files_stand_beside_an_account() {
     let double = Ec2Double::start();
     double.create_hub(json!([{ "service": "sns", "azs": { "a": "10.0.1.10" } }]));
-    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/small");
-    let folder = TempDir::new().unwrap();
-    for file in fs::read_dir(recorded).unwrap() {
-        let path = file.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let files = format!(
-        "[[source]]\nname = \"recorded\"\nkind = \"files\"\npath = \"{}\"\n",
-        folder.path().display()
-    );
-    let daemon = Hubdns::start(&(source(&double) + &files));
+    let daemon = Hubdns::start(&(source(&double) + &recorded()));
     assert_eq!(daemon.dig("sns.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.10"]);
     let sqs = daemon.dig(&format!("{SQS} A"));
     assert_eq!(sqs.data("A").len(), 3, "{}", sqs.raw);
+}
+
+#[test]
+fn recorded_files_that_change_are_read_again_and_broken_ones_are_not_believed() {
+    let folder = TempDir::new().unwrap();
+    let copy = |name: &str| {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        for file in fs::read_dir(from).unwrap() {
+            let path = file.unwrap().path();
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    };
+    copy("small");
+    let path = format!("path = \"{}\"", folder.path().display());
+    let mut daemon =
+        Hubdns::start(&format!("[[source]]\nname = \"files\"\nkind = \"files\"\n{path}\n"));
+    let hash = |daemon: &Hubdns| status(daemon)["table_hash"].clone();
+    let before = hash(&daemon);
+    let broken = folder.path().join("network-interfaces.json");
+    let whole = fs::read_to_string(&broken).unwrap();
+    let errors = "hubdns_discovery_errors_total{action=\"files\",code=\"file\",source=\"files\"}";
+    fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    nudge(&mut daemon);
+    await_metric(&daemon, errors, 1.0);
+    let line = lines_with(&daemon, "discovery failed").remove(0);
+    assert!(line.contains("network-interfaces.json:"), "file and line: {line}");
+    assert_eq!(hash(&daemon), before);
+
+    copy("small-after");
+    eventually("the other files are read", SOON, || (hash(&daemon) != before).then_some(()));
+}
+
+#[test]
+fn a_source_that_hangs_delays_no_other() {
+    let (slow, quick) = (Ec2Double::start(), Ec2Double::start());
+    let kms = json!([{ "service": "kms", "azs": { "a": "10.0.1.50" } }]);
+    slow.create_hub(kms);
+    let sqs = small_hub(&quick);
+    let daemon = Hubdns::start(&(ec2(&slow, "slow", "") + &ec2(&quick, "quick", "")));
+    slow.fault(json!({ "action": "*", "kind": "delay", "delay_ms": 25_000, "times": 0 }));
+    quick.replace_addresses(&sqs.id, json!({ "a": "10.0.1.20", "b": "10.0.2.20" }));
+    await_answer(&daemon, SQS, &["10.0.1.20", "10.0.2.20"], ONE_INTERVAL);
+    assert_eq!(daemon.dig("kms.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.50"]);
 }

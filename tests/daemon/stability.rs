@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    SOON, SQS, await_answer, lines_with, measured, small_hub, source, source_at, status,
+    SOON, SQS, await_answer, lines_with, measured, recorded, small_hub, source, source_at, status,
     support::{Ec2Double, Hubdns, eventually, free_port},
 };
 
@@ -167,10 +167,8 @@ fn no_table_is_in_force_before_every_source_has_told_something() {
     small_hub(&double);
     double.fault(serde_json::json!({ "action": "DescribeVpcEndpoints", "kind": "delay",
         "delay_ms": 2_000 }));
-    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small");
-    let files = format!("[[source]]\nname = \"files\"\nkind = \"files\"\npath = \"{recorded}\"\n");
     let start = Instant::now();
-    let daemon = Hubdns::start(&(files + &source(&double)));
+    let daemon = Hubdns::start(&(recorded() + &source(&double)));
     // With the files alone, names of the other source would have been forwarded until now.
     assert!(Duration::from_secs(2) <= start.elapsed());
     assert_eq!(status(&daemon)["sources"][1]["endpoints"], 1);
