@@ -216,6 +216,19 @@ impl ControlMetrics {
         self.discovery_endpoints.with_label_values(&[source]);
     }
 
+    /// Ends the series of a source that a reload removed, for the API calls and codes with which
+    /// they were made.
+    pub fn forget_source(&self, source: &str, calls: &[&str], codes: &[&str]) {
+        // What was never made needs no removal.
+        for call in calls {
+            for code in codes {
+                let _ = self.discovery_errors.remove_label_values(&[source, call, code]);
+            }
+        }
+        let _ = self.discovery_age.remove_label_values(&[source]);
+        let _ = self.discovery_endpoints.remove_label_values(&[source]);
+    }
+
     /// Counts a failed discovery.
     pub fn discovery_failed(&self, source: &str, action: &str, code: &str) {
         self.discovery_errors.with_label_values(&[source, action, code]).inc();

@@ -81,6 +81,7 @@ pub struct DnsMetrics {
 
 /// One view's counters.
 pub struct ViewMetrics {
+    name: String,
     requests: Vec<IntCounter>,
     responses: Vec<IntCounter>,
 }
@@ -149,24 +150,25 @@ impl DnsMetrics {
 
     /// The counters of the view of that name, made at 0 the first time.
     pub fn view(&self, name: &str) -> ViewMetrics {
-        let types = TYPES.iter().map(RecordType::to_string).chain(["other".to_owned()]);
-        let types: Vec<String> = types.collect();
-        let mut requests = Vec::new();
-        for proto in Proto::ALL {
-            for family in ["1", "2"] {
-                for rtype in &types {
-                    let labels = [proto.word(), family, rtype.as_str(), name];
-                    requests.push(self.requests.with_label_values(&labels));
-                }
-            }
+        let requests = request_labels(name)
+            .map(|it| self.requests.with_label_values(&it.each_ref().map(String::as_str)));
+        let responses = response_labels(name).map(|it| self.responses.with_label_values(&it));
+        ViewMetrics {
+            name: name.to_owned(),
+            requests: requests.collect(),
+            responses: responses.collect(),
         }
-        let mut responses = Vec::new();
-        for rcode in Rcode::NAMED.iter().map(|(_, word)| *word).chain(["other"]) {
-            for source in AnswerSource::ALL {
-                responses.push(self.responses.with_label_values(&[rcode, source.word(), name]));
-            }
+    }
+
+    /// Ends the counters of a view that a reload removed.
+    pub fn forget_view(&self, name: &str) {
+        for labels in request_labels(name) {
+            // One that is not there needs no removal.
+            let _ = self.requests.remove_label_values(&labels.each_ref().map(String::as_str));
         }
-        ViewMetrics { requests, responses }
+        for labels in response_labels(name) {
+            let _ = self.responses.remove_label_values(&labels);
+        }
     }
 
     /// Counts how long an answer took.
@@ -187,6 +189,11 @@ impl DnsMetrics {
 // === impl ViewMetrics ===
 
 impl ViewMetrics {
+    /// The view's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Counts a question.
     pub fn asked(&self, proto: Proto, ipv6: bool, rtype: RecordType) {
         let types = TYPES.len() + 1;
@@ -205,4 +212,19 @@ impl ViewMetrics {
             counter.inc();
         }
     }
+}
+
+/// The labels of a view's questions, in the order in which [`ViewMetrics::asked`] finds them.
+fn request_labels(view: &str) -> impl Iterator<Item = [String; 4]> {
+    let families = Proto::ALL.iter().flat_map(|proto| ["1", "2"].map(|family| (proto, family)));
+    families.flat_map(move |(proto, family)| {
+        let types = TYPES.iter().map(RecordType::to_string).chain(["other".to_owned()]);
+        types.map(move |rtype| [proto.word().to_owned(), family.to_owned(), rtype, view.to_owned()])
+    })
+}
+
+/// The labels of a view's answers, in the order in which [`ViewMetrics::told`] finds them.
+fn response_labels(view: &str) -> impl Iterator<Item = [&str; 3]> {
+    let rcodes = Rcode::NAMED.iter().map(|(_, word)| *word).chain(["other"]);
+    rcodes.flat_map(move |rcode| AnswerSource::ALL.iter().map(move |it| [rcode, it.word(), view]))
 }

@@ -135,4 +135,27 @@ mod tests {
             assert!(page.contains(line), "{line}\n{page}");
         }
     }
+    #[test]
+    fn what_a_reload_removed_has_no_series_and_may_come_back_at_zero() {
+        let metrics = Metrics::new().unwrap();
+        let upstream = "192.0.2.53:53".parse().unwrap();
+        let make = || {
+            metrics.forward.upstream(upstream).up.set(0);
+            metrics.control.source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
+            metrics.dns.view("gone").asked(Proto::Udp, false, RecordType::A);
+        };
+        let lines = || {
+            let page = metrics.render().unwrap();
+            page.lines().filter(|it| it.contains("gone") || it.contains("192.0.2.53")).count()
+        };
+        make();
+        let before = lines();
+        assert!(0 < before);
+        metrics.forward.forget_upstream(upstream);
+        metrics.control.forget_source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
+        metrics.dns.forget_view("gone");
+        assert_eq!(lines(), 0);
+        make();
+        assert_eq!(lines(), before);
+    }
 }

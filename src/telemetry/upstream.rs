@@ -167,6 +167,22 @@ impl ForwardMetrics {
         }
     }
 
+    /// Ends the series of an upstream that a reload removed: one that was down would be told as
+    /// down for ever. Whoever still counts in them does so unseen.
+    pub fn forget_upstream(&self, address: SocketAddr) {
+        let label = address.to_string();
+        let label = label.as_str();
+        // What was never made needs no removal.
+        for proto in ["udp", "tcp"] {
+            let _ = self.requests.remove_label_values(&[label, proto]);
+        }
+        for reason in UpstreamFailure::ALL {
+            let _ = self.failures.remove_label_values(&[label, reason.word()]);
+        }
+        let _ = self.durations.remove_label_values(&[label]);
+        let _ = self.up.remove_label_values(&[label]);
+    }
+
     /// Counts a question to the cache.
     pub fn cache(&self, result: CacheResult) {
         if let Some(counter) = self.cache.get(result as usize) {
