@@ -3,16 +3,20 @@
 //! What the table or the cache knows is written at once, without waiting. What has to be asked
 //! becomes a [`Pending`], which the transport runs where waiting does no harm.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    decide::{Asked, Decided, Decision, Refusal, Told, Vantage, decide},
+    decide::{Asked, Decision, Told, Vantage, decide},
     pending::Pending,
 };
 use crate::{
-    base::{Ede, ExtendedError, Rcode},
+    base::{ExtendedError, Rcode},
     forward::{Answered, Forwarder},
     table::{Entry, Generation, Published, Reader},
     telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
@@ -29,6 +33,8 @@ pub struct Responder {
     table: Reader,
     settings: watch::Receiver<Settings>,
     metrics: Arc<Metrics>,
+    /// Made once a generation and shared: a connection must not look a hundred counters up.
+    counted: Arc<Mutex<Counted>>,
 }
 
 /// What a reload may replace. Cheap to clone.
@@ -44,9 +50,17 @@ pub struct Settings {
 pub struct Session {
     responder: Responder,
     proto: Proto,
-    counted: (Generation, Vec<Arc<ViewMetrics>>),
-    rotation: usize,
+    counted: Counted,
+    rotation: Rotation,
 }
+
+/// The counters of a table's views, in their order, and the table's generation.
+type Counted = (Generation, Arc<[Arc<ViewMetrics>]>);
+
+/// Where the next answer's addresses begin. Drawn, not counted up: clients ask in patterns, such as
+/// A and AAAA in turn, and a counter that all questions advance shows each pattern a part of the
+/// addresses only.
+struct Rotation(u64);
 
 /// What became of a packet.
 pub enum Step {
@@ -63,14 +77,23 @@ pub enum Step {
 impl Responder {
     /// A responder for the table in force.
     pub fn new(table: Reader, settings: watch::Receiver<Settings>, metrics: Arc<Metrics>) -> Self {
-        Self { table, settings, metrics }
+        let counted = Arc::new(Mutex::new((Generation::NONE, Arc::default())));
+        Self { table, settings, metrics, counted }
     }
 
     /// A session for a listener or a connection. `seed` is where the rotation of addresses begins:
     /// clients that each open one connection should not all get the same address first.
     pub fn session(&self, proto: Proto, seed: u32) -> Session {
-        let counted = (Generation::NONE, Vec::new());
-        Session { responder: self.clone(), proto, counted, rotation: seed as usize }
+        let counted = (Generation::NONE, Arc::default());
+        Session { responder: self.clone(), proto, counted, rotation: Rotation(seed.into()) }
+    }
+
+    /// Makes the counters of the views in force exist at 0, before anybody has asked.
+    pub fn count_from_zero(&self) {
+        let published = self.table.hold();
+        if published.in_force() {
+            self.counted(&published);
+        }
     }
 
     /// The metrics that it counts in.
@@ -86,6 +109,40 @@ impl Responder {
     /// What is in force of what a reload may replace.
     pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
+    }
+
+    /// The counters of this table's views. Those of views that are no more end with it.
+    fn counted(&self, published: &Published) -> Arc<[Arc<ViewMetrics>]> {
+        let dns = &self.metrics.dns;
+        let table = published.table();
+        let make = || table.views().map(|view| Arc::new(dns.view(view.name().as_str()))).collect();
+        let mut counted = self.counted.lock().unwrap_or_else(|broken| broken.into_inner());
+        let (generation, views) = &mut *counted;
+        match (*generation).cmp(&published.generation()) {
+            Ordering::Equal => (),
+            Ordering::Less => {
+                let gone = views.iter().filter(|it| table.view(it.name()).is_none());
+                gone.for_each(|it| dns.forget_view(it.name()));
+                *views = make();
+                *generation = published.generation();
+            }
+            // A query that began before the last change: its counters are not everybody's.
+            Ordering::Greater => return make(),
+        }
+        Arc::clone(views)
+    }
+}
+
+// === impl Rotation ===
+
+impl Rotation {
+    /// The next number (SplitMix64: an odd step and a mix, any seed will do).
+    fn draw(&mut self) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        // The highest bits are the best mixed, and fit whatever a usize is.
+        usize::try_from(mixed >> 33).unwrap_or_default()
     }
 }
 
@@ -154,17 +211,45 @@ impl Session {
         let decided = decide(published.table(), &asked, vantage);
         let view = self.view(&published, decided.view_index);
         view.asked(self.proto, vantage.client.is_ipv6(), query.rtype);
-        self.rotation = self.rotation.wrapping_add(1);
-        if matches!(decided.decision, Decision::Forward) {
-            return self.forward(packet, query, *vantage, published.clone(), view, started, out);
-        }
-        let settings = self.responder.settings.borrow();
-        let rcode =
-            write_own(query, &decided, self.rotation, self.limit(), &settings.identity, out);
-        let source = match decided.decision {
-            Decision::Answer(..) | Decision::NoData(_) => AnswerSource::Table,
-            Decision::Refuse(_) | Decision::Forward => AnswerSource::Local,
+        let rotation = self.rotation.draw();
+        let (entry, told) = match decided.decision {
+            Decision::Answer(entry, told) => (entry, Some(told)),
+            Decision::NoData(entry) => (entry, None),
+            Decision::Refuse(refusal) => {
+                let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
+                let reply = Reply::start(query, out);
+                self.end(reply, refusal.rcode(), &[error]);
+                return self.replied(&view, refusal.rcode(), AnswerSource::Local, started);
+            }
+            Decision::Forward => {
+                let published = published.clone();
+                return self
+                    .forward(packet, query, *vantage, published, view, rotation, started, out);
+            }
         };
+        let mut reply = Reply::start(query, out);
+        match told {
+            Some(told) => {
+                write_told(&mut reply, entry, told, QUESTION_POINTER, decided.az, rotation);
+            }
+            None => write_absence(&mut reply, entry, QUESTION_POINTER),
+        }
+        self.end(reply, Rcode::NOERROR, &[]);
+        self.replied(&view, Rcode::NOERROR, AnswerSource::Table, started)
+    }
+
+    fn end(&self, reply: Reply<'_, '_>, rcode: Rcode, errors: &[ExtendedError]) {
+        let settings = self.responder.settings.borrow();
+        reply.finish(rcode, false, self.limit(), &settings.identity, errors);
+    }
+
+    fn replied(
+        &self,
+        view: &ViewMetrics,
+        rcode: Rcode,
+        source: AnswerSource,
+        started: Instant,
+    ) -> Step {
         view.told(rcode, source);
         self.responder.metrics.dns.took(source, started.elapsed());
         Step::Reply
@@ -178,6 +263,7 @@ impl Session {
         vantage: Vantage,
         published: Arc<Published>,
         view: Arc<ViewMetrics>,
+        rotation: usize,
         started: Instant,
         out: &mut Vec<u8>,
     ) -> Step {
@@ -198,7 +284,7 @@ impl Session {
             view,
             metrics: Arc::clone(&self.responder.metrics),
             limit: self.limit(),
-            rotation: self.rotation,
+            rotation,
             started,
         };
         match cached {
@@ -220,49 +306,13 @@ impl Session {
     /// The counters of a view of this table, looked up by name once a generation.
     fn view(&mut self, published: &Published, index: usize) -> Arc<ViewMetrics> {
         let (generation, views) = &mut self.counted;
-        if *generation != published.generation() || views.is_empty() {
-            let dns = &self.responder.metrics.dns;
-            let counters = |name: &str| Arc::new(dns.view(name));
-            *views = published.table().views().map(|view| counters(view.name().as_str())).collect();
+        if *generation != published.generation() {
+            *views = self.responder.counted(published);
             *generation = published.generation();
         }
         views
             .get(index)
             .map_or_else(|| Arc::new(self.responder.metrics.dns.view("default")), Arc::clone)
-    }
-}
-
-/// Writes what was decided without asking anybody; the code is for the counters.
-fn write_own(
-    query: &Query<'_>,
-    decided: &Decided<'_>,
-    rotation: usize,
-    limit: Limit,
-    nsid: &[u8],
-    out: &mut Vec<u8>,
-) -> Rcode {
-    let mut reply = Reply::start(query, out);
-    match decided.decision {
-        Decision::Answer(entry, told) => {
-            write_told(&mut reply, entry, told, QUESTION_POINTER, decided.az, rotation);
-            reply.finish(Rcode::NOERROR, false, limit, nsid, &[]);
-            Rcode::NOERROR
-        }
-        Decision::NoData(entry) => {
-            write_absence(&mut reply, entry, QUESTION_POINTER);
-            reply.finish(Rcode::NOERROR, false, limit, nsid, &[]);
-            Rcode::NOERROR
-        }
-        Decision::Refuse(refusal) => {
-            let error = refused(refusal);
-            reply.finish(refusal.rcode(), false, limit, nsid, &[error]);
-            refusal.rcode()
-        }
-        Decision::Forward => {
-            let error = ExtendedError { code: Ede::NOT_READY, text: "".into() };
-            reply.finish(Rcode::SERVFAIL, false, limit, nsid, &[error]);
-            Rcode::SERVFAIL
-        }
     }
 }
 
@@ -300,8 +350,4 @@ pub(super) fn write_absence(reply: &mut Reply<'_, '_>, entry: &Entry, owner: u16
 fn write_soa(entry: &Entry, owner: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(&owner.to_be_bytes());
     out.extend_from_slice(entry.soa().get(2..).unwrap_or_default());
-}
-
-fn refused(refusal: Refusal) -> ExtendedError {
-    ExtendedError { code: refusal.ede(), text: refusal.text().into() }
 }

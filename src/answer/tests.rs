@@ -1,15 +1,18 @@
 //! Decisions, replies and explanations over tables made from one-line facts.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use proptest::prelude::*;
+use tokio::sync::watch;
 
 use super::*;
 use crate::{
     base::{Name, RecordType},
-    forward::ForwardConfig,
+    forward::{ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
-    table::{AnswerTable, compile},
+    table::{AnswerTable, Publisher, channel, compile},
+    telemetry::{Metrics, Proto},
+    wire::{Question, upstream_query},
 };
 
 const HUB: &str = "
@@ -137,6 +140,73 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
             explain(&table, &forward(), &name(it), RecordType::A, vantage("10.9.9.9")).to_string()
         });
     insta::assert_snapshot!(explained.concat());
+}
+
+/// A responder without a table yet, and where its tables are published.
+fn responder() -> (Responder, Publisher) {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let forwarder = Forwarder::new(forward(), Arc::clone(&metrics));
+    let (_, settings) = watch::channel(Settings { forwarder, identity: Arc::from(*b"hub") });
+    let (publisher, table) = channel();
+    (Responder::new(table, settings, metrics), publisher)
+}
+
+/// The last octet of the first address in the answer.
+fn first_address(session: &mut Session, question: &str, rtype: RecordType) -> u8 {
+    let question =
+        Question { name: name(question), rtype, dnssec_ok: false, checking_disabled: false };
+    let packet = upstream_query(&question, 1);
+    let (client, listener) = ("10.9.9.9:999".parse().unwrap(), "10.0.0.10:53".parse().unwrap());
+    let mut out = Vec::new();
+    assert!(matches!(session.begin(&packet, client, listener, &mut out), Step::Reply));
+    let len = if rtype == RecordType::A { 4 } else { 16 };
+    // Header, question, and a record's pointer, type, class, TTL and length.
+    out[12 + question.name.as_wire().len() + 4 + 12 + len - 1]
+}
+
+#[tokio::test]
+async fn a_client_that_asks_in_a_pattern_gets_each_address_first() {
+    let (responder, mut publisher) = responder();
+    let names = ["one.example", "two.example"];
+    let lines = names.map(|name| {
+        format!(
+            "vpce-{} com.amazonaws.eu-west-1.{} eu-west-1a=10.0.1.5 eu-west-1a=fd00::5 \
+             eu-west-1b=10.0.2.6 eu-west-1b=fd00::6 names={name}",
+            &name[..3],
+            &name[..3]
+        )
+    });
+    let config = config();
+    publisher
+        .publish(compile(&policy::plan(&facts::inventory(&lines.join("\n")), &config), &config));
+    let mut session = responder.session(Proto::Udp, 0);
+    let pattern = names.map(|name| [(name, RecordType::A), (name, RecordType::AAAA)]);
+    let mut first = vec![BTreeSet::new(); 4];
+    for _ in 0..12 {
+        for (seen, (name, rtype)) in first.iter_mut().zip(pattern.as_flattened()) {
+            seen.insert(first_address(&mut session, name, *rtype));
+        }
+    }
+    assert_eq!(first, vec![BTreeSet::from([5, 6]); 4]);
+}
+
+#[tokio::test]
+async fn the_counters_of_a_view_are_there_before_its_first_question_and_end_with_it() {
+    let (responder, mut publisher) = responder();
+    let counted = |view: &str| {
+        let page = responder.metrics().render().unwrap();
+        let label = format!("view=\"{view}\"");
+        page.lines().any(|it| it.starts_with("hubdns_dns_requests_total") && it.contains(&label))
+    };
+    responder.count_from_zero();
+    assert!(!counted("default"), "there is no table yet");
+    let views = vec![facts::view("onprem", "192.168.0.0/16")];
+    publisher.publish(table(&PolicyConfig { views, ..config() }));
+    responder.count_from_zero();
+    assert!(counted("default") && counted("onprem"));
+    publisher.publish(table(&config()));
+    responder.count_from_zero();
+    assert!(counted("default") && !counted("onprem"));
 }
 
 proptest! {

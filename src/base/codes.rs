@@ -149,7 +149,6 @@ impl Ede {
     pub const OTHER: Ede = Ede(0);
     pub const STALE_ANSWER: Ede = Ede(3);
     pub const PROHIBITED: Ede = Ede(18);
-    pub const NOT_READY: Ede = Ede(14);
     pub const NO_REACHABLE_AUTHORITY: Ede = Ede(22);
     pub const NETWORK_ERROR: Ede = Ede(23);
     pub const NOT_AUTHORITATIVE: Ede = Ede(20);

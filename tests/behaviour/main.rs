@@ -24,8 +24,8 @@ use crate::{
 
 const TEXT: &str = include_str!("../../docs/BEHAVIOUR.md");
 
-/// A listener turns by one with each question, so three would do for three addresses; the others
-/// are for the day when several sockets share a port and turn each for itself.
+/// Which address comes first is drawn. That one of three never does in 30 questions has a chance of
+/// 3 times (2/3)^30, which is below one in 60,000.
 const TURNS: usize = 30;
 
 /// The admin listener is there at once; two cores may be busy.
