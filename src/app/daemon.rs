@@ -168,10 +168,8 @@ impl Daemon {
             };
             StartError::Problems(refused.iter().map(problem).collect())
         })?;
-        self.server.listen(opened, wanted).map_err(|source| StartError::System {
-            what: "the DNS sockets cannot be served",
-            source,
-        })
+        self.server.listen(opened, wanted);
+        Ok(())
     }
 
     /// The end: not ready, no new questions, those in hand answered, then the rest.

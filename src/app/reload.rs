@@ -75,9 +75,7 @@ impl Daemon {
         if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {
             tracing::warn!("the control loop is slow to take the new configuration");
         }
-        self.server
-            .listen(opened, wanted)
-            .map_err(|error| vec![format!("the DNS sockets cannot be served: {error}")])?;
+        self.server.listen(opened, wanted);
         self.config = config;
         Ok(())
     }

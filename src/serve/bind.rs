@@ -39,6 +39,18 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// We have the port ourselves: the old socket is served until the new one is.
+    #[error("{protocol} {address} overlaps with {ours}, on which hubdns listens now")]
+    Ours {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The address in our own hands.
+        ours: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No interface of this machine has the address.
     #[error("this machine has no address {address}")]
     NotOurs {
@@ -91,6 +103,32 @@ pub fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
 // === impl BindError ===
 
 impl BindError {
+    /// The same error, but for a port that is in use by one of `ours`: said so.
+    pub(super) fn known_as_ours(self, ours: &[SocketAddr]) -> Self {
+        let overlaps = |ours: &&SocketAddr, address: &SocketAddr| {
+            ours.port() == address.port()
+                && ours.is_ipv4() == address.is_ipv4()
+                && (ours.ip() == address.ip()
+                    || ours.ip().is_unspecified()
+                    || address.ip().is_unspecified())
+        };
+        match self {
+            BindError::InUse { protocol, address, source } => {
+                match ours.iter().find(|it| overlaps(it, &address)) {
+                    Some(&ours) => BindError::Ours { protocol, address, ours, source },
+                    None => BindError::InUse { protocol, address, source },
+                }
+            }
+            other @ (BindError::Ours { .. }
+            | BindError::NotOurs { .. }
+            | BindError::Denied { .. }
+            | BindError::Other { .. }
+            | BindError::NoInterface { .. }
+            | BindError::NoAddress(_)
+            | BindError::Interfaces(_)) => other,
+        }
+    }
+
     /// What a person can do about it.
     pub fn help(&self) -> String {
         match self {
@@ -99,6 +137,11 @@ impl BindError {
                  127.0.0.53:53, so name your own address or an interface in place of a wildcard",
                 address.port()
             ),
+            BindError::Ours { .. } => {
+                "a reload cannot change between a wildcard, an interface and an address of one \
+                 port; restart hubdns for that"
+                    .to_owned()
+            }
             BindError::NotOurs { .. } => {
                 "see the addresses with `ip -brief address`, or listen on \"interface:NAME:53\""
                     .to_owned()

@@ -10,4 +10,4 @@ mod udp;
 
 pub use bind::{BindError, Bound, bind};
 pub use config::{ListenAddress, ServeConfig};
-pub use server::{Refused, Server};
+pub use server::{Opened, Refused, Server};

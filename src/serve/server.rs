@@ -1,8 +1,11 @@
 //! All listeners together: start, change on a reload, stop without losing a query in hand.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -11,7 +14,10 @@ use super::{
     tcp::{self, Connections},
     udp::{self, PENDING_MAX, Socket},
 };
-use crate::{answer::Responder, telemetry::Proto};
+use crate::{
+    answer::Responder,
+    telemetry::{Metrics, Proto},
+};
 
 /// How long queries in hand may take when we stop: the forwarder's deadline and a little.
 const LINGER: Duration = Duration::from_secs(5);
@@ -32,6 +38,19 @@ struct Listener {
     entry: ListenAddress,
     addresses: Vec<SocketAddr>,
     token: CancellationToken,
+}
+
+/// A `listen` entry whose sockets are open and wait to be served.
+pub struct Opened {
+    entry: ListenAddress,
+    sockets: Vec<Ready>,
+}
+
+/// The sockets of one address, with nothing left to be done that can fail.
+struct Ready {
+    address: SocketAddr,
+    udp: Socket,
+    tcp: TcpListener,
 }
 
 /// A `listen` entry that could not be opened.
@@ -75,18 +94,18 @@ impl Server {
     }
 
     /// Opens the entries that are not open yet. None is served before [`listen`](Self::listen).
-    pub fn open(
-        &self,
-        wanted: &[ListenAddress],
-    ) -> Result<Vec<(ListenAddress, Vec<Bound>)>, Vec<Refused>> {
+    /// Must be called within the runtime.
+    pub fn open(&self, wanted: &[ListenAddress]) -> Result<Vec<Opened>, Vec<Refused>> {
         let mut opened = Vec::new();
         let mut refused = Vec::new();
         for (index, entry) in wanted.iter().enumerate() {
             if self.listeners.iter().any(|listener| listener.entry == *entry) {
                 continue;
             }
-            match bind(entry) {
-                Ok(bound) => opened.push((entry.clone(), bound)),
+            let bound = bind(entry).map_err(|error| error.known_as_ours(&self.addresses()));
+            let ready = |bound| Ready::new(bound, self.responder.metrics());
+            match bound.and_then(|all| all.into_iter().map(ready).collect()) {
+                Ok(sockets) => opened.push(Opened { entry: entry.clone(), sockets }),
                 Err(source) => refused.push(Refused { entry: entry.clone(), index, source }),
             }
         }
@@ -94,16 +113,13 @@ impl Server {
     }
 
     /// Serves what was opened, and stops what is not among `wanted` any more.
-    pub fn listen(
-        &mut self,
-        opened: Vec<(ListenAddress, Vec<Bound>)>,
-        wanted: &[ListenAddress],
-    ) -> io::Result<()> {
-        for (entry, bound) in opened {
+    pub fn listen(&mut self, opened: Vec<Opened>, wanted: &[ListenAddress]) {
+        self.responder.count_from_zero();
+        for Opened { entry, sockets } in opened {
             let token = CancellationToken::new();
-            let addresses = bound.iter().map(|bound| bound.address).collect();
-            for bound in bound {
-                self.start(bound, &token)?;
+            let addresses = sockets.iter().map(|ready| ready.address).collect();
+            for ready in sockets {
+                self.start(ready, &token);
             }
             self.listeners.push(Listener { entry, addresses, token });
         }
@@ -115,7 +131,6 @@ impl Server {
             stays
         });
         self.tell();
-        Ok(())
     }
 
     /// Stops listening, answers what is in hand, and comes back when that is done or its time up.
@@ -130,20 +145,16 @@ impl Server {
         }
     }
 
-    fn start(&self, bound: Bound, token: &CancellationToken) -> io::Result<()> {
-        let Bound { address, udp, tcp } = bound;
-        let metrics = Arc::clone(self.responder.metrics());
-        let socket = Arc::new(Socket::new(udp, address, metrics)?);
+    fn start(&self, ready: Ready, token: &CancellationToken) {
+        let Ready { udp, tcp, .. } = ready;
         let session = self.responder.session(Proto::Udp, rand::random());
         let (permits, pending) = (Arc::clone(&self.permits), self.tasks.clone());
-        let served = udp::serve(socket, session, permits, pending, token.clone());
+        let served = udp::serve(Arc::new(udp), session, permits, pending, token.clone());
         self.spawn_listener(served, token);
-        let listener = tokio::net::TcpListener::from_std(tcp)?;
         let (responder, connections) = (self.responder.clone(), Arc::clone(&self.connections));
         let connected = self.tasks.clone();
-        let served = tcp::serve(listener, responder, connections, connected, token.clone());
+        let served = tcp::serve(tcp, responder, connections, connected, token.clone());
         self.spawn_listener(served, token);
-        Ok(())
     }
 
     fn spawn_listener(
@@ -159,8 +170,32 @@ impl Server {
     }
 
     fn tell(&self) {
-        let addresses = self.listeners.iter().flat_map(|listener| listener.addresses.clone());
-        self.listening.send_replace(addresses.collect());
+        self.listening.send_replace(self.addresses());
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().flat_map(|listener| listener.addresses.clone()).collect()
+    }
+}
+
+// === impl Opened ===
+
+impl Opened {
+    /// The addresses, with the port that was found if 0 was asked for.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().map(|ready| ready.address)
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    fn new(bound: Bound, metrics: &Arc<Metrics>) -> Result<Self, BindError> {
+        let Bound { address, udp, tcp } = bound;
+        let other = |protocol| move |source| BindError::Other { protocol, address, source };
+        let udp = Socket::new(udp, address, Arc::clone(metrics)).map_err(other("UDP"))?;
+        let tcp = TcpListener::from_std(tcp).map_err(other("TCP"))?;
+        Ok(Self { address, udp, tcp })
     }
 }
 

@@ -40,8 +40,8 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let entries = [ListenAddress::Socket(listen.parse().unwrap())];
     let opened = server.open(&entries).unwrap();
-    let address = opened[0].1[0].address;
-    server.listen(opened, &entries).unwrap();
+    let address = opened[0].addresses().next().unwrap();
+    server.listen(opened, &entries);
     (server, address, silent)
 }
 
@@ -130,13 +130,29 @@ async fn entries_come_and_go_and_others_stay() {
     let second = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let wanted = [entry("127.0.0.1:0".parse().unwrap()), entry(second)];
     let opened = server.open(&wanted).unwrap();
-    server.listen(opened, &wanted).unwrap();
+    server.listen(opened, &wanted);
     assert_eq!(*server.listening().borrow(), [first, second]);
     let refused = server.open(&[entry("192.0.2.1:53".parse().unwrap())]).err().unwrap();
     assert_eq!(refused[0].index, 0);
-    server.listen(vec![], &wanted[1..]).unwrap();
+    server.listen(vec![], &wanted[1..]);
     assert_eq!(*server.listening().borrow(), [second]);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(UdpSocket::bind(first).is_ok(), "the first one's port is free again");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_of_our_own_is_told_apart_from_a_strangers() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let wildcard = format!("0.0.0.0:{}", address.port()).parse().unwrap();
+    let refused = server.open(&[ListenAddress::Socket(wildcard)]).err().unwrap();
+    let why = &refused[0].source;
+    let said = format!("UDP {wildcard} overlaps with {address}, on which hubdns listens now");
+    assert_eq!(why.to_string(), said);
+    assert!(why.help().contains("restart"), "{}", why.help());
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let entry = ListenAddress::Socket(taken.local_addr().unwrap());
+    let refused = server.open(&[entry]).err().unwrap();
+    assert!(matches!(refused[0].source, BindError::InUse { .. }), "{}", refused[0].source);
     server.stop().await;
 }
