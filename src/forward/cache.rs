@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::error::ForwardError;
 use crate::{
+    base::Rcode,
     telemetry::{CacheResult, Metrics},
     wire::{Question, Relay},
 };
@@ -70,8 +71,9 @@ impl Cache {
 
     /// The response to `question` past its TTL, if it may still stand in.
     pub(super) fn stale(&self, question: &Question, now: Instant) -> Option<Kept> {
-        let limit = |kept: &Kept| kept.relay.lifetime().as_duration() + self.serve_stale;
-        self.answers.get(question).filter(|kept| kept.age(now) < limit(kept))
+        let kept = self.answers.get(question)?;
+        let limit = kept.retention(self.serve_stale);
+        Some(kept).filter(|kept| kept.age(now) < limit)
     }
 
     /// Keeps a response, if it may be kept, and forgets that asking had failed.
@@ -113,6 +115,16 @@ impl Kept {
     fn is_fresh(&self, now: Instant) -> bool {
         self.age(now) < self.relay.lifetime().as_duration()
     }
+
+    /// How long it is kept: for its lifetime, and if it is no denial so long after. A name that
+    /// was not there may be there by now, so an NXDOMAIN never stands in.
+    fn retention(&self, serve_stale: Duration) -> Duration {
+        let lifetime = self.relay.lifetime().as_duration();
+        match self.relay.rcode() {
+            Rcode::NOERROR => lifetime + serve_stale,
+            _ => lifetime,
+        }
+    }
 }
 
 // === impl Retention ===
@@ -124,7 +136,7 @@ impl Expiry<Question, Kept> for Retention {
         kept: &Kept,
         _: std::time::Instant,
     ) -> Option<Duration> {
-        Some(kept.relay.lifetime().as_duration() + self.serve_stale)
+        Some(kept.retention(self.serve_stale))
     }
 
     fn expire_after_update(

@@ -81,6 +81,19 @@ fn with_rcode(query: &[u8], rcode: Rcode, record: Option<(u8, u8)>) -> Vec<u8> {
     out
 }
 
+/// An NXDOMAIN with an SOA of the root that lets it be kept for `secs`.
+fn nxdomain(query: &[u8], secs: u8) -> Vec<u8> {
+    let Packet::Query(query) = Packet::read(query) else { panic!("not a query") };
+    let mut out = Vec::new();
+    let mut reply = Reply::start(&query, &mut out);
+    reply.authority(1, |out| {
+        out.extend([0, 0, 6, 0, 1, 0, 0, 0, secs, 0, 22, 0, 0]);
+        (0..5u32).for_each(|_| out.extend([0, 0, 0, secs]));
+    });
+    reply.finish(Rcode::NXDOMAIN, true, Limit::Stream, b"", &[]);
+    out
+}
+
 fn changed(mut packet: Vec<u8>, change: fn(&mut Vec<u8>)) -> Vec<u8> {
     change(&mut packet);
     packet
@@ -244,6 +257,23 @@ async fn an_old_answer_stands_in_when_nobody_answers() {
     let stale = forwarder.ask(question("a.example")).await.unwrap();
     assert_eq!((stale.source, stale.age), (AnswerSource::Stale, Age::Stale(30)));
     assert_eq!(last_octet(&stale), 1);
+}
+
+#[tokio::test]
+async fn an_old_denial_never_stands_in() {
+    static ANSWERS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+    let (forwarder, _upstream) =
+        forwarder_to(|query| match ANSWERS.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            true => vec![(0, nxdomain(query, 1))],
+            false => vec![(0, with_rcode(query, Rcode::SERVFAIL, None))],
+        })
+        .await;
+    forwarder.ask(question("a.example")).await.unwrap();
+    let cached = forwarder.ask(question("a.example")).await.unwrap();
+    assert_eq!((cached.source, cached.relay.rcode()), (AnswerSource::Cache, Rcode::NXDOMAIN));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let answered = forwarder.ask(question("a.example")).await.unwrap();
+    assert_eq!(answered.relay.rcode(), Rcode::SERVFAIL);
 }
 
 #[tokio::test]
