@@ -6,17 +6,20 @@
 //! client's, so that passing on is a copy with TTLs patched.
 
 use bytes::Bytes;
-use domain::base::{
-    Message, ParsedName, ParsedRecord, Rtype, ToName, opt::exterr::ExtendedError as OptError,
+use domain::base::{Message, ParsedRecord, opt::exterr::ExtendedError as OptError};
+
+use crate::base::{Ede, ExtendedError, Name, Rcode, Ttl};
+
+use super::{
+    question::Question,
+    reply::{ERROR_TEXT_MAX, ERRORS_MAX, floor_text},
 };
 
-use crate::base::{Ede, ExtendedError, Name, Rcode, RecordType, Ttl};
-
-use super::question::Question;
-
 mod records;
+mod sections;
 
 use records::Writer;
+use sections::Sections;
 
 /// Aliases followed from a question to its records. Chains of CDNs take up to seven.
 pub const CHAIN_STEPS_MAX: usize = 16;
@@ -24,8 +27,6 @@ pub const CHAIN_STEPS_MAX: usize = 16;
 const TTL_MAX_SECS: u32 = 86_400;
 /// An absence is kept three hours at most (RFC 2308 section 5).
 const NEGATIVE_TTL_MAX_SECS: u32 = 10_800;
-/// Extended errors kept of one response.
-const ERRORS_MAX: usize = 4;
 
 /// An upstream's response to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,15 +83,17 @@ impl Relay {
         if message.header_counts().qdcount() == 0 {
             return Ok(Relay::bare(rcode));
         }
-        let parsed = Sections::read(message).ok_or(RelayError::Malformed)?;
+        let mut parsed = Sections::read(message).ok_or(RelayError::Malformed)?;
         let chain = parsed.chain(question)?;
+        parsed.drop_strangers(&chain);
         if rcode == Rcode::NOERROR && parsed.is_referral(&chain) {
             return Err(RelayError::Referral);
         }
+        let positive = rcode == Rcode::NOERROR && parsed.is_answered(&chain, question.rtype);
         let mut writer = Writer::new(question).ok_or(RelayError::Malformed)?;
-        let hops = parsed.write(&chain, &mut writer).ok_or(RelayError::Malformed)?;
+        let hops = parsed.write(&chain, positive, &mut writer).ok_or(RelayError::Malformed)?;
         let lifetime = match rcode {
-            Rcode::NOERROR | Rcode::NXDOMAIN => parsed.lifetime(rcode, &chain, question.rtype),
+            Rcode::NOERROR | Rcode::NXDOMAIN => parsed.lifetime(&chain, positive),
             _ => Ttl::ZERO,
         };
         let (records, counts, ttl_places) = writer.finish();
@@ -154,10 +157,13 @@ impl Relay {
     pub fn weight(&self) -> usize {
         let places = self.ttl_places.len().saturating_mul(2);
         let hops = self.hops.len().saturating_mul(64);
+        let error =
+            |error: &ExtendedError| size_of::<ExtendedError>().saturating_add(error.text.len());
         size_of::<Relay>()
             .saturating_add(self.records.len())
             .saturating_add(places)
             .saturating_add(hops)
+            .saturating_add(self.errors.iter().map(error).sum())
     }
 
     /// The records as they stand behind the question.
@@ -176,141 +182,16 @@ impl Relay {
     }
 }
 
-/// The records of a response, cut but not copied.
-struct Sections<'m> {
-    question: ParsedName<&'m [u8]>,
-    answer: Vec<Parsed<'m>>,
-    authority: Vec<Parsed<'m>>,
-    additional: Vec<Parsed<'m>>,
-}
-
-// === impl Sections ===
-
-impl<'m> Sections<'m> {
-    fn read(message: &'m Message<[u8]>) -> Option<Self> {
-        let (question, answer, authority, additional) = message.sections().ok()?;
-        let question = question.into_iter().next()?.ok()?.into_qname();
-        Some(Self {
-            question,
-            answer: answer.into_iter().collect::<Result<_, _>>().ok()?,
-            authority: authority.into_iter().collect::<Result<_, _>>().ok()?,
-            additional: additional.into_iter().collect::<Result<_, _>>().ok()?,
-        })
-    }
-
-    /// The names from the question along its aliases.
-    fn chain(&self, question: &Question) -> Result<Vec<ParsedName<&'m [u8]>>, RelayError> {
-        let mut chain = vec![self.question];
-        if matches!(question.rtype, RecordType::CNAME | RecordType::ANY) {
-            return Ok(chain);
-        }
-        while let Some(alias) = self.answer.iter().find(|record| {
-            record.rtype() == Rtype::CNAME && chain.last().is_some_and(|name| owns(name, record))
-        }) {
-            let target = records::cname_target(alias).ok_or(RelayError::Malformed)?;
-            if chain.iter().any(|name| name.name_eq(&target)) {
-                return Err(RelayError::ChainLoop);
-            }
-            if CHAIN_STEPS_MAX < chain.len() {
-                return Err(RelayError::ChainTooLong);
-            }
-            chain.push(target);
-        }
-        Ok(chain)
-    }
-
-    /// Whether no record answers, no SOA denies, and other servers are named.
-    fn is_referral(&self, chain: &[ParsedName<&'m [u8]>]) -> bool {
-        let answered = self.answer.iter().any(|record| chain.iter().any(|name| owns(name, record)));
-        let has = |rtype| self.authority.iter().any(|record| record.rtype() == rtype);
-        !answered && has(Rtype::NS) && !has(Rtype::SOA)
-    }
-
-    /// Whether an authority record is about the chain: a zone above one of its names, or a proof,
-    /// which whoever wants it checks.
-    fn concerns(record: &Parsed<'m>, chain: &[ParsedName<&'m [u8]>]) -> bool {
-        match record.rtype() {
-            Rtype::NSEC | Rtype::NSEC3 | Rtype::RRSIG | Rtype::DS => true,
-            _ => chain.iter().any(|name| name.ends_with(&record.owner())),
-        }
-    }
-
-    /// Writes what is kept, the answer in the chain's order. `None` if a record is malformed.
-    fn write(&self, chain: &[ParsedName<&'m [u8]>], writer: &mut Writer) -> Option<Box<[Hop]>> {
-        let mut hops = Vec::new();
-        let mut told = vec![false; self.answer.len()];
-        for (step, name) in chain.iter().enumerate() {
-            let mut target_at = None;
-            for (record, told) in self.answer.iter().zip(&mut told) {
-                if !*told && (owns(name, record) || synthesizes(name, record)) {
-                    *told = true;
-                    let at = writer.push(0, record, TTL_MAX_SECS)?;
-                    if record.rtype() == Rtype::CNAME {
-                        target_at = Some(at);
-                    }
-                }
-            }
-            if let Some(target) = chain.get(step.saturating_add(1)) {
-                hops.push(writer.hop(target.to_vec().as_slice(), target_at?)?);
-            }
-        }
-        for record in self.authority.iter().filter(|record| Self::concerns(record, chain)) {
-            writer.push(1, record, TTL_MAX_SECS)?;
-        }
-        let hop_by_hop =
-            |record: &&Parsed<'m>| !matches!(record.rtype(), Rtype::OPT | Rtype::TSIG | Rtype::SIG);
-        for record in self.additional.iter().filter(hop_by_hop) {
-            writer.push(2, record, TTL_MAX_SECS)?;
-        }
-        Some(hops.into())
-    }
-
-    /// How long the whole may be kept: as long as its shortest part.
-    fn lifetime(&self, rcode: Rcode, chain: &[ParsedName<&'m [u8]>], rtype: RecordType) -> Ttl {
-        let about = |record: &&Parsed<'m>| chain.iter().any(|name| owns(name, record));
-        let end = chain.last();
-        let answered = self.answer.iter().any(|record| {
-            end.is_some_and(|name| owns(name, record))
-                && (record.rtype().to_int() == rtype.0 || rtype == RecordType::ANY)
-        });
-        let positive = rcode == Rcode::NOERROR && answered;
-        let ttls = self.answer.iter().filter(about).map(|record| record.ttl().as_secs());
-        let shortest = ttls.map(|secs| Ttl::from_wire(secs).as_secs()).min();
-        let negative = || self.authority.iter().find_map(records::soa_negative_ttl);
-        let secs = match positive {
-            true => shortest.unwrap_or(0).min(TTL_MAX_SECS),
-            false => match negative() {
-                Some(secs) => secs.min(shortest.unwrap_or(secs)).min(NEGATIVE_TTL_MAX_SECS),
-                None => 0,
-            },
-        };
-        Ttl::from_wire(secs)
-    }
-}
-
-/// Whether `record` belongs to `name`.
-fn owns(name: &ParsedName<&[u8]>, record: &Parsed<'_>) -> bool {
-    name.name_eq(&record.owner())
-}
-
-/// Whether `record` is a DNAME from which an alias of `name` follows (RFC 6672).
-fn synthesizes(name: &ParsedName<&[u8]>, record: &Parsed<'_>) -> bool {
-    record.rtype() == Rtype::DNAME && name.ends_with(&record.owner())
-}
-
-/// The extended errors of a response's OPT; what is not UTF-8 loses its words.
+/// The extended errors of a response's OPT, as long as we would tell them; what is not UTF-8 loses
+/// its words.
 fn extended_errors(message: &Message<[u8]>) -> Box<[ExtendedError]> {
     let Some(opt) = message.opt() else {
         return Box::default();
     };
-    let error = |error: OptError<&[u8]>| ExtendedError {
-        code: Ede(error.code().to_int()),
-        text: error
-            .text_slice()
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .unwrap_or_default()
-            .to_owned()
-            .into(),
+    let error = |error: OptError<&[u8]>| {
+        let words = error.text_slice().and_then(|text| std::str::from_utf8(text).ok());
+        let words = floor_text(words.unwrap_or_default(), ERROR_TEXT_MAX);
+        ExtendedError { code: Ede(error.code().to_int()), text: words.to_owned().into() }
     };
     opt.opt().iter().filter_map(Result::ok).take(ERRORS_MAX).map(error).collect()
 }

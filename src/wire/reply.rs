@@ -20,8 +20,8 @@ pub const UDP_PAYLOAD_MAX: u16 = 1232;
 const UDP_PAYLOAD_PLAIN: u16 = 512;
 /// Extended errors in one reply, and octets of each one's words: with these an OPT takes at most
 /// 11 + 4 + 255 + 4 * (6 + 160) octets, which together with the longest question fits 1232.
-const ERRORS_MAX: usize = 4;
-const ERROR_TEXT_MAX: usize = 160;
+pub(super) const ERRORS_MAX: usize = 4;
+pub(super) const ERROR_TEXT_MAX: usize = 160;
 /// Extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
 
@@ -238,7 +238,7 @@ fn put_option(out: &mut Vec<u8>, code: u16, parts: &[&[u8]]) {
 }
 
 /// As much of `text` as fits `max` octets without cutting a character.
-fn floor_text(text: &str, max: usize) -> &str {
+pub(super) fn floor_text(text: &str, max: usize) -> &str {
     let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use domain::{
     base::{
-        ParsedName, Record, Rtype, Ttl as DomainTtl, UnknownRecordData,
-        message_builder::HashCompressor, rdata::ComposeRecordData, wire::Composer,
+        ParseRecordData, ParsedName, Record, RecordData, Rtype, ToName, Ttl as DomainTtl,
+        UnknownRecordData,
+        message_builder::HashCompressor,
+        rdata::ComposeRecordData,
+        wire::{Composer, ParseError},
     },
-    dep::octseq::OctetsBuilder,
-    rdata::{AllRecordData, Cname, Soa},
+    dep::octseq::{OctetsBuilder, Parser},
+    rdata::{AllRecordData, Cname, Mx, Ns, Rrsig, Soa, Srv},
 };
 
 use super::{Hop, Parsed};
@@ -53,7 +56,7 @@ impl Writer {
         let at = self.message.as_slice().len();
         match record.rtype() {
             // Types whose names may be compressed (RFC 3597 section 4), and addresses, whose
-            // length is known. All others are copied as they are.
+            // length is known.
             Rtype::A
             | Rtype::AAAA
             | Rtype::NS
@@ -69,10 +72,19 @@ impl Writer {
             | Rtype::MINFO
             | Rtype::SRV
             | Rtype::NAPTR
-            | Rtype::DNAME => {
+            | Rtype::DNAME
+            | Rtype::RP => {
                 let typed = record.to_any_record::<AllRecordData<&[u8], ParsedName<&[u8]>>>();
                 self.compose(typed.ok()?, ttl_max_secs)?;
             }
+            // Types whose names some servers do compress, though they may not (section 4 again).
+            Rtype::AFSDB | Rtype::RT | Rtype::SIG | Rtype::PX | Rtype::NXT => {
+                let spelled = record.to_record::<Spelled>().ok()??;
+                let (class, ttl) = (spelled.class(), spelled.ttl());
+                let data = spelled.data().0.clone();
+                self.compose(Record::new(record.owner(), class, ttl, data), ttl_max_secs)?;
+            }
+            // Nobody compresses in these, so they are copied as they are.
             _ => {
                 let opaque = record.to_record::<UnknownRecordData<&[u8]>>();
                 self.compose(opaque.ok()??, ttl_max_secs)?;
@@ -116,6 +128,72 @@ impl Writer {
     pub(super) fn finish(self) -> (Bytes, [u16; 3], Box<[u16]>) {
         let records = self.message.as_slice().get(self.body_at..).unwrap_or_default();
         (Bytes::copy_from_slice(records), self.counts, self.ttl_places.into())
+    }
+}
+
+/// Data with its names written out, of a type that `domain` does not know.
+struct Spelled(UnknownRecordData<Vec<u8>>);
+
+impl RecordData for Spelled {
+    fn rtype(&self) -> Rtype {
+        self.0.rtype()
+    }
+}
+
+impl<'m> ParseRecordData<'m, [u8]> for Spelled {
+    fn parse_rdata(
+        rtype: Rtype,
+        parser: &mut Parser<'m, [u8]>,
+    ) -> Result<Option<Self>, ParseError> {
+        // Octets before the names, and how many names.
+        let (before, names) = match rtype {
+            Rtype::AFSDB | Rtype::RT => (2, 1),
+            Rtype::PX => (2, 2),
+            Rtype::NXT => (0, 1),
+            Rtype::SIG => (18, 1),
+            _ => return Ok(None),
+        };
+        let mut data = parser.parse_octets(before)?.to_vec();
+        for _ in 0..names {
+            data.extend(ParsedName::parse(parser)?.to_vec().as_slice());
+        }
+        data.extend(parser.parse_octets(parser.remaining())?);
+        let data = UnknownRecordData::from_octets(rtype, data);
+        data.map(|data| Some(Self(data))).map_err(|_| ParseError::form_error("data too long"))
+    }
+}
+
+/// The host that a record leads to, whose addresses may stand in the additional section.
+pub(super) fn host<'m>(record: &Parsed<'m>) -> Option<ParsedName<&'m [u8]>> {
+    match record.rtype() {
+        Rtype::NS => Some(*record.to_record::<Ns<ParsedName<&[u8]>>>().ok()??.data().nsdname()),
+        Rtype::MX => Some(*record.to_record::<Mx<ParsedName<&[u8]>>>().ok()??.data().exchange()),
+        Rtype::SRV => Some(*record.to_record::<Srv<ParsedName<&[u8]>>>().ok()??.data().target()),
+        Rtype::SVCB | Rtype::HTTPS => {
+            let typed = record.to_any_record::<AllRecordData<&[u8], ParsedName<&[u8]>>>().ok()?;
+            let target = match typed.data() {
+                AllRecordData::Svcb(data) => data.target(),
+                AllRecordData::Https(data) => data.target(),
+                _ => return None,
+            };
+            // RFC 9460 section 2.5.2: the root stands for the owner.
+            Some(if target.is_root() { record.owner() } else { *target })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a record is an address or the signature over one.
+pub(super) fn is_address(record: &Parsed<'_>) -> bool {
+    let is_address = |rtype| matches!(rtype, Rtype::A | Rtype::AAAA);
+    match record.rtype() {
+        Rtype::RRSIG => {
+            let signature = record.to_record::<Rrsig<&[u8], ParsedName<&[u8]>>>();
+            signature.is_ok_and(|signature| {
+                signature.is_some_and(|signature| is_address(signature.data().type_covered()))
+            })
+        }
+        rtype => is_address(rtype),
     }
 }
 
