@@ -71,8 +71,9 @@ impl Pending {
             Ok(answered) => {
                 let stale = ExtendedError { code: Ede::STALE_ANSWER, text: "".into() };
                 let is_stale = answered.source == AnswerSource::Stale;
-                let mut errors = answered.relay.errors().to_vec();
-                errors.extend(is_stale.then_some(stale));
+                // Ours first: where there is no room for all, it is the one that is told.
+                let ours = is_stale.then_some(stale).into_iter();
+                let errors: Vec<_> = ours.chain(answered.relay.errors().iter().cloned()).collect();
                 let (rcode, validated) = match self.continue_chain(&mut reply, &answered) {
                     // What we add is not signed, so the whole is not validated.
                     true => (Rcode::NOERROR, false),

@@ -19,11 +19,18 @@ pub const UDP_PAYLOAD_MAX: u16 = 1232;
 /// What a client without EDNS takes (RFC 1035 section 4.2.1).
 const UDP_PAYLOAD_PLAIN: u16 = 512;
 /// Extended errors in one reply, and octets of each one's words: with these an OPT takes at most
-/// 11 + 4 + 255 + 4 * (6 + 160) octets, which together with the longest question fits 1232.
+/// 11 + 4 + 255 + 4 * (6 + 160) octets, which together with header and the longest question fits
+/// 1232. A client that takes less gets what there is room for.
 pub(super) const ERRORS_MAX: usize = 4;
 pub(super) const ERROR_TEXT_MAX: usize = 160;
 /// Extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
+/// An OPT without options: owner, and a record's fixed part (RFC 6891 section 6.1.2).
+const OPT_LEN: usize = 11;
+/// Code and length of an option (RFC 6891 section 6.1.2).
+const OPTION_HEAD_LEN: usize = 4;
+/// An extended error without words: the option's head and the error's code.
+const ERROR_LEN: usize = OPTION_HEAD_LEN + 2;
 
 /// How large a reply may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,16 +117,23 @@ impl<'q, 'o> Reply<'q, 'o> {
         nsid: &[u8],
         errors: &[ExtendedError],
     ) {
-        let body_len = self.out.len();
-        self.opt(rcode, nsid, errors);
-        let too_long = limit.octets(self.query) < self.out.len();
+        let options = Options::new(nsid, errors, self.query);
+        let opt_len = if self.query.edns.is_some() { options.opt_len() } else { 0 };
+        let limit = limit.octets(self.query);
+        let too_long = limit < self.out.len().saturating_add(opt_len);
         if too_long {
-            self.out.drain(HEADER_LEN.saturating_add(self.query.question().len())..body_len);
+            let head_len = HEADER_LEN.saturating_add(self.query.question().len());
+            self.out.truncate(head_len);
             self.counts = [0; 3];
-            if self.query.edns.is_some() {
-                self.counts = [0, 0, 1];
-            }
+            self.opt(rcode, options.within(limit.saturating_sub(head_len)));
+        } else {
+            self.opt(rcode, options);
         }
+        // Without an OPT there is no room for a code's upper bits, and half a code says another.
+        let rcode = match self.query.edns {
+            None if 0xF < rcode.0 => Rcode::SERVFAIL,
+            Some(_) | None => rcode,
+        };
         let understood = self.query.authentic_data || self.query.dnssec_ok();
         // QR and RA; RD and CD as they came (RFC 1035 section 4.1.1, RFC 4035 section 3.2.2).
         let flags = 0x8080
@@ -138,11 +152,57 @@ impl<'q, 'o> Reply<'q, 'o> {
     }
 
     /// Appends the OPT record, if the client sent one (RFC 6891 section 7).
-    fn opt(&mut self, rcode: Rcode, nsid: &[u8], errors: &[ExtendedError]) {
+    fn opt(&mut self, rcode: Rcode, options: Options<'_>) {
         let Some(edns) = self.query.edns else { return };
-        let nsid = if edns.wants_nsid { Some(nsid) } else { None };
-        put_opt(self.out, rcode, edns.dnssec_ok, nsid, errors);
+        put_opt(self.out, rcode, edns.dnssec_ok, options);
         self.add(2, 1);
+    }
+}
+
+/// What an OPT carries.
+#[derive(Clone, Copy, Debug)]
+struct Options<'o> {
+    nsid: Option<&'o [u8]>,
+    errors: &'o [ExtendedError],
+    /// Octets of an error's words at most.
+    words_max: usize,
+}
+
+// === impl Options ===
+
+impl<'o> Options<'o> {
+    const NONE: Options<'static> = Options { nsid: None, errors: &[], words_max: 0 };
+
+    fn new(nsid: &'o [u8], errors: &'o [ExtendedError], query: &Query<'_>) -> Self {
+        Self {
+            nsid: query.edns.filter(|edns| edns.wants_nsid).map(|_| nsid),
+            errors: errors.get(..ERRORS_MAX).unwrap_or(errors),
+            words_max: ERROR_TEXT_MAX,
+        }
+    }
+
+    /// Octets of the OPT with these.
+    fn opt_len(&self) -> usize {
+        let nsid = self.nsid.map_or(0, |nsid| OPTION_HEAD_LEN.saturating_add(nsid.len()));
+        let words = |error: &ExtendedError| floor_text(&error.text, self.words_max).len();
+        let error = |error| ERROR_LEN.saturating_add(words(error));
+        let errors = self.errors.iter().map(error).fold(0, usize::saturating_add);
+        OPT_LEN.saturating_add(nsid).saturating_add(errors)
+    }
+
+    /// As much as an OPT of `room` octets holds: words go first, then errors from the last on,
+    /// then the NSID.
+    fn within(mut self, room: usize) -> Self {
+        if room < self.opt_len() {
+            self.words_max = 0;
+        }
+        while let (true, [kept @ .., _]) = (room < self.opt_len(), self.errors) {
+            self.errors = kept;
+        }
+        if room < self.opt_len() {
+            self.nsid = None;
+        }
+        self
     }
 }
 
@@ -183,7 +243,7 @@ pub fn write_reject(reject: &Reject<'_>, out: &mut Vec<u8>) {
     out.resize(HEADER_LEN, 0);
     out.extend_from_slice(reject.question);
     if reject.edns {
-        put_opt(out, reject.rcode, false, None, &[]);
+        put_opt(out, reject.rcode, false, Options::NONE);
     }
     let flags = 0x8080
         | (u16::from(reject.opcode) << 11)
@@ -204,24 +264,18 @@ fn put_header(out: &mut [u8], id: u16, flags: u16, questions: u16, counts: [u16;
 
 /// An OPT record of version 0: our size, the upper bits of the code, DO as the client set it
 /// (RFC 3225 section 3), and options.
-fn put_opt(
-    out: &mut Vec<u8>,
-    rcode: Rcode,
-    dnssec_ok: bool,
-    nsid: Option<&[u8]>,
-    errors: &[ExtendedError],
-) {
+fn put_opt(out: &mut Vec<u8>, rcode: Rcode, dnssec_ok: bool, options: Options<'_>) {
     out.extend_from_slice(&[0, 0, 41]);
     out.extend_from_slice(&UDP_PAYLOAD_MAX.to_be_bytes());
     let upper = u8::try_from(rcode.0 >> 4).unwrap_or_default();
     out.extend_from_slice(&[upper, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
     let length_at = out.len();
     out.extend_from_slice(&[0, 0]);
-    if let Some(nsid) = nsid {
+    if let Some(nsid) = options.nsid {
         put_option(out, OPTION_NSID, &[nsid]);
     }
-    for error in errors.iter().take(ERRORS_MAX) {
-        let words = floor_text(&error.text, ERROR_TEXT_MAX);
+    for error in options.errors {
+        let words = floor_text(&error.text, options.words_max);
         put_option(out, OPTION_EDE, &[&error.code.0.to_be_bytes(), words.as_bytes()]);
     }
     let length = out.len().saturating_sub(length_at).saturating_sub(2);

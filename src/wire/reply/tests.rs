@@ -37,7 +37,8 @@ fn reply(packet: &[u8], validated: bool, limit: Limit, data_len: usize) -> Vec<u
 fn only_rd_and_cd_are_echoed() {
     // Everything a client may set: opcode 0, AA, TC, RD, RA, Z, AD, CD.
     let out = reply(&packet(0x07F0, b""), false, Limit::Datagram, 4);
-    assert_eq!(&out[..4], [0xAB, 0xCD, 0x81, 0x90]);
+    // Their last four bits are the code, here SERVFAIL.
+    assert_eq!(&out[..4], [0xAB, 0xCD, 0x81, 0x92]);
 }
 
 #[test]
@@ -83,6 +84,58 @@ fn sizes_are_held_to_the_octet() {
     assert!(!truncated(&large, Limit::Datagram, 1232 - 31 - 28));
     assert!(truncated(&large, Limit::Datagram, 1232 - 31 - 27));
     assert!(!truncated(OPT, Limit::Stream, 60_000));
+}
+
+/// A reply to the longest question that tells four errors, to a client that takes 512 octets.
+fn reply_with_errors(nsid: &[u8], text: &'static str) -> Vec<u8> {
+    let label = [&[63], [b'a'; 63].as_slice()].concat();
+    let mut bytes = packet(0x0100, b"");
+    bytes[11] = 1;
+    bytes.truncate(12);
+    bytes.extend(
+        [label.as_slice(), &label, &label, &[61], &label[1..62], b"\0\0\x01\0\x01"].concat(),
+    );
+    bytes.extend(OPT);
+    let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+    let mut out = Vec::new();
+    let reply = Reply::start(&query, &mut out);
+    let errors = [3, 9, 22, 23].map(|code| ExtendedError { code: Ede(code), text: text.into() });
+    reply.finish(Rcode::NOERROR, false, Limit::Datagram, nsid, &errors);
+    out
+}
+
+#[test]
+fn an_opt_gives_way_to_the_clients_size() {
+    let told = |nsid: &[u8], text| {
+        let out = reply_with_errors(nsid, text);
+        assert!(out.len() <= 512, "{}", out.len());
+        let message = Message::from_slice(&out).unwrap();
+        assert_eq!(message.header_counts().arcount(), 1);
+        let opt = message.opt().unwrap();
+        let errors = opt.opt().iter::<domain::base::opt::ExtendedError<_>>().map(Result::unwrap);
+        let errors: Vec<_> = errors
+            .map(|error| (error.code().to_int(), error.text_slice().unwrap_or_default().len()))
+            .collect();
+        (
+            errors,
+            opt.opt().first::<Nsid<_>>().map(|nsid| nsid.as_slice().len()),
+            message.header().tc(),
+        )
+    };
+    // 12 header, 255 + 4 question and an OPT of 11 leave 230.
+    let short = vec![(3, 10), (9, 10), (22, 10), (23, 10)];
+    assert_eq!(told(b"hub-a", "ten octets"), (short, Some(5), false));
+    let wordless = vec![(3, 0), (9, 0), (22, 0), (23, 0)];
+    let long = "a text of sixty octets, of which four together are too long.";
+    assert_eq!(told(b"hub-a", long), (wordless, Some(5), true));
+    assert_eq!(told(&[b'n'; 214], long), (vec![(3, 0), (9, 0)], Some(214), true));
+    assert_eq!(told(&[b'n'; 255], long), (vec![], None, true));
+}
+
+#[test]
+fn a_code_whose_upper_bits_cannot_be_told_is_servfail() {
+    let out = reply(&packet(0x0100, b""), false, Limit::Datagram, 4);
+    assert_eq!(out[3] & 0xF, 2);
 }
 
 #[test]
