@@ -78,9 +78,7 @@ pub async fn offline_table(
 
 /// Asks every upstream of the configuration one question, each by itself.
 pub async fn ask_upstreams(config: &Config) -> Vec<(SocketAddr, Result<Rcode, ForwardError>)> {
-    let zones = config.forward.zones.iter().flat_map(|zone| &zone.upstreams);
-    let upstreams: BTreeSet<SocketAddr> =
-        config.forward.upstreams.iter().chain(zones).copied().collect();
+    let upstreams: BTreeSet<SocketAddr> = config.forward.all_upstreams().collect();
     let Ok(metrics) = Metrics::new().map(Arc::new) else { return Vec::new() };
     let asks = upstreams.into_iter().map(|upstream| {
         let alone = ForwardConfig {

@@ -1,6 +1,6 @@
 //! A new configuration in place of the one in force: all of it, or nothing.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
@@ -70,6 +70,10 @@ impl Daemon {
         self.tell_what_needs_a_restart(&config);
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics);
         self.settings.send_replace(settings);
+        let asked: Vec<SocketAddr> = config.forward.all_upstreams().collect();
+        for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
+            self.metrics.forward.forget_upstream(gone);
+        }
         let (done, taken) = oneshot::channel();
         let order = Reconfigure { inputs: inputs(&config), done };
         if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {

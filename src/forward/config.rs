@@ -30,3 +30,13 @@ pub struct ForwardZone {
     /// `upstreams`; empty means that such names are refused.
     pub upstreams: Vec<SocketAddr>,
 }
+
+// === impl ForwardConfig ===
+
+impl ForwardConfig {
+    /// Every upstream, the zones' included; one that is named twice comes twice.
+    pub fn all_upstreams(&self) -> impl Iterator<Item = SocketAddr> {
+        let zones = self.zones.iter().flat_map(|zone| &zone.upstreams);
+        self.upstreams.iter().chain(zones).copied()
+    }
+}

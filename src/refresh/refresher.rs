@@ -322,6 +322,10 @@ impl Refresher {
     async fn reconfigure(&mut self, inputs: Inputs) {
         let health_changed = self.inputs.health != inputs.health;
         self.known.renew(&self.inputs.sources, &inputs.sources);
+        let stays = |name: &SourceName| inputs.sources.iter().any(|source| source.name == *name);
+        for gone in self.inputs.sources.iter().filter(|source| !stays(&source.name)) {
+            self.metrics.control.forget_source(gone.name.as_str(), ACTIONS, CODES);
+        }
         self.state.move_to(inputs.refresh.state_file.clone());
         self.inputs = inputs;
         self.send_scouts();
@@ -340,7 +344,12 @@ impl Refresher {
 
     /// Puts a table in force, and says what is different.
     fn publish(&mut self, compiled: Compiled) {
-        let first = !self.in_force().in_force();
+        let before = self.in_force();
+        let first = !before.in_force();
+        let gone = |name: &str| compiled.table.view(name).is_none();
+        for view in before.table().views().filter(|view| gone(view.name().as_str())) {
+            self.metrics.dns.forget_view(view.name().as_str());
+        }
         let generation = self.publisher.publish(compiled.table.clone()).as_u64();
         compiled.measure(&self.metrics.control, generation);
         compiled.log(first, generation);
