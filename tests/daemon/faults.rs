@@ -65,11 +65,13 @@ fn answers_survive_what_is_no_answer_of_ec2() {
     survive(&[
         (fault("DescribeVpcEndpoints", "html"), "garbage"),
         (fault("DescribeVpcEndpoints", "cut"), "garbage"),
+        (fault("DescribeVpcEndpoints", "cut_list"), "garbage"),
         (fault("DescribeVpcEndpoints", "item_without_id"), "garbage"),
         (fault("DescribeVpcEndpoints", "repeated_token"), "garbage"),
         (fault("DescribeNetworkInterfaces", "cut"), "garbage"),
         (fault("DescribeNetworkInterfaces", "item_without_id"), "garbage"),
-        (fault("DescribeVpcEndpointServices", "cut"), "garbage"),
+        (fault("DescribeNetworkInterfaces", "cut_list"), "garbage"),
+        (fault("DescribeVpcEndpointServices", "cut_list"), "garbage"),
         (fault("DescribeVpcEndpointServices", "item_without_id"), "garbage"),
     ]);
 }

@@ -174,3 +174,29 @@ fn addresses_take_turns_at_the_first_place() {
     first.dedup();
     assert_eq!(first, ["10.0.1.100", "10.0.2.100", "10.0.3.100"]);
 }
+
+#[test]
+fn both_families_are_answered_where_the_endpoint_says_so() {
+    let double = Ec2Double::start();
+    double.create_hub(json!([
+        { "service": "sqs", "azs": { "a": "10.0.1.10" }, "ipv6": { "a": "fd00::10" },
+          "ip_address_type": "dualstack" },
+        { "service": "kms", "azs": { "a": "10.0.1.11" }, "ipv6": { "a": "fd00::11" },
+          "ip_address_type": "dualstack", "dns_record_ip_type": "ipv4" },
+        { "service": "ec2", "azs": { "a": "10.0.1.12" }, "ipv6": { "a": "fd00::12" },
+          "ip_address_type": "ipv6" },
+    ]));
+    let daemon = Hubdns::start(&source(&double));
+    for (name, v4, v6) in [
+        ("sqs.eu-west-1.amazonaws.com", Some("10.0.1.10"), Some("fd00::10")),
+        ("kms.eu-west-1.amazonaws.com", Some("10.0.1.11"), None),
+        ("ec2.eu-west-1.amazonaws.com", None, Some("fd00::12")),
+        ("ec2.eu-west-1.api.aws", None, Some("fd00::12")),
+    ] {
+        for (rtype, expected) in [("A", v4), ("AAAA", v6)] {
+            let answer = daemon.dig(&format!("{name} {rtype}"));
+            assert_eq!(answer.status, "NOERROR", "{}", answer.raw);
+            assert_eq!(answer.data(rtype), Vec::from_iter(expected), "{}", answer.raw);
+        }
+    }
+}

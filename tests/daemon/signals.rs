@@ -1,6 +1,8 @@
 //! The end: questions in flight are answered first.
 
 use std::{
+    io::Read,
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -65,6 +67,18 @@ fn a_question_that_nobody_answers_gets_servfail_before_the_end() {
     measured("SIGTERM to the end, upstream silent", start.elapsed());
     let answer = client.join().expect("an answer");
     assert_eq!((answer.status.as_str(), answer.ede), ("SERVFAIL", Some(22)), "{}", answer.raw);
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_the_end_up() {
+    let mut daemon = Hubdns::start(&recorded());
+    let mut idle = TcpStream::connect(daemon.dns()).unwrap();
+    await_metric(&daemon, "hubdns_tcp_connections", 1.0);
+    let start = Instant::now();
+    assert_eq!(daemon.terminate().code(), Some(0));
+    measured("SIGTERM to the end, an idle connection", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "closed in order, not reset");
 }
 
 #[test]

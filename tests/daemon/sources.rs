@@ -71,6 +71,10 @@ fn a_role_that_may_not_be_assumed_is_named() {
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10"]);
     let log = daemon.log();
     assert!(log.contains(&format!("sts:AssumeRole on {role}")), "{log}");
+    // The SDK's own warning of it would be a second line.
+    let (warned, failed) =
+        (lines_with(&daemon, "AccessDenied"), lines_with(&daemon, "discovery failed"));
+    assert_eq!(warned, failed);
     let sample = "hubdns_discovery_errors_total{action=\"AssumeRole\",code=\"AccessDenied\",source=\"other\"}";
     assert!(daemon.metric(sample).is_some_and(|count| 1.0 <= count));
 }

@@ -167,7 +167,8 @@ impl Ec2Double {
     }
 
     /// Orders a fault: `{"action": "DescribeVpcEndpoints", "kind": "cut", "times": 1}`. Kinds
-    /// are error, delay, html, cut, item_without_id, repeated_token, close; 0 times is for ever.
+    /// are error, delay, html, cut, cut_list, item_without_id, repeated_token, close; 0 times is
+    /// for ever.
     #[track_caller]
     pub fn fault(&self, fault: Value) {
         self.order("/_fault", &fault);
