@@ -22,6 +22,9 @@ pub enum ForwardError {
     /// Upstreams answered, with nothing that could be used.
     #[error("no upstream gave an answer that can be used")]
     Unusable,
+    /// We have no socket or memory to ask with.
+    #[error("no socket is left to ask an upstream with")]
+    NoSocket,
     /// Too many questions wait already.
     #[error("too many questions wait for upstreams")]
     Overloaded,
@@ -38,6 +41,7 @@ impl ForwardError {
             | ForwardError::TimedOut(_)
             | ForwardError::Network
             | ForwardError::Unusable
+            | ForwardError::NoSocket
             | ForwardError::Overloaded => Rcode::SERVFAIL,
         }
     }
@@ -46,7 +50,9 @@ impl ForwardError {
     pub fn extended(self) -> ExtendedError {
         let code = match self {
             ForwardError::Refused => Ede::PROHIBITED,
-            ForwardError::NoUpstream | ForwardError::Overloaded => Ede::OTHER,
+            ForwardError::NoUpstream | ForwardError::NoSocket | ForwardError::Overloaded => {
+                Ede::OTHER
+            }
             ForwardError::TimedOut(_) | ForwardError::Unusable => Ede::NO_REACHABLE_AUTHORITY,
             ForwardError::Network => Ede::NETWORK_ERROR,
         };

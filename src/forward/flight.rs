@@ -3,7 +3,12 @@
 //! An upstream that is silent for a moment is not given up: the next is asked beside it, and
 //! whichever answers first is heard. A lone upstream is asked again.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -24,7 +29,9 @@ pub(super) const DEADLINE: Duration = Duration::from_millis(3_500);
 /// Silence after which the next transmission leaves; doubled each time. With the deadline this
 /// makes four: after 0, 350, 1050 and 2450 ms, so a lost first packet costs 350 ms.
 const PATIENCE: Duration = Duration::from_millis(350);
-/// Transmissions of one question, answers that decline it not counted.
+/// Transmissions of one question to which nothing was said. Those that were declined or failed do
+/// not count, so that each of many upstreams gets its turn: in all there are never more than this
+/// or one an upstream, whichever is more.
 pub(super) const TRANSMISSIONS_MAX: usize = 4;
 
 /// Asks `upstreams` and comes back with the first answer. If all that answer decline the question,
@@ -37,19 +44,22 @@ pub(super) async fn fly(
     let started = Instant::now();
     let order = by_health(upstreams, started);
     let mut flight = Flight {
-        order: &order,
+        turn: order.iter().collect(),
         question,
         metrics,
-        asked: 0,
-        silent: HashSet::new(),
+        sent_max: TRANSMISSIONS_MAX.max(order.len()),
+        sent: 0,
+        unanswered: 0,
+        silent: HashMap::new(),
         declined: None,
         last: UpstreamFailure::Timeout,
     };
-    let ended = timeout_at(started + DEADLINE, flight.run()).await;
-    // Whoever was asked, had its time and said nothing is on its way to being avoided.
+    let ended = timeout_at(started + DEADLINE, flight.run(order.len())).await;
+    // Whoever had its time since it was asked and said nothing is on its way to being avoided.
     let now = Instant::now();
-    for upstream in order.iter().filter(|upstream| flight.silent.contains(&upstream.address)) {
-        if ended.is_err() || PATIENCE <= now - started {
+    for upstream in &order {
+        let asked_at = flight.silent.get(&upstream.address);
+        if asked_at.is_some_and(|asked_at| PATIENCE <= now - *asked_at) {
             upstream.failed(UpstreamFailure::Timeout, now);
         }
     }
@@ -57,6 +67,7 @@ pub(super) async fn fly(
         (Ok(Some(relay)), _, _) => Ok(relay),
         (Ok(None) | Err(_), Some(declined), _) => Ok(declined),
         (Ok(None), None, UpstreamFailure::Network) => Err(ForwardError::Network),
+        (Ok(None), None, UpstreamFailure::Local) => Err(ForwardError::NoSocket),
         (Ok(None), None, _) => Err(ForwardError::Unusable),
         (Err(_), None, _) => Err(ForwardError::TimedOut(DEADLINE)),
     }
@@ -70,11 +81,16 @@ fn by_health(upstreams: &[Arc<Upstream>], now: Instant) -> Vec<Arc<Upstream>> {
 }
 
 struct Flight<'f> {
-    order: &'f [Arc<Upstream>],
+    /// Whom to ask next, and after whom. Who declined or failed has had its turn.
+    turn: VecDeque<&'f Arc<Upstream>>,
     question: &'f Question,
     metrics: &'f ForwardMetrics,
-    asked: usize,
-    silent: HashSet<std::net::SocketAddr>,
+    sent_max: usize,
+    sent: usize,
+    /// Transmissions that nothing has come of yet.
+    unanswered: usize,
+    /// Who has said nothing, since when.
+    silent: HashMap<SocketAddr, Instant>,
     declined: Option<Relay>,
     last: UpstreamFailure,
 }
@@ -82,37 +98,40 @@ struct Flight<'f> {
 // === impl Flight ===
 
 impl Flight<'_> {
-    /// The first answer; `None` when nobody is left to wait for.
-    async fn run(&mut self) -> Option<Relay> {
+    /// The first answer; `None` when none of the `upstreams` is left to wait for.
+    async fn run(&mut self, upstreams: usize) -> Option<Relay> {
         let mut waiting = FuturesUnordered::new();
-        let mut patience = PATIENCE;
         let mut next_at = Instant::now();
         loop {
-            if next_at <= Instant::now() && self.asked < TRANSMISSIONS_MAX {
-                let upstream = self.order.get(self.asked % self.order.len().max(1))?;
-                self.asked += 1;
-                self.silent.insert(upstream.address);
+            let now = Instant::now();
+            if next_at <= now && self.may_send() {
+                let upstream = self.turn.pop_front()?;
+                self.turn.push_back(upstream);
+                self.silent.entry(upstream.address).or_insert(now);
                 let (question, metrics) = (self.question, self.metrics);
                 waiting.push(async move {
                     (upstream.address, exchange(upstream, question, metrics).await)
                 });
-                next_at = Instant::now() + patience;
-                patience *= 2;
+                next_at = now + PATIENCE * (1 << self.unanswered);
+                self.sent += 1;
+                self.unanswered += 1;
             }
-            let more = self.asked < TRANSMISSIONS_MAX;
+            let more = self.may_send();
             tokio::select! {
                 ended = waiting.next(), if !waiting.is_empty() => {
                     let (address, exchanged) = ended?;
                     self.silent.remove(&address);
+                    self.turn.retain(|upstream| upstream.address != address);
+                    self.unanswered -= 1;
                     match exchanged {
                         Exchanged::Answer(relay) => return Some(relay),
                         Exchanged::Declined(relay) => self.declined = Some(relay),
                         Exchanged::Failed(reason) => self.last = reason,
                     }
-                    if self.order.len() <= self.asked && waiting.is_empty() {
+                    if self.turn.is_empty() {
                         return None;
                     }
-                    if self.asked < self.order.len() {
+                    if self.sent < upstreams {
                         next_at = Instant::now();
                     }
                 }
@@ -120,5 +139,10 @@ impl Flight<'_> {
                 else => return None,
             }
         }
+    }
+
+    fn may_send(&self) -> bool {
+        let in_time = self.unanswered < TRANSMISSIONS_MAX && self.sent < self.sent_max;
+        in_time && !self.turn.is_empty()
     }
 }

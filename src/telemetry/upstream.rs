@@ -26,12 +26,14 @@ label! {
     UpstreamFailure {
         /// Silence.
         Timeout = "timeout",
-        /// The network said no: refused, unreachable, no socket to be had.
+        /// The network said no: refused, unreachable.
         Network = "network",
         /// An answer that cannot be used: not to be parsed, a referral, nothing that fits.
         Unusable = "unusable",
-        /// It answered SERVFAIL or REFUSED and another upstream was asked.
+        /// It answered SERVFAIL, REFUSED or another code that leaves the question to others.
         Declined = "declined",
+        /// We had no socket or no memory to ask with; the upstream has no part in it.
+        Local = "local",
     }
 }
 

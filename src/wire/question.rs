@@ -67,25 +67,31 @@ impl Head {
 
 /// The query to send: RD, CD as asked, and an OPT with our size and DO as asked.
 pub fn upstream_query(question: &Question, id: u16) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER_LEN];
-    // RD. AD says that we understand it in the answer (RFC 6840 section 5.7).
-    let flags = 0x0120 | if question.checking_disabled { 0x0010 } else { 0 };
-    put_u16(&mut bytes, 0, id);
-    put_u16(&mut bytes, 2, flags);
-    put_u16(&mut bytes, 4, 1);
+    let mut bytes = plain_query(question, id);
     put_u16(&mut bytes, 10, 1);
-    bytes.extend(question.name.as_wire());
-    bytes.extend(question.rtype.0.to_be_bytes());
-    bytes.extend([0, 1]);
     bytes.extend([0, 0, 41]);
     bytes.extend(UDP_PAYLOAD_MAX.to_be_bytes());
     bytes.extend([0, 0, if question.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
     bytes
 }
 
+/// The same without OPT, for a server that cannot read one (RFC 6891 section 6.2.2).
+pub fn plain_query(question: &Question, id: u16) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_LEN];
+    // RD. AD says that we understand it in the answer (RFC 6840 section 5.7).
+    let flags = 0x0120 | if question.checking_disabled { 0x0010 } else { 0 };
+    put_u16(&mut bytes, 0, id);
+    put_u16(&mut bytes, 2, flags);
+    put_u16(&mut bytes, 4, 1);
+    bytes.extend(question.name.as_wire());
+    bytes.extend(question.rtype.0.to_be_bytes());
+    bytes.extend([0, 1]);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Head, Question, upstream_query};
+    use super::{Head, Question, plain_query, upstream_query};
     use crate::base::{Rcode, RecordType};
     use crate::wire::{Packet, put_u16};
 
@@ -105,6 +111,9 @@ mod tests {
         assert_eq!((query.id, query.name(), query.rtype), (7, question().name, RecordType::AAAA));
         assert!(query.dnssec_ok() && query.checking_disabled && query.recursion_desired);
         assert_eq!(query.edns.unwrap().udp_size, 1232);
+        let bytes = plain_query(&question(), 7);
+        let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+        assert_eq!((query.id, query.name(), query.edns), (7, question().name, None));
     }
 
     #[test]

@@ -133,6 +133,12 @@ impl Relay {
         self.rcode
     }
 
+    /// Whether it leaves the question to others: it neither has the name, nor denies it, nor says
+    /// that an alias of it would be too long (YXDOMAIN, RFC 6672 section 2.2).
+    pub fn declines(&self) -> bool {
+        !matches!(self.rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN)
+    }
+
     /// AD: the upstream says that it validated this.
     pub fn validated(&self) -> bool {
         self.validated
