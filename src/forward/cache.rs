@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use moka::{Expiry, sync::Cache as Moka};
 use tokio::time::Instant;
 
-use super::error::ForwardError;
+use super::{error::ForwardError, forwarder::Outcome};
 use crate::{
     base::Rcode,
     telemetry::{CacheResult, Metrics},
@@ -18,13 +18,13 @@ const ENTRY_BYTES: usize = 1_024;
 /// How long a failure is remembered, so that clients' retries do not each wait for the deadline
 /// and upstreams in trouble are left alone (RFC 9520 section 3.2 asks for 1 s to 5 min).
 const FAILURE_TTL: Duration = Duration::from_secs(2);
-/// Failures remembered; each takes about 400 octets.
+/// Failures remembered, in the same units: 10 MB. An error without a response is one.
 const FAILURES_MAX: u64 = 10_000;
 
 /// Responses by question.
 pub(super) struct Cache {
     answers: Moka<Question, Kept>,
-    failures: Moka<Question, ForwardError>,
+    failures: Moka<Question, Failure>,
     serve_stale: Duration,
     metrics: Arc<Metrics>,
 }
@@ -34,6 +34,15 @@ pub(super) struct Cache {
 pub(super) struct Kept {
     pub(super) relay: Arc<Relay>,
     pub(super) received: Instant,
+}
+
+/// How asking failed.
+#[derive(Clone)]
+pub(super) enum Failure {
+    /// Upstreams left the question to others, and this is what one said.
+    Declined(Kept),
+    /// Nothing came that could be told.
+    Error(ForwardError),
 }
 
 /// Keeps an entry for its lifetime and as long after as it may stand in.
@@ -46,16 +55,21 @@ struct Retention {
 impl Cache {
     /// A cache of `entries` units, none if 0.
     pub(super) fn new(entries: u64, serve_stale: Duration, metrics: Arc<Metrics>) -> Self {
-        let units = |_: &Question, kept: &Kept| {
-            u32::try_from(kept.relay.weight().div_ceil(ENTRY_BYTES)).unwrap_or(u32::MAX)
+        let failure_units = |_: &Question, failure: &Failure| match failure {
+            Failure::Declined(kept) => kept.units(),
+            Failure::Error(_) => 1,
         };
         Self {
             answers: Moka::builder()
                 .max_capacity(entries)
-                .weigher(units)
+                .weigher(|_: &Question, kept: &Kept| kept.units())
                 .expire_after(Retention { serve_stale })
                 .build(),
-            failures: Moka::builder().max_capacity(FAILURES_MAX).time_to_live(FAILURE_TTL).build(),
+            failures: Moka::builder()
+                .max_capacity(FAILURES_MAX)
+                .weigher(failure_units)
+                .time_to_live(FAILURE_TTL)
+                .build(),
             serve_stale,
             metrics,
         }
@@ -76,22 +90,27 @@ impl Cache {
         Some(kept).filter(|kept| kept.age(now) < limit)
     }
 
-    /// Keeps a response, if it may be kept, and forgets that asking had failed.
-    pub(super) fn keep(&self, question: &Question, relay: Arc<Relay>, now: Instant) {
-        self.failures.invalidate(question);
-        if relay.lifetime().as_secs() > 0 {
-            self.answers.insert(question.clone(), Kept { relay, received: now });
+    /// Keeps what asking came to: an answer for its lifetime, a failure for a moment (RFC 9520
+    /// section 3.1 has both errors and responses that decline among these).
+    pub(super) fn note(&self, question: &Question, outcome: &Outcome, now: Instant) {
+        let kept = |relay: &Arc<Relay>| Kept { relay: Arc::clone(relay), received: now };
+        match outcome {
+            Ok(relay) if relay.declines() => {
+                self.failures.insert(question.clone(), Failure::Declined(kept(relay)));
+            }
+            Ok(relay) => {
+                self.failures.invalidate(question);
+                if relay.lifetime().as_secs() > 0 {
+                    self.answers.insert(question.clone(), kept(relay));
+                }
+                self.measure();
+            }
+            Err(error) => self.failures.insert(question.clone(), Failure::Error(*error)),
         }
-        self.measure();
     }
 
-    /// Remembers for a moment that asking failed.
-    pub(super) fn keep_failure(&self, question: &Question, error: ForwardError) {
-        self.failures.insert(question.clone(), error);
-    }
-
-    /// Why asking failed just now, if it did.
-    pub(super) fn failure(&self, question: &Question) -> Option<ForwardError> {
+    /// How asking failed just now, if it did.
+    pub(super) fn failure(&self, question: &Question) -> Option<Failure> {
         self.failures.get(question)
     }
 
@@ -110,6 +129,11 @@ impl Kept {
     /// How long ago it came.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.received)
+    }
+
+    /// What it takes of a cache's capacity.
+    fn units(&self) -> u32 {
+        u32::try_from(self.relay.weight().div_ceil(ENTRY_BYTES)).unwrap_or(u32::MAX)
     }
 
     fn is_fresh(&self, now: Instant) -> bool {

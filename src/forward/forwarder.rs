@@ -7,17 +7,17 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
-    cache::{Cache, Kept},
+    cache::{Cache, Failure, Kept},
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
-    upstream::Upstream,
+    routes::Routes,
 };
 use crate::{
     base::{Name, Rcode, RecordType},
@@ -25,10 +25,6 @@ use crate::{
     wire::{Age, Question, Relay},
 };
 
-/// Questions with a flight of their own, all clients together. At the deadline of 3.5 s this
-/// bounds us to 585 unanswered questions a second, and at four transmissions to 8,192 sockets;
-/// past it the answer is SERVFAIL at once, and counted. Questions already in flight join theirs.
-const FLIGHTS_MAX: usize = 2_048;
 /// With an older answer at hand a client waits no longer than this (RFC 8767 section 5).
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
 /// The TTL of an answer past its time (RFC 8767 section 4).
@@ -43,7 +39,6 @@ struct Inner {
     routes: Routes,
     cache: Cache,
     flights: Mutex<HashMap<Question, Landing>>,
-    permits: Arc<Semaphore>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
 }
@@ -59,14 +54,9 @@ pub struct Answered {
     pub source: AnswerSource,
 }
 
-type Outcome = Result<Arc<Relay>, ForwardError>;
+/// What a flight brings back.
+pub(super) type Outcome = Result<Arc<Relay>, ForwardError>;
 type Landing = watch::Receiver<Option<Outcome>>;
-
-/// Which upstreams a name goes to.
-struct Routes {
-    default: Vec<Arc<Upstream>>,
-    zones: Vec<(Name, Vec<Arc<Upstream>>)>,
-}
 
 // === impl Forwarder ===
 
@@ -77,7 +67,6 @@ impl Forwarder {
             routes: Routes::new(&config, &metrics),
             cache: Cache::new(config.cache_entries, config.serve_stale, Arc::clone(&metrics)),
             flights: Mutex::new(HashMap::new()),
-            permits: Arc::new(Semaphore::new(FLIGHTS_MAX)),
             tasks: TaskTracker::new(),
             config,
             metrics,
@@ -96,11 +85,6 @@ impl Forwarder {
         Some(kept.answered(now))
     }
 
-    /// The addresses that `name` would be asked of, in the configuration's order.
-    pub fn upstreams_of(&self, name: &Name) -> Vec<std::net::SocketAddr> {
-        self.0.routes.of(name).iter().map(|upstream| upstream.address).collect()
-    }
-
     /// The answer from the cache or an upstream, or an older one if none answers in time.
     pub async fn ask(&self, question: Question) -> Result<Answered, ForwardError> {
         if let Some(answered) = self.cached(&question) {
@@ -108,32 +92,23 @@ impl Forwarder {
         }
         let inner = &self.0;
         inner.metrics.forward.cache(CacheResult::Miss);
-        let stale = inner.cache.stale(&question, Instant::now());
-        if let Some(error) = inner.cache.failure(&question) {
-            return inner.stand_in(stale, error);
-        }
-        let landing = match inner.depart(&question) {
-            Ok(landing) => landing,
-            Err(error) => return inner.stand_in(stale, error),
+        let now = Instant::now();
+        let stale = inner.cache.stale(&question, now);
+        let outcome = match (inner.cache.failure(&question), &stale) {
+            (Some(Failure::Declined(kept)), None) => return Ok(kept.answered(now)),
+            (Some(Failure::Declined(_)), Some(_)) => Err(ForwardError::Unusable),
+            (Some(Failure::Error(error)), _) => Err(error),
+            (None, stale) => inner.fetch(&question, stale.is_some()).await,
         };
-        let outcome = match &stale {
-            None => land(landing).await,
-            Some(_) => match timeout(STALE_AFTER, land(landing)).await {
-                Ok(outcome) => outcome,
-                // The flight goes on and will renew the cache.
-                Err(_) => Err(ForwardError::TimedOut(STALE_AFTER)),
-            },
-        };
-        match outcome {
-            Ok(relay) if relay.rcode() == Rcode::SERVFAIL && stale.is_some() => {
-                inner.stand_in(stale, ForwardError::Unusable)
-            }
-            Ok(relay) => Ok(Answered {
+        match (outcome, stale) {
+            (Ok(relay), Some(stale)) if relay.declines() => Ok(inner.stand_in(stale)),
+            (Ok(relay), _) => Ok(Answered {
                 relay,
                 age: Age::Passed(Duration::ZERO),
                 source: AnswerSource::Upstream,
             }),
-            Err(error) => inner.stand_in(stale, error),
+            (Err(_), Some(stale)) => Ok(inner.stand_in(stale)),
+            (Err(error), None) => Err(error),
         }
     }
 
@@ -147,28 +122,32 @@ impl Forwarder {
         };
         Ok(self.ask(question).await?.relay.rcode())
     }
-
-    /// Waits until no flight is on its way, for an orderly end.
-    pub async fn land_all(&self) {
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-    }
 }
 
 // === impl Inner ===
 
 impl Inner {
+    /// What upstreams say to `question`; with an older answer at hand, what they say soon.
+    async fn fetch(self: &Arc<Self>, question: &Question, has_stale: bool) -> Outcome {
+        let landing = self.depart(question)?;
+        if !has_stale {
+            return land(landing).await;
+        }
+        match timeout(STALE_AFTER, land(landing)).await {
+            Ok(outcome) => outcome,
+            // The flight goes on and will renew the cache.
+            Err(_) => Err(ForwardError::TimedOut(STALE_AFTER)),
+        }
+    }
+
     /// Joins the flight of `question`, or starts it.
     fn depart(self: &Arc<Self>, question: &Question) -> Result<Landing, ForwardError> {
-        let upstreams = self.routes.of(&question.name);
-        if upstreams.is_empty() {
-            return Err(self.routes.why_none(&question.name));
-        }
+        let route = self.routes.of(&question.name)?;
         let mut flights = self.flights();
         if let Some(landing) = flights.get(question) {
             return Ok(landing.clone());
         }
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+        let Some(permits) = route.permits() else {
             self.metrics.forward.refused.inc();
             return Err(ForwardError::Overloaded);
         };
@@ -176,33 +155,29 @@ impl Inner {
         flights.insert(question.clone(), landing.clone());
         drop(flights);
         self.metrics.forward.in_flight.inc();
+        let upstreams = Arc::clone(&route.upstreams);
         let flown = Flown { inner: Arc::clone(self), question: question.clone() };
         self.tasks.spawn(async move {
             let inner = &flown.inner;
-            let upstreams = inner.routes.of(&flown.question.name);
-            let outcome = fly(upstreams, &flown.question, &inner.metrics.forward).await;
+            let outcome = fly(&upstreams, &flown.question, &inner.metrics.forward).await;
             let outcome = outcome.map(Arc::new);
-            match &outcome {
-                Ok(relay) => inner.cache.keep(&flown.question, Arc::clone(relay), Instant::now()),
-                Err(error) => inner.cache.keep_failure(&flown.question, *error),
-            }
+            inner.cache.note(&flown.question, &outcome, Instant::now());
             // Out of the list before it lands: who comes now finds the cache.
             drop(flown);
-            drop(permit);
+            drop(permits);
             let _ = land.send(Some(outcome));
         });
         Ok(landing)
     }
 
-    /// The older answer in place of an error, if there is one.
-    fn stand_in(&self, stale: Option<Kept>, error: ForwardError) -> Result<Answered, ForwardError> {
-        let kept = stale.ok_or(error)?;
+    /// The older answer in place of what upstreams say.
+    fn stand_in(&self, stale: Kept) -> Answered {
         self.metrics.forward.cache(CacheResult::Stale);
-        Ok(Answered {
-            relay: kept.relay,
+        Answered {
+            relay: stale.relay,
             age: Age::Stale(STALE_TTL_SECS),
             source: AnswerSource::Stale,
-        })
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Question, Landing>> {
@@ -238,47 +213,6 @@ impl Kept {
     fn answered(self, now: Instant) -> Answered {
         let age = Age::Passed(self.age(now));
         Answered { relay: self.relay, age, source: AnswerSource::Cache }
-    }
-}
-
-// === impl Routes ===
-
-impl Routes {
-    fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
-        let mut known: HashMap<std::net::SocketAddr, Arc<Upstream>> = HashMap::new();
-        let mut upstreams = |addresses: &[std::net::SocketAddr]| {
-            let upstream = |address: &std::net::SocketAddr| {
-                let trusted = config.trusted.contains(address);
-                let new = || Arc::new(Upstream::new(*address, trusted, &metrics.forward));
-                Arc::clone(known.entry(*address).or_insert_with(new))
-            };
-            addresses.iter().map(upstream).collect::<Vec<_>>()
-        };
-        let default = upstreams(&config.upstreams);
-        let mut zones: Vec<_> = config
-            .zones
-            .iter()
-            .map(|zone| (zone.name.clone(), upstreams(&zone.upstreams)))
-            .collect();
-        // The longest first, so that the first that holds a name decides.
-        zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
-        Self { default, zones }
-    }
-
-    fn zone(&self, name: &Name) -> Option<&[Arc<Upstream>]> {
-        let holds = |(zone, _): &&(Name, Vec<Arc<Upstream>>)| name.is_within(zone);
-        self.zones.iter().find(holds).map(|(_, upstreams)| upstreams.as_slice())
-    }
-
-    fn of(&self, name: &Name) -> &[Arc<Upstream>] {
-        self.zone(name).unwrap_or(&self.default)
-    }
-
-    fn why_none(&self, name: &Name) -> ForwardError {
-        match self.zone(name) {
-            Some(_) => ForwardError::Refused,
-            None => ForwardError::NoUpstream,
-        }
     }
 }
 

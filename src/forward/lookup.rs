@@ -13,8 +13,9 @@ use hickory_resolver::{
 
 use super::config::ForwardConfig;
 
-/// What one upstream gets to answer before the next is asked; with two tries at two upstreams a
-/// lookup fails within 8 s, inside the SDK's limit for an attempt.
+/// What the upstreams get to answer, two side by side, before they are asked again. With the two
+/// retries that are the resolver's default a lookup fails within 3 * 2 s = 6 s, inside the SDK's
+/// limit for an attempt.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an absence is believed. Upstreams may say hours; a host of AWS's that is not there is a

@@ -10,6 +10,7 @@ mod exchange;
 mod flight;
 mod forwarder;
 mod lookup;
+mod routes;
 mod upstream;
 
 pub use config::{ForwardConfig, ForwardZone};

@@ -304,3 +304,5 @@ async fn hosts_are_looked_up_at_the_upstreams() {
     assert!(upstream.asked() > 0);
     assert!(crate::forward::HostLookup::new(&config(&[])).is_err());
 }
+
+mod failing;

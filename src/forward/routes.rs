@@ -1,0 +1,135 @@
+//! Which upstreams a name goes to, and how many questions may wait for them.
+//!
+//! Each route has a limit of its own, so that a zone whose upstreams are dead takes nobody else's
+//! place.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{config::ForwardConfig, error::ForwardError, upstream::Upstream};
+use crate::{base::Name, telemetry::Metrics};
+
+/// Questions with a flight of their own, all clients together. At the deadline of 3.5 s this
+/// bounds us to 585 unanswered questions a second, and at four transmissions to 8,192 sockets;
+/// past it the answer is SERVFAIL at once, and counted. Questions already in flight join theirs.
+const FLIGHTS_MAX: usize = 2_048;
+/// Of these, how many all zones have together; the default upstreams have the other half.
+const ZONES_FLIGHTS_MAX: usize = FLIGHTS_MAX / 2;
+/// One zone has its share of that half, at least a quarter of it: 256, which is 73 unanswered
+/// questions a second. So it takes four dead zones to starve a fifth, and none starves the default.
+const ZONE_SHARES_MAX: usize = 4;
+
+/// Routes by zone.
+pub(super) struct Routes {
+    default: Route,
+    zones: Vec<(Name, Route)>,
+}
+
+/// The upstreams of a zone, or of all that is in none.
+pub(super) struct Route {
+    pub(super) upstreams: Arc<[Arc<Upstream>]>,
+    /// A flight takes a permit of each.
+    limits: Vec<Arc<Semaphore>>,
+}
+
+// === impl Routes ===
+
+impl Routes {
+    pub(super) fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
+        let mut known: HashMap<SocketAddr, Arc<Upstream>> = HashMap::new();
+        let mut upstreams = |addresses: &[SocketAddr]| {
+            let upstream = |address: &SocketAddr| {
+                let trusted = config.trusted.contains(address);
+                let new = || Arc::new(Upstream::new(*address, trusted, &metrics.forward));
+                Arc::clone(known.entry(*address).or_insert_with(new))
+            };
+            addresses.iter().map(upstream).collect::<Arc<[_]>>()
+        };
+        let asked = config.zones.iter().filter(|zone| !zone.upstreams.is_empty()).count();
+        let for_zones = if asked == 0 { 0 } else { ZONES_FLIGHTS_MAX };
+        let for_zone = for_zones / asked.clamp(1, ZONE_SHARES_MAX);
+        let limit = |flights| Arc::new(Semaphore::new(flights));
+        let all_zones = limit(for_zones);
+        let default = Route {
+            upstreams: upstreams(&config.upstreams),
+            limits: vec![limit(FLIGHTS_MAX - for_zones)],
+        };
+        let mut route = |addresses: &[SocketAddr]| Route {
+            upstreams: upstreams(addresses),
+            limits: vec![limit(for_zone), Arc::clone(&all_zones)],
+        };
+        let mut zones: Vec<_> =
+            config.zones.iter().map(|zone| (zone.name.clone(), route(&zone.upstreams))).collect();
+        // The longest first, so that the first that holds a name decides.
+        zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
+        Self { default, zones }
+    }
+
+    /// The route of `name`, or why there is none.
+    pub(super) fn of(&self, name: &Name) -> Result<&Route, ForwardError> {
+        let holds = |(zone, _): &&(Name, Route)| name.is_within(zone);
+        match self.zones.iter().find(holds) {
+            Some((_, route)) if route.upstreams.is_empty() => Err(ForwardError::Refused),
+            Some((_, route)) => Ok(route),
+            None if self.default.upstreams.is_empty() => Err(ForwardError::NoUpstream),
+            None => Ok(&self.default),
+        }
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Leave for one more flight; `None` when there are too many.
+    pub(super) fn permits(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let permit = |limit: &Arc<Semaphore>| Arc::clone(limit).try_acquire_owned().ok();
+        self.limits.iter().map(permit).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::forward::ForwardZone;
+
+    fn routes(zones: &[&str]) -> Routes {
+        let upstreams = vec!["192.0.2.1:53".parse().unwrap()];
+        let zone =
+            |name: &&str| ForwardZone { name: name.parse().unwrap(), upstreams: upstreams.clone() };
+        let config = ForwardConfig {
+            zones: zones.iter().map(zone).collect(),
+            upstreams: upstreams.clone(),
+            trusted: vec![],
+            cache_entries: 0,
+            serve_stale: Duration::ZERO,
+        };
+        Routes::new(&config, &Metrics::new().unwrap())
+    }
+
+    /// Flights to `name` until there are too many.
+    fn fill(routes: &Routes, name: &str) -> Vec<Vec<OwnedSemaphorePermit>> {
+        let Ok(route) = routes.of(&name.parse().unwrap()) else { panic!("no route") };
+        std::iter::from_fn(|| route.permits()).collect()
+    }
+
+    #[test]
+    fn a_dead_zone_takes_nobody_elses_place() {
+        let routes = routes(&["a", "b", "c", "d", "e"]);
+        let held = fill(&routes, "x.a");
+        assert_eq!(held.len(), 256);
+        assert_eq!(fill(&routes, "x.b").len(), 256);
+        assert_eq!(fill(&routes, "x").len(), 1_024);
+        drop(held);
+        let all = ["a", "b", "c", "d", "e", "x"].map(|name| fill(&routes, name));
+        assert_eq!(all.map(|held| held.len()).iter().sum::<usize>(), 2_048);
+    }
+
+    #[test]
+    fn without_zones_the_default_has_all() {
+        assert_eq!(fill(&routes(&[]), "x").len(), 2_048);
+        assert_eq!(fill(&routes(&["a"]), "x.a").len(), 1_024);
+    }
+}
