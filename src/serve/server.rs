@@ -11,8 +11,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     bind::{BindError, Bound, bind},
     config::ListenAddress,
-    tcp::{self, Connections},
-    udp::{self, PENDING_MAX, Socket},
+    connections::{Connections, LIMITS},
+    tcp::{self, Shared},
+    udp::{self, Socket},
 };
 use crate::{
     answer::Responder,
@@ -27,7 +28,8 @@ pub struct Server {
     responder: Responder,
     listeners: Vec<Listener>,
     connections: Arc<Connections>,
-    permits: Arc<Semaphore>,
+    udp_permits: Arc<Semaphore>,
+    tcp_permits: Arc<Semaphore>,
     tasks: TaskTracker,
     listening: watch::Sender<Vec<SocketAddr>>,
     broken: CancellationToken,
@@ -74,8 +76,9 @@ impl Server {
         Self {
             responder,
             listeners: Vec::new(),
-            connections: Arc::new(Connections::new(metrics)),
-            permits: Arc::new(Semaphore::new(PENDING_MAX)),
+            connections: Arc::new(Connections::new(LIMITS, metrics)),
+            udp_permits: Arc::new(Semaphore::new(udp::PENDING_MAX)),
+            tcp_permits: Arc::new(Semaphore::new(tcp::PENDING_MAX)),
             tasks: TaskTracker::new(),
             listening: watch::Sender::new(Vec::new()),
             broken: CancellationToken::new(),
@@ -148,12 +151,16 @@ impl Server {
     fn start(&self, ready: Ready, token: &CancellationToken) {
         let Ready { udp, tcp, .. } = ready;
         let session = self.responder.session(Proto::Udp, rand::random());
-        let (permits, pending) = (Arc::clone(&self.permits), self.tasks.clone());
+        let (permits, pending) = (Arc::clone(&self.udp_permits), self.tasks.clone());
         let served = udp::serve(Arc::new(udp), session, permits, pending, token.clone());
         self.spawn_listener(served, token);
-        let (responder, connections) = (self.responder.clone(), Arc::clone(&self.connections));
-        let connected = self.tasks.clone();
-        let served = tcp::serve(tcp, responder, connections, connected, token.clone());
+        let shared = Shared {
+            responder: self.responder.clone(),
+            connections: Arc::clone(&self.connections),
+            permits: Arc::clone(&self.tcp_permits),
+            tasks: self.tasks.clone(),
+        };
+        let served = tcp::serve(tcp, shared, token.clone());
         self.spawn_listener(served, token);
     }
 

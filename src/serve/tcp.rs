@@ -1,100 +1,73 @@
 //! Questions by TCP (RFC 7766): pipelined, answered as they finish.
 //!
-//! Framing and idle time are hickory's; accepting, limits and the order of answers are ours, since
-//! hickory-server answers one question of a connection after the other and knows no limit.
+//! A connection is a reader and a writer that wait for each other nowhere but at a limit, so a
+//! client that reads slowly delays nobody, and one that asks no more still gets its answers.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use hickory_server::{
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        BufDnsStreamHandle, DnsStreamHandle, runtime::iocompat::AsyncIoTokioAsStd, tcp::TcpStream,
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    proto::op::SerialMessage,
-    server::TimeoutStream,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::connections::{Connections, PIPELINE_MAX, Place};
 use crate::{
-    answer::{Responder, Step},
-    telemetry::{Metrics, Proto},
+    answer::{Pending, Responder, Step},
+    telemetry::Proto,
 };
 
-/// Connections at once, of all listeners. Each keeps about 10 kB, so 4,096 are 40 MB, and as many
-/// descriptors of the 524,288 that systemd grants; past it a new one is closed at once.
-const CONNECTIONS_MAX: usize = 4_096;
-/// Connections of one client at once: an eighth of all, so that no client alone can keep the
-/// others out. A forwarder in front of a large site opens some dozens.
-const CONNECTIONS_PER_CLIENT_MAX: usize = 512;
-/// A connection that asks nothing for so long is closed (RFC 7766 section 6.2.3).
+/// Questions by TCP that wait for upstreams, of all connections. Waiting costs some 2 kB, so 4,096
+/// are 8 MB; should all of them come to be answers of 65,535 octets that wait for room in their
+/// connections' queues, 268 MB. Past it clients get SERVFAIL at once.
+pub(super) const PENDING_MAX: usize = 4_096;
+/// Octets of answers that wait to be taken by one client; four of the largest, and of common ones
+/// hundreds. Past it they wait, and then so do its questions. All 4,096 connections full of them
+/// would be 1 GB, which takes eight clients that `clients.allow` names and that read nothing, and
+/// lasts for [`WRITE_MAX`].
+const QUEUED_OCTETS_MAX: usize = 256 * 1024;
+/// How long a client may take for one answer of at most 65,537 octets.
+const WRITE_MAX: Duration = Duration::from_secs(5);
+/// A connection on which no question has come in full for so long is closed (RFC 7766 section
+/// 6.2.3).
 const IDLE: Duration = Duration::from_secs(10);
-/// Questions of one connection in hand at once. Past it nothing more is read from it, and TCP
-/// makes the client wait.
-const PIPELINE_MAX: usize = 64;
+/// The same for those who may not ask: the time to be told so.
+const IDLE_OF_STRANGERS: Duration = Duration::from_secs(2);
 /// How long accepting rests when the process has no descriptor left. Without a rest the listener
 /// would be ready at once again, and spin.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
 
-/// Counts connections. One for all listeners.
-pub(super) struct Connections {
-    open: Mutex<HashMap<IpAddr, usize>>,
-    metrics: Arc<Metrics>,
+/// An answer on its way, with all that it occupies until it is written.
+struct Answer {
+    framed: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+    _in_hand: OwnedSemaphorePermit,
 }
 
-/// A connection that was counted; uncounted when dropped.
-struct Counted {
-    connections: Arc<Connections>,
-    client: IpAddr,
+/// The way from an answer to the client that waits for it.
+#[derive(Clone)]
+struct Answers {
+    queue: mpsc::Sender<Answer>,
+    room: Arc<Semaphore>,
 }
 
-// === impl Connections ===
-
-impl Connections {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { open: Mutex::new(HashMap::new()), metrics }
-    }
-
-    /// Counts a connection of `client`, unless a limit is reached.
-    fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Counted> {
-        let mut open = self.open.lock().unwrap_or_else(|broken| broken.into_inner());
-        let all: usize = open.values().sum();
-        let of_client = open.entry(client).or_default();
-        if CONNECTIONS_MAX <= all || CONNECTIONS_PER_CLIENT_MAX <= *of_client {
-            self.metrics.dns.tcp_refused.inc();
-            return None;
-        }
-        *of_client += 1;
-        self.metrics.dns.tcp_connections.inc();
-        Some(Counted { connections: Arc::clone(self), client })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(|broken| broken.into_inner());
-        if let Some(of_client) = open.get_mut(&self.client) {
-            *of_client = of_client.saturating_sub(1);
-        }
-        open.retain(|_, connections| 0 < *connections);
-        self.connections.metrics.dns.tcp_connections.dec();
-    }
+/// What all connections share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) responder: Responder,
+    pub(super) connections: Arc<Connections>,
+    /// A permit for each question that waits for an upstream.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) tasks: TaskTracker,
 }
 
 /// Accepts connections until `token` is cancelled; each then answers what it has in hand and ends.
-pub(super) async fn serve(
-    listener: TcpListener,
-    responder: Responder,
-    connections: Arc<Connections>,
-    tasks: TaskTracker,
-    token: CancellationToken,
-) {
+pub(super) async fn serve(listener: TcpListener, shared: Shared, token: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             () = token.cancelled() => return,
@@ -102,13 +75,19 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, client)) => {
-                let Some(counted) = connections.admit(client.ip().to_canonical()) else { continue };
-                let (responder, token) = (responder.clone(), token.clone());
-                tasks.spawn(async move {
-                    if let Err(error) = converse(stream, client, &responder, token).await {
+                let ip = client.ip().to_canonical();
+                let admitted = shared.responder.table().load().table().admits(ip);
+                let Some(place) = shared.connections.admit(ip, admitted) else { continue };
+                let idle = if admitted { IDLE } else { IDLE_OF_STRANGERS };
+                let (shared, token) = (shared.clone(), token.clone());
+                shared.tasks.clone().spawn(async move {
+                    let ended = tokio::select! {
+                        ended = converse(stream, client, &shared, &place, idle, token) => ended,
+                        () = place.evicted() => Ok(()),
+                    };
+                    if let Err(error) = ended {
                         tracing::debug!(%client, %error, "TCP connection ended");
                     }
-                    drop(counted);
                 });
             }
             Err(error) => {
@@ -123,66 +102,127 @@ pub(super) async fn serve(
     }
 }
 
-/// Answers one connection's questions until it ends, falls idle, or we stop.
+/// Answers one connection's questions until it ends, falls idle, or we stop; and then until what
+/// it has in hand is written, as the client may only have ended its own side.
 async fn converse(
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
     client: SocketAddr,
-    responder: &Responder,
+    shared: &Shared,
+    place: &Place,
+    idle: Duration,
     token: CancellationToken,
 ) -> io::Result<()> {
     let listener = stream.local_addr()?;
     stream.set_nodelay(true)?;
-    // Room for every question in hand and the one being read.
-    let (stream, answers) = TcpStream::from_stream_with_buffer_size(
-        AsyncIoTokioAsStd(stream),
-        client,
-        PIPELINE_MAX + 1,
-    );
-    let mut stream = TimeoutStream::new(stream, IDLE);
-    let mut session = responder.session(Proto::Tcp, rand::random());
-    let in_hand = Arc::new(Semaphore::new(PIPELINE_MAX));
-    let pending = TaskTracker::new();
-    let mut out = Vec::with_capacity(512);
-    loop {
-        let read = tokio::select! {
-            () = token.cancelled() => break,
-            read = stream.next() => read,
-        };
-        // The end may be the client's, which may still want its answers (half closed).
-        let Some(message) = read else { break };
-        let (packet, _) = message?.into_parts();
-        match session.begin(&packet, client, listener, &mut out) {
-            Step::Silence => (),
-            Step::Reply => send(&answers, &out, client)?,
-            Step::Ask(query) => {
-                let Ok(permit) = Arc::clone(&in_hand).acquire_owned().await else { break };
-                let answers = answers.clone();
-                pending.spawn(async move {
-                    let mut out = Vec::with_capacity(512);
-                    query.finish(&mut out).await;
-                    // A connection that has ended has nobody to tell.
-                    let _ = send(&answers, &out, client);
-                    drop(permit);
-                });
-            }
-        }
-    }
-    pending.close();
-    // Answers leave while the stream is polled, and the last of them when it is polled once more.
-    loop {
-        tokio::select! {
-            () = pending.wait() => break,
-            read = stream.next() => if !matches!(read, Some(Ok(_))) {
-                pending.wait().await;
-                break;
-            },
-        }
-    }
-    let last = tokio::time::timeout(Duration::from_millis(100), stream.next()).await;
-    drop(last);
+    let (reader, writer) = stream.into_split();
+    // As many as can be in hand: to put one in never waits.
+    let (queue, queued) = mpsc::channel(PIPELINE_MAX);
+    let answers = Answers { queue, room: Arc::new(Semaphore::new(QUEUED_OCTETS_MAX)) };
+    let path = (client, listener);
+    tokio::try_join!(
+        read(reader, answers, path, shared, place, idle, token),
+        write(writer, queued),
+    )?;
     Ok(())
 }
 
-fn send(answers: &BufDnsStreamHandle, reply: &[u8], client: SocketAddr) -> io::Result<()> {
-    answers.clone().send(SerialMessage::new(reply.to_vec(), client)).map_err(io::Error::other)
+/// Reads questions. When it returns well, the answers that are still to come keep the queue open.
+async fn read(
+    mut reader: OwnedReadHalf,
+    answers: Answers,
+    (client, listener): (SocketAddr, SocketAddr),
+    shared: &Shared,
+    place: &Place,
+    idle: Duration,
+    token: CancellationToken,
+) -> io::Result<()> {
+    let mut session = shared.responder.session(Proto::Tcp, rand::random());
+    let mut packet = Vec::with_capacity(512);
+    let mut out = Vec::with_capacity(512);
+    loop {
+        let question = async {
+            // The semaphore is never closed.
+            let permit = Arc::clone(place.in_hand()).acquire_owned().await.ok()?;
+            let read = timeout(idle, read_message(&mut reader, &mut packet)).await.ok()?;
+            Some(read.map(|()| permit))
+        };
+        let asked = tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            asked = question => asked,
+        };
+        let in_hand = match asked {
+            Some(Ok(permit)) => permit,
+            Some(Err(error)) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            // The client has no more questions, and may still want its answers (half closed).
+            Some(Err(_)) | None => return Ok(()),
+        };
+        place.heard();
+        match session.begin(&packet, client, listener, &mut out) {
+            Step::Silence => (),
+            Step::Reply => answers.send(&out, in_hand).await,
+            Step::Ask(query) => match Arc::clone(&shared.permits).try_acquire_owned() {
+                Ok(permit) => {
+                    let answers = answers.clone();
+                    shared.tasks.spawn(finish(query, answers, in_hand, permit));
+                }
+                Err(_) => {
+                    query.shed(&mut out);
+                    answers.send(&out, in_hand).await;
+                }
+            },
+        }
+    }
+}
+
+/// Waits for an upstream, and then for room in the queue.
+async fn finish(
+    query: Box<Pending>,
+    answers: Answers,
+    in_hand: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+) {
+    let mut out = Vec::with_capacity(512);
+    query.finish(&mut out).await;
+    tokio::select! {
+        () = answers.send(&out, in_hand) => (),
+        // A connection that has ended has nobody to tell.
+        () = answers.queue.closed() => (),
+    }
+    drop(permit);
+}
+
+/// One message and the two octets of its length (RFC 1035 section 4.2.2). The buffer grows with
+/// what has come, not with what was announced. An end, wherever, is `UnexpectedEof`.
+async fn read_message(reader: &mut OwnedReadHalf, packet: &mut Vec<u8>) -> io::Result<()> {
+    let announced = reader.read_u16().await?;
+    packet.clear();
+    packet.shrink_to(512);
+    let read = reader.take(announced.into()).read_to_end(packet).await?;
+    match read < usize::from(announced) {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(()),
+    }
+}
+
+/// Writes answers as they come, until there can be no more.
+async fn write(mut writer: OwnedWriteHalf, mut queued: mpsc::Receiver<Answer>) -> io::Result<()> {
+    while let Some(answer) = queued.recv().await {
+        timeout(WRITE_MAX, writer.write_all(&answer.framed)).await??;
+    }
+    writer.shutdown().await
+}
+
+// === impl Answers ===
+
+impl Answers {
+    /// Queues a reply when there is room for it.
+    async fn send(&self, reply: &[u8], in_hand: OwnedSemaphorePermit) {
+        // A reply is never longer: `wire` cuts it to what a stream can carry.
+        let Ok(len) = u16::try_from(reply.len()) else { return };
+        let room = Arc::clone(&self.room).acquire_many_owned(u32::from(len) + 2).await;
+        let Ok(_room) = room else { return };
+        let framed = [&len.to_be_bytes(), reply].concat();
+        // A connection that has ended has nobody to tell.
+        let _ = self.queue.send(Answer { framed, _room, _in_hand: in_hand }).await;
+    }
 }

@@ -141,7 +141,7 @@ impl DnsMetrics {
                 registry,
                 IntCounter,
                 "hubdns_tcp_connections_refused_total",
-                "TCP connections closed at once for being over a limit."
+                "TCP connections closed for being over a limit."
             ),
             requests,
             responses,

@@ -32,7 +32,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     };
     let forwarder = Forwarder::new(forward, Arc::clone(&metrics));
     let line = format!("vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 names={OURS}");
-    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    let allow = vec!["127.0.0.1/32".parse().unwrap()];
     let config = policy::PolicyConfig { allow, ..facts::config() };
     let (mut publisher, table) = channel();
     publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
@@ -154,5 +154,84 @@ async fn a_port_of_our_own_is_told_apart_from_a_strangers() {
     let entry = ListenAddress::Socket(taken.local_addr().unwrap());
     let refused = server.open(&[entry]).err().unwrap();
     assert!(matches!(refused[0].source, BindError::InUse { .. }), "{}", refused[0].source);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_leave_as_they_finish_after_a_half_close() {
+    let (server, address, upstream) = server("127.0.0.1:0");
+    std::thread::spawn(move || {
+        let mut packet = [0; 512];
+        while let Ok((len, asker)) = upstream.recv_from(&mut packet) {
+            let packet = &mut packet[..len];
+            if packet.windows(5).any(|word| word.eq_ignore_ascii_case(b"quick")) {
+                std::thread::sleep(Duration::from_millis(300));
+                // QR, and NXDOMAIN.
+                packet[2] |= 0x80;
+                packet[3] |= 0x83;
+                upstream.send_to(packet, asker).unwrap();
+            }
+        }
+    });
+    let mut stream = connect(address);
+    let asked = [("slow.example", 1), ("quick.example", 2)];
+    let asked = asked.map(|(name, id)| framed(&query(name, id)));
+    stream.write_all(&asked.concat()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let started = Instant::now();
+    let first = tokio::task::spawn_blocking(move || {
+        let mut head = [0; 6];
+        stream.read_exact(&mut head).unwrap();
+        (head, stream)
+    });
+    let (head, _stream) = first.await.unwrap();
+    assert_eq!((head[3], head[5] & 0xF), (2, 3), "NXDOMAIN for quick.example");
+    assert!(started.elapsed() < Duration::from_secs(2), "it waited for the slow one");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_slowly_gets_every_answer() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Small, so that answers have to wait for the reader.
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    let asked = 60_000;
+    let mut writer = stream.try_clone().unwrap();
+    let writes = std::thread::spawn(move || {
+        for id in 0..asked {
+            writer.write_all(&framed(&query(OURS, id))).unwrap();
+        }
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let answered = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(600));
+        ids(&mut stream)
+    });
+    assert!(answered.await.unwrap().into_iter().eq(0..asked));
+    writes.join().unwrap();
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_is_told_so_and_has_little_time() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    stream.write_all(&framed(&query(OURS, 5))).unwrap();
+    let started = Instant::now();
+    let bytes = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    assert_eq!(bytes.await.unwrap()[5] & 0xF, 5, "REFUSED");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     server.stop().await;
 }

@@ -1,0 +1,276 @@
+//! Knows the TCP connections that are open, and holds them to their limits.
+//!
+//! Who may ask is the table's to say; here it only decides which limit a connection falls under.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Metrics;
+
+/// Questions of one connection that are read and not yet answered in full. Past it nothing more is
+/// read from it, and TCP makes the client wait.
+pub(super) const PIPELINE_MAX: usize = 64;
+
+/// How many connections there may be, of all listeners.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Of clients. Past it the one that has been idle longest makes room.
+    pub(super) all: usize,
+    /// Of one client.
+    pub(super) per_client: usize,
+    /// Of those who may not ask, who are only told so.
+    pub(super) strangers: usize,
+}
+
+/// 4,096 idle connections keep about 10 kB each, 40 MB, and as many descriptors of the 524,288 that
+/// systemd grants. One client gets an eighth of them; a forwarder in front of a large site opens
+/// some dozens. What answers may add is told where they are queued.
+pub(super) const LIMITS: Limits = Limits { all: 4_096, per_client: 512, strangers: 64 };
+
+/// The connections of all listeners.
+pub(super) struct Connections {
+    limits: Limits,
+    started: Instant,
+    open: Mutex<Open>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    places: HashMap<u64, Held>,
+    clients: HashMap<IpAddr, usize>,
+    strangers: usize,
+}
+
+/// What is known of a connection from outside of it.
+struct Held {
+    client: IpAddr,
+    admitted: bool,
+    evicted: CancellationToken,
+    activity: Arc<Activity>,
+}
+
+struct Activity {
+    in_hand: Arc<Semaphore>,
+    heard_millis: AtomicU64,
+}
+
+/// A connection's place among those that are open; free again when dropped.
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    id: u64,
+    evicted: CancellationToken,
+    activity: Arc<Activity>,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    pub(super) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self { limits, started: Instant::now(), open: Mutex::default(), metrics }
+    }
+
+    /// A place for a connection of `client`, unless a limit is reached.
+    pub(super) fn admit(self: &Arc<Self>, client: IpAddr, admitted: bool) -> Option<Place> {
+        let client = one_client(client);
+        let mut open = self.lock();
+        let room = match admitted {
+            true => {
+                let has_room =
+                    open.clients.get(&client).is_none_or(|n| *n < self.limits.per_client);
+                has_room && (open.of_clients() < self.limits.all || self.evict(&mut open))
+            }
+            false => open.strangers < self.limits.strangers,
+        };
+        if !room {
+            self.metrics.dns.tcp_refused.inc();
+            return None;
+        }
+        let activity = Arc::new(Activity {
+            in_hand: Arc::new(Semaphore::new(PIPELINE_MAX)),
+            heard_millis: AtomicU64::new(self.now()),
+        });
+        let evicted = CancellationToken::new();
+        let id = open.next;
+        open.next += 1;
+        let held =
+            Held { client, admitted, evicted: evicted.clone(), activity: Arc::clone(&activity) };
+        open.places.insert(id, held);
+        match admitted {
+            true => *open.clients.entry(client).or_default() += 1,
+            false => open.strangers += 1,
+        }
+        self.metrics.dns.tcp_connections.inc();
+        Some(Place { connections: Arc::clone(self), id, evicted, activity })
+    }
+
+    /// Closes the client's connection that has been idle longest. False if all have questions in
+    /// hand.
+    fn evict(&self, open: &mut Open) -> bool {
+        let idle = open.places.iter().filter(|(_, held)| held.admitted && held.activity.is_idle());
+        let heard = |held: &Held| held.activity.heard_millis.load(Ordering::Relaxed);
+        let Some((&id, _)) = idle.min_by_key(|(_, held)| heard(held)) else { return false };
+        if let Some(held) = self.remove(open, id) {
+            held.evicted.cancel();
+            self.metrics.dns.tcp_refused.inc();
+        }
+        true
+    }
+
+    fn remove(&self, open: &mut Open, id: u64) -> Option<Held> {
+        let held = open.places.remove(&id)?;
+        match held.admitted {
+            false => open.strangers = open.strangers.saturating_sub(1),
+            true => {
+                if let Some(connections) = open.clients.get_mut(&held.client) {
+                    *connections = connections.saturating_sub(1);
+                    if *connections == 0 {
+                        open.clients.remove(&held.client);
+                    }
+                }
+            }
+        }
+        self.metrics.dns.tcp_connections.dec();
+        Some(held)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    fn of_clients(&self) -> usize {
+        self.places.len().saturating_sub(self.strangers)
+    }
+}
+
+// === impl Activity ===
+
+impl Activity {
+    /// The permit for the question to come is taken before it is read, so one may be out.
+    fn is_idle(&self) -> bool {
+        PIPELINE_MAX <= self.in_hand.available_permits() + 1
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// A permit a question, from before it is read until its answer is written.
+    pub(super) fn in_hand(&self) -> &Arc<Semaphore> {
+        &self.activity.in_hand
+    }
+
+    /// Says that a question came just now.
+    pub(super) fn heard(&self) {
+        self.activity.heard_millis.store(self.connections.now(), Ordering::Relaxed);
+    }
+
+    /// Comes back when another connection needs the place.
+    pub(super) async fn evicted(&self) {
+        self.evicted.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // One that was evicted is not there any more.
+        let _ = self.connections.remove(&mut self.connections.lock(), self.id);
+    }
+}
+
+/// The address under which a client is counted: IPv6 gives each host a /64 to choose from.
+fn one_client(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use futures_util::FutureExt;
+
+    use super::{Connections, Limits, Place};
+    use crate::telemetry::Metrics;
+
+    fn connections() -> Arc<Connections> {
+        let limits = Limits { all: 3, per_client: 2, strangers: 1 };
+        Arc::new(Connections::new(limits, Arc::new(Metrics::new().unwrap())))
+    }
+
+    fn admit(connections: &Arc<Connections>, client: &str, admitted: bool) -> Option<Place> {
+        connections.admit(client.parse().unwrap(), admitted)
+    }
+
+    fn is_evicted(place: &Place) -> bool {
+        place.evicted().now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_client_has_its_share_and_ipv6_clients_are_counted_by_network() {
+        let all = connections();
+        let first = admit(&all, "2001:db8::1", true);
+        let second = admit(&all, "2001:db8::2", true);
+        assert!(first.is_some() && second.is_some());
+        assert!(admit(&all, "2001:db8::3", true).is_none(), "the network has its share");
+        assert!(admit(&all, "2001:db8:0:1::3", true).is_some(), "another network");
+        drop(first);
+        assert!(admit(&all, "2001:db8::3", true).is_some(), "a place is free again");
+    }
+
+    #[tokio::test]
+    async fn strangers_have_few_places_and_take_none_from_clients() {
+        let all = connections();
+        let stranger = admit(&all, "192.0.2.1", false);
+        assert!(stranger.is_some());
+        assert!(admit(&all, "192.0.2.2", false).is_none());
+        let clients = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|ip| admit(&all, ip, true).unwrap());
+        assert!(!clients.iter().any(is_evicted));
+        assert_eq!(all.metrics.dns.tcp_connections.get(), 4);
+        assert_eq!(all.metrics.dns.tcp_refused.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_takes_the_place_of_the_one_idle_longest() {
+        let all = connections();
+        let later = || tokio::time::sleep(Duration::from_millis(5));
+        let busy = admit(&all, "10.0.0.1", true).unwrap();
+        let _questions = busy.in_hand().try_acquire_many(2).unwrap();
+        later().await;
+        let asks = admit(&all, "10.0.0.2", true).unwrap();
+        later().await;
+        let idle = admit(&all, "10.0.0.3", true).unwrap();
+        later().await;
+        asks.heard();
+        let new = admit(&all, "10.0.0.4", true).unwrap();
+        assert_eq!([&busy, &asks, &idle, &new].map(is_evicted), [false, false, true, false]);
+        drop(idle);
+        assert_eq!(all.metrics.dns.tcp_connections.get(), 3, "its place is given back once");
+        let held = [&asks, &new].map(|it| it.in_hand().try_acquire_many(2).unwrap());
+        assert!(admit(&all, "10.0.0.5", true).is_none(), "nobody is idle");
+        drop(held);
+    }
+}
