@@ -20,19 +20,24 @@ use nix::{
 use tokio::{io::Interest, net::UdpSocket, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::tcp::REST;
 use crate::{
     answer::{Session, Step},
     telemetry::{Dropped, Metrics},
 };
 
-/// Queries that wait for upstreams, of all UDP listeners. Each keeps its packet and a task, about
-/// 2 kB, so 16,384 are 32 MB; past it clients get SERVFAIL at once. More than the forwarder's own
-/// limit, since many may wait for one flight.
+/// Queries that wait for upstreams, of all UDP listeners. Each keeps its packet and a task: about
+/// 2 kB for a common one, so 16,384 are 32 MB, and below 6 kB for one of [`QUERY_MAX`], 98 MB. Past
+/// it clients get SERVFAIL at once. More than the forwarder's own limit, since many may wait for
+/// one flight.
 pub(super) const PENDING_MAX: usize = 16_384;
 /// The largest question looked at. A query with every option there is stays far below.
 const QUERY_MAX: usize = 4_096;
 /// Packets read before other tasks get their turn.
 const TURN: usize = 64;
+/// Turns for what the kernel has when we stop: 8,192 packets, where its buffer holds some 4,800.
+/// With no end to it, a busy listener would never stop.
+const LAST_TURNS: usize = 128;
 
 /// A UDP socket that knows which of its addresses was asked.
 pub(super) struct Socket {
@@ -68,13 +73,16 @@ impl Socket {
 
     /// One packet, if one is there. `None` for what cannot be answered: no sender's address.
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Option<Path>)> {
+        self.socket.try_io(Interest::READABLE, || self.receive_from_kernel(buffer))
+    }
+
+    /// The same, whether or not the runtime has heard of the packet yet.
+    fn receive_from_kernel(&self, buffer: &mut [u8]) -> io::Result<(usize, Option<Path>)> {
         let mut control = cmsg_space!(libc::in6_pktinfo);
         let mut parts = [IoSliceMut::new(buffer)];
         let fd = self.socket.as_raw_fd();
-        let received = self.socket.try_io(Interest::READABLE, || {
-            recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), MsgFlags::empty())
-                .map_err(io::Error::from)
-        })?;
+        let received =
+            recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
         let len = received.bytes;
         let mut asked = self.bound.ip();
         let mut scope = 0;
@@ -131,58 +139,107 @@ impl Socket {
     }
 }
 
-/// Answers what comes to `socket` until `token` is cancelled. Queries still waiting then are
-/// `pending`'s, and are answered.
+/// Answers what comes to `socket` until `token` is cancelled, and then what the kernel has by then.
+/// Queries still waiting are `pending`'s, and are answered.
 pub(super) async fn serve(
     socket: Arc<Socket>,
-    mut session: Session,
+    session: Session,
     permits: Arc<Semaphore>,
     pending: TaskTracker,
     token: CancellationToken,
 ) {
+    let mut server =
+        Turns { socket, session, permits, pending, out: Vec::with_capacity(QUERY_MAX) };
     let mut packet = vec![0; QUERY_MAX];
-    let mut out = Vec::with_capacity(QUERY_MAX);
+    let mut failed_before = false;
     loop {
         tokio::select! {
-            () = token.cancelled() => return,
-            ready = socket.socket.readable() => if let Err(error) = ready {
-                tracing::error!(listener = %socket.bound, %error, "socket cannot be waited for");
+            () = token.cancelled() => break,
+            ready = server.socket.socket.readable() => if let Err(error) = ready {
+                tracing::error!(listener = %server.socket.bound, %error, "socket cannot be waited for");
                 return;
             },
         }
+        let turn = server.turn(&mut packet, Socket::receive);
+        let failed = matches!(turn, Turn::Failed);
+        // One error is an event, such as a client's refusal of an earlier reply. Two in a row may
+        // be a state, and without a rest we would spin.
+        if failed && failed_before {
+            tokio::time::sleep(REST).await;
+        }
+        failed_before = failed;
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..LAST_TURNS {
+        match server.turn(&mut packet, Socket::receive_from_kernel) {
+            Turn::Empty => return,
+            Turn::Full | Turn::Failed => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// What one listener's turns need.
+struct Turns {
+    socket: Arc<Socket>,
+    session: Session,
+    permits: Arc<Semaphore>,
+    pending: TaskTracker,
+    out: Vec<u8>,
+}
+
+/// How a turn ended.
+enum Turn {
+    /// There may be more packets.
+    Full,
+    /// There are no more.
+    Empty,
+    /// The socket has an error.
+    Failed,
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// Answers up to [`TURN`] packets.
+    fn turn(
+        &mut self,
+        packet: &mut [u8],
+        receive: impl Fn(&Socket, &mut [u8]) -> io::Result<(usize, Option<Path>)>,
+    ) -> Turn {
         for _ in 0..TURN {
-            let (len, path) = match socket.receive(&mut packet) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Such as a client's refusal of an earlier reply; the socket itself is fine.
+            match receive(&self.socket, packet) {
+                Ok((len, Some(path))) => self.answer(packet.get(..len).unwrap_or_default(), path),
+                Ok((_, None)) => (),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
                 Err(error) => {
-                    tracing::debug!(listener = %socket.bound, %error, "packet not received");
-                    continue;
+                    tracing::debug!(listener = %self.socket.bound, %error, "packet not received");
+                    return Turn::Failed;
                 }
-            };
-            let Some(path) = path else { continue };
-            let packet = packet.get(..len).unwrap_or_default();
-            match session.begin(packet, path.client, path.listener, &mut out) {
-                Step::Silence => (),
-                Step::Reply => socket.send(&out, &path),
-                Step::Ask(query) => match Arc::clone(&permits).try_acquire_owned() {
-                    Ok(permit) => {
-                        let socket = Arc::clone(&socket);
-                        pending.spawn(async move {
-                            let mut out = Vec::with_capacity(512);
-                            query.finish(&mut out).await;
-                            socket.send(&out, &path);
-                            drop(permit);
-                        });
-                    }
-                    Err(_) => {
-                        query.shed(&mut out);
-                        socket.send(&out, &path);
-                    }
-                },
             }
         }
-        tokio::task::yield_now().await;
+        Turn::Full
+    }
+
+    fn answer(&mut self, packet: &[u8], path: Path) {
+        match self.session.begin(packet, path.client, path.listener, &mut self.out) {
+            Step::Silence => (),
+            Step::Reply => self.socket.send(&self.out, &path),
+            Step::Ask(query) => match Arc::clone(&self.permits).try_acquire_owned() {
+                Ok(permit) => {
+                    let socket = Arc::clone(&self.socket);
+                    self.pending.spawn(async move {
+                        let mut out = Vec::with_capacity(512);
+                        query.finish(&mut out).await;
+                        socket.send(&out, &path);
+                        drop(permit);
+                    });
+                }
+                Err(_) => {
+                    query.shed(&mut self.out);
+                    self.socket.send(&self.out, &path);
+                }
+            },
+        }
     }
 }
 

@@ -235,3 +235,20 @@ async fn who_may_not_ask_is_told_so_and_has_little_time() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_kernel_has_when_we_stop_is_answered() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    // One thread runs it all: nothing is read between here and the end of the listener.
+    for id in 0..100 {
+        client.send_to(&query(OURS, id), address).unwrap();
+    }
+    server.stop().await;
+    let mut reply = [0; 512];
+    for id in 0..100 {
+        client.recv(&mut reply).unwrap();
+        assert_eq!(u16::from_be_bytes([reply[0], reply[1]]), id);
+    }
+}
