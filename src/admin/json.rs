@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     answer::{Explanation, Vantage},
+    base::printable,
     policy::{Address, Caveat, Declined},
     table::{AnswerTable, Entry, ViewTable},
 };
@@ -344,10 +345,11 @@ impl fmt::Display for ExplainDocument {
         let Self { name, r#type, client, listener, decision, .. } = self;
         writeln!(f, "{name} {type} from {client} to {listener}: {decision}")?;
         for step in &self.steps {
-            writeln!(f, "  {:<9} {}", step.about, step.text)?;
+            writeln!(f, "  {:<9} {}", printable(&step.about), printable(&step.text))?;
         }
         for given in &self.given {
-            writeln!(f, "            {:<15} {} {}", given.ip, given.az, given.eni)?;
+            let [az, eni] = [&given.az, &given.eni].map(|text| printable(text));
+            writeln!(f, "            {:<15} {az} {eni}", given.ip)?;
         }
         Ok(())
     }

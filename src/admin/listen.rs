@@ -31,9 +31,12 @@ pub(super) struct Limits {
     pub(super) grace: Duration,
 }
 
-/// At 5,000 names of three zones the largest answer is some 6 MB, so 32 unread ones hold below
-/// 200 MB; a person, three Prometheus servers and a load balancer's probes need fewer than ten. All 32 taken by
-/// clients that send nothing are free again after 5 s, by clients that read nothing after 65 s.
+/// A name of three zones is some 1.2 kB of JSON: 6 MB for 5,000 names, which 32 times unread are
+/// below 200 MB, and 60 MB for 50,000, which would be 1.9 GB. A hub that large keeps
+/// `admin.listen` where only its own people come. A person, three Prometheus servers and a load
+/// balancer's probes need fewer than ten connections, and of these only the person asks for names.
+/// All 32 taken by clients that send nothing are free again after 5 s, by clients that read
+/// nothing after 65 s.
 const LIMITS: Limits = Limits {
     connections: 32,
     head: Duration::from_secs(5),

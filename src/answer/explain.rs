@@ -10,7 +10,7 @@ use std::{
 
 use super::decide::{Asked, Decision, Told, Vantage, decide};
 use crate::{
-    base::{Name, RecordType},
+    base::{Name, RecordType, printable},
     forward::ForwardConfig,
     policy::ViewConfig,
     table::{AnswerTable, Entry},
@@ -251,16 +251,18 @@ fn addresses_near(entry: &Entry, az: Option<&str>) -> bool {
     az.is_some_and(|az| entry.claim().addresses.iter().any(|address| address.az.is_called(az)))
 }
 
-/// For people: the question, then a line a step, then the addresses.
+/// For people: the question, then a line a step, then the addresses. Texts of others are made
+/// printable here and not before: in JSON they stand as they are.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Vantage { client, listener } = self.vantage;
         writeln!(f, "{} {} from {client} to {listener}: {}", self.name, self.rtype, self.decision)?;
         for (kind, text) in &self.lines {
-            writeln!(f, "  {:<9} {text}", kind.word())?;
+            writeln!(f, "  {:<9} {}", kind.word(), printable(text))?;
         }
         for given in &self.given {
-            writeln!(f, "            {:<15} {} {}", given.ip, given.az, given.eni)?;
+            let [az, eni] = [&given.az, &given.eni].map(|text| printable(text));
+            writeln!(f, "            {:<15} {az} {eni}", given.ip)?;
         }
         Ok(())
     }

@@ -129,6 +129,19 @@ fn an_explanation_tells_an_absence_and_a_refusal() {
 }
 
 #[test]
+fn an_explanation_shows_what_a_terminal_would_obey() {
+    let line = "vpce-1 com.amazonaws.eu-west-1.\u{1b}[2Jsqs eu-west-1a=10.0.1.5 names=one.example";
+    let config = config();
+    let table = compile(&policy::plan(&facts::inventory(line), &config), &config);
+    let one = name("one.example");
+    let said = explain(&table, &forward(), &one, RecordType::A, vantage("10.9.9.9")).to_string();
+    assert!(
+        said.contains(r"com.amazonaws.eu-west-1.\u{1b}[2Jsqs") && !said.contains('\u{1b}'),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
     let config = config();
     let plan = policy::plan(&facts::inventory(HUB), &config);

@@ -6,10 +6,12 @@ mod chain;
 mod codes;
 mod ids;
 mod name;
+mod text;
 mod ttl;
 
 pub use chain::Chain;
 pub use codes::{Ede, ExtendedError, Rcode, RecordType, UnknownRecordType};
 pub use ids::{AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, ViewName, VpcId};
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
+pub use text::printable;
 pub use ttl::{Ttl, TtlError};

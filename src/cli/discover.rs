@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use super::{args::DiscoverArgs, complain, run, say, small_runtime};
 use crate::{
     app::host_lookup,
-    base::Chain,
+    base::{Chain, printable},
     config::Config,
     discover::{Recorded, Source, SourceConfig, normalise, save},
     inventory::SourceFacts,
@@ -77,19 +77,19 @@ fn listing(facts: &SourceFacts) -> String {
                 let v4 = interface.ipv4.iter().map(ToString::to_string);
                 let v6 = interface.ipv6.iter().map(ToString::to_string);
                 let all: Vec<String> = v4.chain(v6).collect();
-                format!("{}={}", interface.az, all.join("+"))
+                format!("{}={}", printable(&interface.az.to_string()), all.join("+"))
             })
             .collect();
         table.add_row([
-            endpoint.id.to_string(),
-            endpoint.state.to_string(),
-            endpoint.kind.to_string(),
-            endpoint.service.to_string(),
+            printable(&endpoint.id.to_string()),
+            printable(&endpoint.state.to_string()),
+            printable(&endpoint.kind.to_string()),
+            printable(&endpoint.service.to_string()),
             published.to_string(),
             addresses.join(" "),
         ]);
     }
-    let region = facts.region.as_ref().map_or("region unknown", |region| region.as_str());
+    let region = facts.region.as_ref().map_or("region unknown".into(), |it| printable(it.as_str()));
     let lines: Vec<String> = table.to_string().lines().map(|line| line.trim().to_owned()).collect();
     format!(
         "source {} ({region}): {} endpoints\n{}\n\n",
@@ -97,4 +97,19 @@ fn listing(facts: &SourceFacts) -> String {
         facts.endpoints.len(),
         lines.join("\n")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listing;
+    use crate::policy::facts;
+
+    #[test]
+    fn nothing_that_a_source_says_reaches_the_terminal_as_a_command() {
+        let line = "vpce-1 com.amazonaws.eu-west-1.\u{1b}[2Jsqs eu-west-1a=10.0.1.5";
+        let inventory = facts::inventory(line);
+        let text = listing(inventory.sources.first().unwrap());
+        assert!(text.contains(r"com.amazonaws.eu-west-1.\u{1b}[2Jsqs"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
 }

@@ -6,7 +6,10 @@
 use anyhow::Context;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
-use crate::admin::json::{AddressDocument, DeclinedDocument, NameDocument, NamesDocument, to_text};
+use crate::{
+    admin::json::{AddressDocument, DeclinedDocument, NameDocument, NamesDocument, to_text},
+    base::printable,
+};
 
 /// `--format` of `hubdns names`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -194,17 +197,6 @@ fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
         }
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
-}
-
-/// A text without characters that a terminal obeys: a name is declined verbatim, whatever it has.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        match c.is_control() {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
-        shown
-    })
 }
 
 #[cfg(test)]
