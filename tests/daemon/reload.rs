@@ -149,3 +149,19 @@ fn a_reload_before_the_first_table_can_be_what_makes_one() {
     daemon.wait_ready();
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 3);
 }
+
+#[test]
+fn a_source_that_is_redefined_is_believed_at_once() {
+    let config = recorded();
+    let mut daemon = Hubdns::start(&config);
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 3);
+    // Most names go by this, far more than the guard lets go by an accident.
+    let narrowed =
+        config.replace("kind = \"files\"", "kind = \"files\"\ntags = { env = \"prod\" }");
+    assert_ne!(narrowed, config);
+    reload(&mut daemon, &narrowed);
+    eventually("the names of other endpoints are forwarded", SOON, || {
+        (daemon.dig(&format!("{SQS} A")).status == "SERVFAIL").then_some(())
+    });
+    assert!(lines_with(&daemon, "not believed").is_empty(), "{}", daemon.log());
+}
