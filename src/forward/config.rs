@@ -17,8 +17,8 @@ pub struct ForwardConfig {
     pub zones: Vec<ForwardZone>,
     /// `cache.entries`: answers kept at most; 0 keeps none.
     pub cache_entries: u64,
-    /// `cache.serve_stale_secs`: how long past its TTL an answer may stand in when no upstream
-    /// answers (RFC 8767).
+    /// `cache.serve_stale_secs`: how long past its TTL an answer, but no NXDOMAIN, may stand in when
+    /// no upstream answers (RFC 8767).
     pub serve_stale: Duration,
 }
 
