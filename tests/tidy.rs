@@ -78,6 +78,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Outside crates that are kept behind one door, and the rooms that hold the key.
 const FENCES: &[(&str, &[&str])] = &[
     ("aws_", &["discover"]),
+    ("hickory_server", &["serve"]),
     ("hickory_resolver", &["forward"]),
     ("rustls", &["serve"]),
     ("domain", &["wire"]),

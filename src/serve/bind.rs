@@ -14,6 +14,8 @@ use super::config::ListenAddress;
 /// Octets the kernel may hold for us while we are busy: at 100 octets of question and 768 of the
 /// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Ports tried when any will do: with half of all TCP ports taken, one start in 65,536 would fail.
+const PORT_TRIES: usize = 16;
 /// Connections that wait to be accepted; `net.core.somaxconn` may allow less.
 const TCP_BACKLOG: i32 = 1_024;
 
@@ -195,8 +197,19 @@ fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     v4.or(v6.filter(|ip| !ip.is_unicast_link_local()).map(IpAddr::V6))
 }
 
-/// Both sockets of an address. For port 0 the UDP socket finds one, and TCP takes the same.
+/// Both sockets of an address. For port 0 the UDP socket finds one, and TCP takes the same; if
+/// somebody has that one, another is tried.
 fn bind_one(wanted: SocketAddr) -> Result<Bound, BindError> {
+    for _ in 1..PORT_TRIES {
+        match try_bind(wanted) {
+            Err(BindError::InUse { protocol: "TCP", .. }) if wanted.port() == 0 => (),
+            bound => return bound,
+        }
+    }
+    try_bind(wanted)
+}
+
+fn try_bind(wanted: SocketAddr) -> Result<Bound, BindError> {
     let udp = open(wanted, "UDP")?;
     let address = udp
         .local_addr()

@@ -5,6 +5,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::stream::{Stream, StreamExt, try_unfold};
+use hickory_server::server::TimeoutStream;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -126,9 +128,20 @@ async fn converse(
     Ok(())
 }
 
+/// The questions of a connection, until its end or until none has come for `idle`.
+fn questions(
+    reader: OwnedReadHalf,
+    idle: Duration,
+) -> TimeoutStream<impl Stream<Item = io::Result<Vec<u8>>> + Unpin> {
+    let questions = try_unfold(reader, |mut reader| async move {
+        Ok(read_message(&mut reader).await?.map(|question| (question, reader)))
+    });
+    TimeoutStream::new(Box::pin(questions), idle)
+}
+
 /// Reads questions. When it returns well, the answers that are still to come keep the queue open.
 async fn read(
-    mut reader: OwnedReadHalf,
+    reader: OwnedReadHalf,
     answers: Answers,
     (client, listener): (SocketAddr, SocketAddr),
     shared: &Shared,
@@ -137,24 +150,25 @@ async fn read(
     token: CancellationToken,
 ) -> io::Result<()> {
     let mut session = shared.responder.session(Proto::Tcp, rand::random());
-    let mut packet = Vec::with_capacity(512);
+    let mut questions = questions(reader, idle);
     let mut out = Vec::with_capacity(512);
     loop {
-        let question = async {
+        let next = async {
             // The semaphore is never closed.
             let permit = Arc::clone(place.in_hand()).acquire_owned().await.ok()?;
-            let read = timeout(idle, read_message(&mut reader, &mut packet)).await.ok()?;
-            Some(read.map(|()| permit))
+            Some((questions.next().await?, permit))
         };
         let asked = tokio::select! {
             () = token.cancelled() => return Ok(()),
-            asked = question => asked,
+            asked = next => asked,
         };
-        let in_hand = match asked {
-            Some(Ok(permit)) => permit,
-            Some(Err(error)) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        let (packet, in_hand) = match asked {
+            Some((Ok(packet), permit)) => (packet, permit),
+            // Idle: it is closed when it has its answers.
+            Some((Err(error), _)) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+            Some((Err(error), _)) => return Err(error),
             // The client has no more questions, and may still want its answers (half closed).
-            Some(Err(_)) | None => return Ok(()),
+            None => return Ok(()),
         };
         place.heard();
         match session.begin(&packet, client, listener, &mut out) {
@@ -191,17 +205,17 @@ async fn finish(
     drop(permit);
 }
 
-/// One message and the two octets of its length (RFC 1035 section 4.2.2). The buffer grows with
-/// what has come, not with what was announced. An end, wherever, is `UnexpectedEof`.
-async fn read_message(reader: &mut OwnedReadHalf, packet: &mut Vec<u8>) -> io::Result<()> {
-    let announced = reader.read_u16().await?;
-    packet.clear();
-    packet.shrink_to(512);
-    let read = reader.take(announced.into()).read_to_end(packet).await?;
-    match read < usize::from(announced) {
-        true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Ok(()),
-    }
+/// One message behind the two octets of its length (RFC 1035 section 4.2.2); `None` at the end,
+/// wherever it comes. The buffer grows with what has come, not with what was announced.
+async fn read_message(reader: &mut OwnedReadHalf) -> io::Result<Option<Vec<u8>>> {
+    let announced = match reader.read_u16().await {
+        Ok(announced) => announced,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut message = Vec::with_capacity(usize::from(announced).min(512));
+    let read = reader.take(announced.into()).read_to_end(&mut message).await?;
+    Ok((read == usize::from(announced)).then_some(message))
 }
 
 /// Writes answers as they come, until there can be no more.
