@@ -27,9 +27,14 @@ const TCP_ADDRESS: u8 = 77;
 
 impl Double {
     async fn start(script: Script) -> Double {
-        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        // A UDP port that is free may be somebody's TCP port.
+        let (socket, listener) = loop {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()).await {
+                break (Arc::new(socket), listener);
+            }
+        };
         let address = socket.local_addr().unwrap();
-        let listener = TcpListener::bind(address).await.unwrap();
         let (count, asked) = watch::channel(0);
         let tasks = TaskTracker::new();
         tasks.spawn(async move {

@@ -51,6 +51,16 @@ fn query(name: &str, id: u16) -> Vec<u8> {
     upstream_query(&Question { name, rtype, dnssec_ok: false, checking_disabled: false }, id)
 }
 
+/// A port that neither a UDP nor a TCP socket has just now.
+fn free_for_both() -> SocketAddr {
+    loop {
+        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
 fn framed(message: &[u8]) -> Vec<u8> {
     [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
 }
@@ -127,7 +137,7 @@ async fn stopping_answers_what_is_in_hand() {
 async fn entries_come_and_go_and_others_stay() {
     let (mut server, first, _silent) = server("127.0.0.1:0");
     let entry = |address: SocketAddr| ListenAddress::Socket(address);
-    let second = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let second = free_for_both();
     let wanted = [entry("127.0.0.1:0".parse().unwrap()), entry(second)];
     let opened = server.open(&wanted).unwrap();
     server.listen(opened, &wanted);
