@@ -1,0 +1,81 @@
+//! Files that are right, and what each room gets of them.
+
+use super::*;
+
+#[test]
+fn every_key_of_the_contract_reaches_its_room() {
+    let config = good(WHOLE);
+    let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["10.0.0.10:53", "10.0.0.10:5353", "[fd00::1]:53", "interface:ens5:53"]);
+    assert_eq!(config.serve.identity.as_deref(), Some("hub-a"));
+    assert_eq!(config.policy.allow.len(), 3);
+    assert_eq!(config.policy.allow[2].to_string(), "192.0.2.1/32");
+    assert_eq!(config.refresh.interval, Duration::from_secs(31));
+    assert_eq!(config.refresh.services_interval, Duration::from_secs(3_601));
+    assert_eq!(config.refresh.state_file, None);
+    assert_eq!(config.refresh.shrink_guard_percent, 31);
+    assert_eq!(config.policy.ttl.as_secs(), 61);
+    assert_eq!(config.policy.negative_ttl.as_secs(), 62);
+    assert_eq!(config.policy.deny, [ServiceRule::new("execute-api")]);
+    assert_eq!(config.policy.aliases.len(), 2);
+    assert_eq!(config.policy.aliases[1].target, AliasTarget::Endpoint("vpce-0123".into()));
+    let view = &config.policy.views[0];
+    assert_eq!(view.name.as_str(), "onprem");
+    assert_eq!(view.clients[0].to_string(), "192.168.0.0/16");
+    assert_eq!(view.listeners[0].to_string(), "10.0.0.10:5353");
+    assert_eq!(view.tags["env"], "prod");
+    assert_eq!(view.deny, [ServiceRule::new("s3")]);
+    assert_eq!(&*config.policy.zones[0].1, "eu-west-1a");
+    assert_eq!(config.health.tcp_port, None);
+    assert_eq!(config.health.interval, Duration::from_secs(6));
+    assert_eq!(config.forward.upstreams[0].to_string(), "169.254.169.253:53");
+    assert_eq!(config.forward.upstreams[1].to_string(), "10.9.0.9:5300");
+    assert_eq!(config.forward.zones[0].name.to_string(), "corp.example");
+    assert_eq!(config.forward.cache_entries, 1);
+    assert_eq!(config.forward.serve_stale, Duration::ZERO);
+    assert_eq!(config.admin.listen, None);
+    assert_eq!(config.control_socket, None);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn a_source_keeps_what_belongs_to_its_kind() {
+    let config = good(WHOLE);
+    assert_eq!(
+        config.sources[0].kind,
+        SourceKind::Ec2 {
+            region: Some("eu-west-1".into()),
+            role_arn: Some("arn:aws:iam::123456789012:role/hubdns-read".to_owned()),
+            endpoint_url: Some("http://127.0.0.1:5000".to_owned()),
+        }
+    );
+    assert_eq!(config.sources[0].vpc_ids[0].as_str(), "vpc-0123");
+    assert_eq!(config.sources[0].tags["dns"], "hub");
+}
+
+#[test]
+fn a_relative_folder_starts_where_the_file_lies() {
+    let path = "/etc/hubdns/inventory".into();
+    assert_eq!(good(WHOLE).sources[1].kind, SourceKind::Files { path });
+}
+
+#[test]
+fn what_is_not_said_is_the_documented_default() {
+    let config = good(MINIMAL);
+    let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["0.0.0.0:53", "[::]:53"]);
+    assert_eq!(config.admin.listen.unwrap().to_string(), "127.0.0.1:9153");
+    assert_eq!(config.health.tcp_port, Some(443));
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.control_socket.as_deref(), Some(Path::new("/run/hubdns/control.sock")));
+}
+
+#[test]
+fn every_example_is_right_and_without_warning() {
+    for (path, text) in examples() {
+        let config =
+            parse(&text, &path).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        assert_eq!(render_all(&config.warnings, false), "", "{path}");
+    }
+}

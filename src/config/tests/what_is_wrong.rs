@@ -1,0 +1,226 @@
+//! Files that are wrong, a rule a row.
+
+use super::*;
+
+/// What is written, and the one thing that is said of it.
+const RULES: &[(&str, &str)] = &[
+    ("server.listen = [\"10.0.0.10\"]", "1: `server.listen` cannot be \"10.0.0.10\""),
+    ("server.listen = []", "1: `server.listen` is empty"),
+    ("server.listen = [\"interface:ens5\"]", "1: `server.listen` cannot be \"interface:ens5\""),
+    (
+        "server.listen = [\"[::1]:53\",\n\"[0::1]:53\"]",
+        "2: `server.listen` has \"[0::1]:53\" twice",
+    ),
+    ("server.identity = \"\"", "1: `server.identity` cannot be \"\""),
+    ("clients.allow = []", "1: `clients.allow` is empty"),
+    ("clients.allow = [\"10.0.0.1/8\"]", "1: `clients.allow` cannot be \"10.0.0.1/8\""),
+    ("refresh.interval_secs = 4", "1: `refresh.interval_secs` cannot be 4"),
+    ("refresh.interval_secs = 3601", "1: `refresh.interval_secs` cannot be 3601"),
+    ("refresh.interval_secs = -30", "1: `refresh.interval_secs` cannot be -30"),
+    ("refresh.services_interval_secs = 59", "1: `refresh.services_interval_secs` cannot be 59"),
+    ("refresh.shrink_guard_percent = 0", "1: `refresh.shrink_guard_percent` cannot be 0"),
+    ("refresh.shrink_guard_percent = 101", "1: `refresh.shrink_guard_percent` cannot be 101"),
+    ("refresh.state_file = \"x.json\"", "1: `refresh.state_file` cannot be \"x.json\""),
+    ("answers.ttl_secs = 0", "1: `answers.ttl_secs` cannot be 0"),
+    ("answers.negative_ttl_secs = 86401", "1: `answers.negative_ttl_secs` cannot be 86401"),
+    ("answers.ttl_secs = 99999999999999999999", "1: `answers.ttl_secs` is out of all range"),
+    ("answers.deny = [\"\"]", "1: `answers.deny` cannot be \"\""),
+    (
+        "forward.trusted = [\"10.9.0.2\"]",
+        "1: `forward.trusted` has 10.9.0.2:53, which is no upstream",
+    ),
+    ("cache.entries = 10000001", "1: `cache.entries` cannot be 10000001"),
+    ("cache.serve_stale_secs = 604801", "1: `cache.serve_stale_secs` cannot be 604801"),
+    ("health.interval_secs = 0", "1: `health.interval_secs` cannot be 0"),
+    ("health.probe = \"tcp:0\"", "1: `health.probe` cannot be \"tcp:0\""),
+    ("health.probe = \"icmp\"", "1: `health.probe` cannot be \"icmp\""),
+    ("log.queries = \"0.01\"", "1: `log.queries` cannot be \"0.01\""),
+    ("log.format = \"xml\"", "1: `log.format` cannot be \"xml\""),
+    ("control.socket = \"run/x\"", "1: `control.socket` cannot be \"run/x\""),
+    ("admin.listen = \"9153\"", "1: `admin.listen` cannot be \"9153\""),
+    (
+        "admin.listen = \"127.0.0.1:53\"",
+        "1: `admin.listen` \"127.0.0.1:53\" and `server.listen` \"0.0.0.0:53\" are the same TCP port",
+    ),
+    ("zones.\"10.0.0.0/8\" = \"\"", "1: `zones` cannot be \"\""),
+    ("zones.\"10.0.0.5/8\" = \"eu-west-1a\"", "1: `zones` cannot be \"10.0.0.5/8\""),
+];
+
+#[test]
+fn every_rule_names_the_place_and_the_cause() {
+    for (lines, said) in RULES {
+        assert_eq!(wrong(lines), [*said], "{lines}");
+    }
+}
+
+#[test]
+fn an_upstream_that_is_ourselves_is_a_loop() {
+    let own = "[server]\nlisten = [\"10.0.0.10:53\"]\n[forward]\nupstreams = [\"10.0.0.10\"]";
+    assert_eq!(wrong(own), ["4: the upstream 10.0.0.10 is hubdns itself"]);
+    let wildcard = "[forward]\nupstreams = [\"127.0.0.1\"]";
+    assert_eq!(wrong(wildcard), ["2: the upstream 127.0.0.1 is hubdns itself"]);
+    let other_port = "[forward]\nupstreams = [\"127.0.0.1:5353\"]";
+    assert_eq!(wrong(other_port), [""; 0]);
+    let zone = "[server]\nlisten = [\"10.0.0.10:53\"]\n[[forward.zone]]\nname = \"a\"\nupstreams = [\"10.0.0.10\"]";
+    assert_eq!(wrong(zone), ["5: the upstream 10.0.0.10 is hubdns itself"]);
+}
+
+#[test]
+fn upstreams_and_zones_are_checked() {
+    let zone = |name: &str| format!("[[forward.zone]]\nname = \"{name}\"\nupstreams = []\n");
+    assert_eq!(
+        wrong("forward.upstreams = [\"dns.example\"]"),
+        ["1: `forward.upstreams` cannot be \"dns.example\""]
+    );
+    assert_eq!(
+        wrong("forward.upstreams = [\"1.1.1.1\", \"1.1.1.1:53\"]"),
+        ["1: `forward.upstreams` has 1.1.1.1:53 twice"]
+    );
+    assert_eq!(wrong("forward.upstreams = []"), ["1: `forward.upstreams` is empty"]);
+    assert_eq!(wrong(&zone("a..b")), ["2: `forward.zone.name` cannot be \"a..b\""]);
+    assert_eq!(wrong(&zone("*.corp")), ["2: `forward.zone.name` cannot be \"*.corp\""]);
+    assert_eq!(wrong(&zone(".")), ["2: `forward.zone.name` cannot be \".\""]);
+    assert_eq!(wrong(&(zone("a") + &zone("A."))), ["5: two zones for \"A.\""]);
+    assert_eq!(wrong("[[forward.zone]]\nname = \"a\""), ["1: [[forward.zone]] lacks `upstreams`"]);
+}
+
+#[test]
+fn an_alias_has_a_name_of_its_own_and_one_target() {
+    let alias = |rest: &str| wrong(&format!("[[answers.alias]]\nname = \"q.example\"\n{rest}"));
+    assert_eq!(alias(""), ["1: an alias has no target"]);
+    assert_eq!(alias("service = 1"), ["3: `answers.alias.service` has the wrong type"]);
+    assert_eq!(alias("service = \"sqs\"\nendpoint = \"vpce-1\""), ["4: an alias has two targets"]);
+    assert_eq!(alias("endpoint = \"sqs\""), ["3: `answers.alias.endpoint` cannot be \"sqs\""]);
+    let twice = "service = \"sqs\"\n[[answers.alias]]\nname = \"Q.example.\"\nservice = \"sqs\"";
+    assert_eq!(alias(twice), ["5: two aliases for \"Q.example.\""]);
+}
+
+#[test]
+fn a_source_is_checked_by_its_kind() {
+    let source = |rest: &str| wrong(&format!("[[source]]\nname = \"a\"\n{rest}"));
+    assert_eq!(source(""), ["1: [[source]] lacks `kind`"]);
+    assert_eq!(source("kind = \"files\""), ["1: a source of kind \"files\" lacks `path`"]);
+    assert_eq!(
+        source("kind = \"ec2\"\npath = \"x\""),
+        ["4: `path` is only for sources of kind \"files\""]
+    );
+    assert_eq!(
+        source("kind = \"files\"\npath = \"x\"\nregion = \"eu-west-1\""),
+        ["5: `region` is only for sources of kind \"ec2\""]
+    );
+    for (key, value) in [
+        ("region", "Ireland"),
+        ("region", "eu-west-1a"),
+        ("role_arn", "hubdns-read"),
+        ("role_arn", "arn:aws:iam::1234:role/x"),
+        ("role_arn", "arn:aws:iam::123456789012:user/x"),
+        ("endpoint_url", "localhost:5000"),
+        ("endpoint_url", "http://"),
+    ] {
+        let said = format!("4: `source.{key}` cannot be {value:?}");
+        assert_eq!(source(&format!("kind = \"ec2\"\n{key} = {value:?}")), [said]);
+    }
+    assert_eq!(
+        source("kind = \"ec2\"\nvpc_ids = [\"10\"]"),
+        ["4: `source.vpc_ids` cannot be \"10\""]
+    );
+    assert_eq!(
+        wrong("[[source]]\nname = \"main\"\nkind = \"ec2\""),
+        ["5: the name \"main\" is taken"]
+    );
+    assert_eq!(
+        wrong("[[source]]\nname = \"\"\nkind = \"ec2\""),
+        ["2: `source.name` cannot be \"\""]
+    );
+}
+
+#[test]
+fn a_view_has_a_name_of_its_own_and_listeners_that_can_be_asked() {
+    let view = |name: &str, rest: &str| format!("[[view]]\nname = \"{name}\"\n{rest}\n");
+    let by_client = |name: &str| view(name, &format!("clients = [\"10.0.{}.0/24\"]", name.len()));
+    assert_eq!(wrong(&by_client("default")), ["2: no view can have the name \"default\""]);
+    assert_eq!(wrong(&by_client("")), ["2: `view.name` cannot be \"\""]);
+    let listeners = |listen: &str, asked: &str| {
+        let rest = format!("listeners = [\"{asked}\"]");
+        wrong(&format!("[server]\nlisten = [\"{listen}\"]\n{}", view("v", &rest)))
+    };
+    assert_eq!(listeners("10.0.0.10:53", "10.0.0.10:5353"), ["5: no one can ask 10.0.0.10:5353"]);
+    assert_eq!(listeners("10.0.0.10:53", "10.0.0.11:53"), ["5: no one can ask 10.0.0.11:53"]);
+    assert_eq!(listeners("interface:ens5:53", "10.0.0.11:54"), ["5: no one can ask 10.0.0.11:54"]);
+    for (listen, asked) in [
+        ("10.0.0.10:53", "10.0.0.10:53"),
+        ("10.0.0.10:53", "0.0.0.0:53"),
+        ("0.0.0.0:53", "10.0.0.10:53"),
+        ("interface:ens5:53", "10.0.0.11:53"),
+    ] {
+        assert_eq!(listeners(listen, asked), [""; 0], "{listen} {asked}");
+    }
+    assert_eq!(
+        listeners("nonsense", "10.0.0.10:53"),
+        ["2: `server.listen` cannot be \"nonsense\""]
+    );
+}
+
+#[test]
+fn views_that_nobody_can_be_in_are_warned_of() {
+    let view = |name: &str, rest: &str| format!("[[view]]\nname = \"{name}\"\n{rest}\n");
+    let wide = view("wide", "clients = [\"10.0.0.0/8\"]");
+    let narrow = view("narrow", "clients = [\"10.1.0.0/16\"]");
+    let everybody = view("everybody", "");
+    assert_eq!(wrong(&(wide.clone() + &narrow)), ["4: the view narrow is never used"]);
+    assert_eq!(wrong(&(narrow.clone() + &wide)), [""; 0]);
+    assert_eq!(wrong(&(everybody.clone() + &wide)), ["1: the view everybody matches everybody"]);
+    assert_eq!(wrong(&(wide + &everybody)), [""; 0]);
+    let asked = "clients = [\"10.1.0.0/16\"]\nlisteners = [\"10.0.0.1:53\"]";
+    assert_eq!(wrong(&(view("asked", asked) + &narrow)), [""; 0]);
+    let outside = view("outside", "clients = [\"8.8.8.0/24\"]");
+    assert_eq!(wrong(&outside), ["3: nobody in 8.8.8.0/24 is answered at all"]);
+}
+
+#[test]
+fn what_is_not_served_is_refused_and_checked() {
+    let tls = "[server.tls]\nlisten = [\"x\"]\ncertificate = \"/c\"\nkey = \"\"";
+    assert_eq!(
+        wrong(tls),
+        [
+            "1: DNS over TLS is not served by this version",
+            "2: `server.tls.listen` cannot be \"x\"",
+            "4: `server.tls.key` cannot be \"\"",
+        ]
+    );
+    let https = "[server.https]\nlisten = [\"10.0.0.10:443\"]\nkey = \"/k\"";
+    assert_eq!(
+        wrong(https),
+        [
+            "1: [server.https] lacks `certificate`",
+            "1: DNS over HTTPS is not served by this version",
+        ]
+    );
+}
+
+#[test]
+fn a_folder_that_lacks_is_a_warning_of_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hubdns.toml");
+    fs::write(&path, "[[source]]\nname = \"a\"\nkind = \"files\"\npath = \"x\"\n").unwrap();
+    let warnings = load(&path).unwrap().warnings;
+    assert_eq!(warnings[0].key(), "source.path");
+    fs::create_dir(dir.path().join("x")).unwrap();
+    assert_eq!(load(&path).unwrap().warnings, []);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_the_next_step() {
+    let errors = load(Path::new("/nonexistent/hubdns.toml")).unwrap_err();
+    insta::assert_snapshot!(errors.render(false));
+}
+
+/// Not one of these may panic, whatever else they are.
+#[test]
+fn no_prefix_of_a_file_is_more_than_wrong() {
+    for end in 0..WHOLE.len() {
+        told(&WHOLE[..end]);
+    }
+    told("\u{feff}\u{1f600} = [\u{1f600}\n[\u{1f600}]\n");
+    told("\0\x1b[31m = \"\x1b[31m\"");
+}
