@@ -249,6 +249,7 @@ impl Refresher {
         let percent = self.inputs.refresh.shrink_guard_percent;
         let Some(source) = self.known.get_mut(&name) else { return unchanged };
         let outcome = match source.redefined {
+            true if compiled.table == *in_force.table() => Outcome::Unchanged,
             true => Outcome::Publish,
             false => {
                 let (current, found) = (in_force.table(), &compiled.table);
@@ -344,12 +345,7 @@ impl Refresher {
 
     /// Puts a table in force, and says what is different.
     fn publish(&mut self, compiled: Compiled) {
-        let before = self.in_force();
-        let first = !before.in_force();
-        let gone = |name: &str| compiled.table.view(name).is_none();
-        for view in before.table().views().filter(|view| gone(view.name().as_str())) {
-            self.metrics.dns.forget_view(view.name().as_str());
-        }
+        let first = !self.in_force().in_force();
         let generation = self.publisher.publish(compiled.table.clone()).as_u64();
         compiled.measure(&self.metrics.control, generation);
         compiled.log(first, generation);
