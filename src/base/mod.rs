@@ -14,4 +14,4 @@ pub use codes::{Ede, ExtendedError, Rcode, RecordType, UnknownRecordType};
 pub use ids::{AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, ViewName, VpcId};
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
 pub use text::printable;
-pub use ttl::{Ttl, TtlError};
+pub use ttl::{Ttl, TtlBounds, TtlError};

@@ -6,6 +6,17 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ttl(u32);
 
+/// Between what a TTL of others is moved before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TtlBounds {
+    /// The least that records count as having.
+    pub min: Ttl,
+    /// The greatest that records count as having.
+    pub max: Ttl,
+    /// The greatest for the absence of records; it has no least.
+    pub negative_max: Ttl,
+}
+
 /// Seconds that do not fit a TTL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} s is longer than a TTL can be (2147483647 s)")]
@@ -44,6 +55,14 @@ impl Ttl {
     pub const fn as_duration(self) -> Duration {
         Duration::from_secs(self.0 as u64)
     }
+}
+
+// === impl TtlBounds ===
+
+impl TtlBounds {
+    /// Every TTL is within.
+    pub const WIDEST: TtlBounds =
+        TtlBounds { min: Ttl::ZERO, max: Ttl::MAX, negative_max: Ttl::MAX };
 }
 
 impl fmt::Display for Ttl {

@@ -35,6 +35,21 @@ fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
     }
 }
 
+/// The four octets at `at`, if they are there.
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let end = at.checked_add(4)?;
+    let four: [u8; 4] = bytes.get(at..end)?.try_into().ok()?;
+    Some(u32::from_be_bytes(four))
+}
+
+/// Writes four octets at `at`, where they have to stand already.
+fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+    let end = at.saturating_add(4);
+    if let Some(place) = bytes.get_mut(at..end) {
+        place.copy_from_slice(&value.to_be_bytes());
+    }
+}
+
 /// The octets that a name at the start of `bytes` takes; a pointer is stepped over, not followed.
 fn skip_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0usize;

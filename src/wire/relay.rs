@@ -8,11 +8,13 @@
 use bytes::Bytes;
 use domain::base::{Message, ParsedRecord, opt::exterr::ExtendedError as OptError};
 
-use crate::base::{Ede, ExtendedError, Name, Rcode, Ttl};
+use crate::base::{Ede, ExtendedError, Name, Rcode, Ttl, TtlBounds};
 
 use super::{
+    put_u32,
     question::Question,
     reply::{ERROR_TEXT_MAX, ERRORS_MAX, floor_text},
+    u32_at,
 };
 
 mod records;
@@ -34,11 +36,15 @@ pub struct Relay {
     rcode: Rcode,
     validated: bool,
     records: Bytes,
+    /// Where `records` begin in the message.
+    body_at: usize,
     counts: [u16; 3],
     ttl_places: Box<[u16]>,
     hops: Box<[Hop]>,
     errors: Box<[ExtendedError]>,
     lifetime: Ttl,
+    /// Whether it has what was asked for, and so tells no absence.
+    positive: bool,
 }
 
 /// One alias of a chain, and where the answer stands when it has been told.
@@ -96,16 +102,19 @@ impl Relay {
             Rcode::NOERROR | Rcode::NXDOMAIN => parsed.lifetime(&chain, positive),
             _ => Ttl::ZERO,
         };
+        let body_at = writer.body_at();
         let (records, counts, ttl_places) = writer.finish();
         Ok(Relay {
             rcode,
             validated: message.header().ad(),
             records,
+            body_at,
             counts,
             ttl_places,
             hops,
             errors: extended_errors(message),
             lifetime,
+            positive,
         })
     }
 
@@ -115,17 +124,47 @@ impl Relay {
             rcode,
             validated: false,
             records: Bytes::new(),
+            body_at: 0,
             counts: [0; 3],
             ttl_places: Box::default(),
             hops: Box::default(),
             errors: Box::default(),
             lifetime: Ttl::ZERO,
+            positive: false,
         }
     }
 
     /// The same without AD, for an upstream whose word does not count.
     pub fn unvalidated(self) -> Relay {
         Relay { validated: false, ..self }
+    }
+
+    /// The same with every TTL moved to where `bounds` begin or end, and kept accordingly. An answer
+    /// that may not be kept for lack of an SOA still may not.
+    pub fn bounded(mut self, bounds: &TtlBounds) -> Relay {
+        let TtlBounds { min, max, negative_max } = *bounds;
+        let (min, max) = match self.positive {
+            true => (min, max),
+            false => (Ttl::ZERO, negative_max),
+        };
+        // Copied when the first TTL moves, and most times none does.
+        let mut records: Option<Vec<u8>> = None;
+        for place in &self.ttl_places {
+            let told = records.as_deref().unwrap_or_else(|| self.records());
+            let Some(at) = usize::from(*place).checked_sub(self.body_at) else { continue };
+            let Some(ttl) = u32_at(told, at).map(Ttl::from_wire) else { continue };
+            if !(min..=max).contains(&ttl) {
+                let records = records.get_or_insert_with(|| self.records().to_vec());
+                put_u32(records, at, ttl.max(min).min(max).as_secs());
+            }
+        }
+        if let Some(records) = records {
+            self.records = records.into();
+        }
+        if self.positive || self.lifetime != Ttl::ZERO {
+            self.lifetime = self.lifetime.max(min).min(max);
+        }
+        self
     }
 
     /// The response code, its upper bits included.

@@ -124,6 +124,11 @@ impl Writer {
         })
     }
 
+    /// Where the records begin in the message.
+    pub(super) fn body_at(&self) -> usize {
+        self.body_at
+    }
+
     /// The records, how many a section has, and where their TTLs stand.
     pub(super) fn finish(self) -> (Bytes, [u16; 3], Box<[u16]>) {
         let records = self.message.as_slice().get(self.body_at..).unwrap_or_default();

@@ -1,6 +1,10 @@
 //! What of an upstream's response is passed on, and what is dropped.
 
 use super::*;
+use crate::{
+    base::{Ttl, TtlBounds},
+    wire::u32_at,
+};
 
 #[test]
 fn records_of_other_names_are_dropped() {
@@ -133,4 +137,27 @@ fn an_upstreams_extended_errors_are_cut_and_weighed() {
     let (short, long) = (with_text(0), with_text(9_000));
     assert_eq!(long.errors()[0].text.len(), 160);
     assert_eq!(long.weight(), short.weight() + 160);
+}
+
+#[test]
+fn ttls_are_moved_into_their_bounds() {
+    let bounded = |lines: [&[&str]; 3], rcode| {
+        let secs = |secs| Ttl::from_secs(secs).unwrap();
+        let bounds = TtlBounds { min: secs(30), max: secs(600), negative_max: secs(60) };
+        let question = question("a.example", RecordType::A);
+        let response = response(&question, rcode, lines);
+        let relay = Relay::read(&question, &response).unwrap().bounded(&bounds);
+        let told = |place: &u16| u32_at(&relay.records, usize::from(*place) - relay.body_at);
+        let ttls: Vec<u32> = relay.ttl_places().iter().map(|place| told(place).unwrap()).collect();
+        (ttls, relay.lifetime().as_secs())
+    };
+    let answer: &[&str] = &["a.example 5 CNAME b.example", "b.example 900 A 192.0.2.1"];
+    assert_eq!(bounded([answer, &[], &[]], DomainRcode::NOERROR), (vec![30, 600], 30));
+    let zero: &[&str] = &["a.example 0 A 192.0.2.1"];
+    assert_eq!(bounded([zero, &[], &[]], DomainRcode::NOERROR), (vec![30], 30));
+    let soa: &[&str] = &["example 900 SOA 900"];
+    assert_eq!(bounded([&[], soa, &[]], DomainRcode::NXDOMAIN), (vec![60], 60));
+    let short: &[&str] = &["example 5 SOA 5"];
+    assert_eq!(bounded([&[], short, &[]], DomainRcode::NXDOMAIN), (vec![5], 5), "no least");
+    assert_eq!(bounded([&[], &[], &[]], DomainRcode::NXDOMAIN), (vec![], 0), "may not be kept");
 }

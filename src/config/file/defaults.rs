@@ -1,0 +1,104 @@
+//! What a key is when it is left out. The one place that states a default.
+
+use super::{
+    Admin, Answers, Cache, Clients, Control, Format, Forward, Health, Log, Refresh, Server,
+};
+use crate::config::located::{Located, Text, texts};
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: texts(&["0.0.0.0:53", "[::]:53"]), identity: None, tls: None, https: None }
+    }
+}
+
+pub(super) fn https_path() -> Text {
+    Located::unwritten("/dns-query".to_owned())
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            allow: texts(&[
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "100.64.0.0/10",
+                "127.0.0.0/8",
+                "fc00::/7",
+                "::1/128",
+            ]),
+        }
+    }
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self {
+            interval_secs: Located::unwritten(30),
+            services_interval_secs: Located::unwritten(3_600),
+            state_file: Located::unwritten("/var/lib/hubdns/inventory.json".to_owned()),
+            shrink_guard_percent: Located::unwritten(30),
+        }
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            ttl_secs: Located::unwritten(60),
+            negative_ttl_secs: Located::unwritten(60),
+            deny: texts(&["execute-api", "dynamodb", "dynamodb-streams"]),
+            alias: Vec::new(),
+        }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            probe: Located::unwritten("tcp:443".to_owned()),
+            interval_secs: Located::unwritten(5),
+        }
+    }
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { upstreams: texts(&["169.254.169.253"]), trusted: Vec::new(), zone: Vec::new() }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            entries: Located::unwritten(100_000),
+            memory_mib: Located::unwritten(100),
+            ttl_min_secs: Located::unwritten(0),
+            ttl_max_secs: Located::unwritten(86_400),
+            negative_ttl_max_secs: Located::unwritten(10_800),
+            prefetch: Located::unwritten(true),
+            serve_stale_secs: Located::unwritten(86_400),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Located::unwritten("127.0.0.1:9153".to_owned()) }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: Located::unwritten("/run/hubdns/control.sock".to_owned()) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: Located::unwritten(Format::Json),
+            queries: Located::unwritten("off".to_owned()),
+        }
+    }
+}
