@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     answer::{self, Settings, Vantage},
-    forward::{ForwardConfig, Forwarder},
+    forward::{CacheConfig, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{RoundReport, SourceStatus, Status},
     table::{AnswerTable, Publisher, channel, compile},
@@ -70,8 +70,7 @@ fn forward() -> ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
         zones: vec![],
-        cache_entries: 0,
-        serve_stale: Duration::ZERO,
+        cache: CacheConfig::NONE,
     }
 }
 

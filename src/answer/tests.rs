@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     base::{Name, RecordType},
-    forward::{ForwardConfig, Forwarder},
+    forward::{CacheConfig, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::{Metrics, Proto},
@@ -39,8 +39,7 @@ fn forward() -> ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
         zones: vec![],
-        cache_entries: 0,
-        serve_stale: std::time::Duration::ZERO,
+        cache: CacheConfig::NONE,
     }
 }
 

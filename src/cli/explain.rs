@@ -27,7 +27,7 @@ mod tests {
     use crate::{
         admin::json::{ExplainDocument, from_text},
         answer::{Explanation, Vantage, explain},
-        forward::ForwardConfig,
+        forward::{CacheConfig, ForwardConfig},
         policy::{self, PolicyConfig, facts},
         table::compile,
     };
@@ -49,8 +49,7 @@ mod tests {
             upstreams: vec!["169.254.169.253:53".parse().unwrap()],
             trusted: vec![],
             zones: vec![],
-            cache_entries: 0,
-            serve_stale: std::time::Duration::ZERO,
+            cache: CacheConfig::NONE,
         };
         let table = compile(&policy::plan(&facts::inventory(HUB), &config), &config);
         let vantage =

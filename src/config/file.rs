@@ -1,6 +1,9 @@
 //! The configuration file as it is written: its tables, its keys and their defaults.
 //!
-//! The one place that states a default. The comments on the keys are what `hubdns schema` prints.
+//! The comments on the keys are what `hubdns schema` prints. What a key is when it is left out stands
+//! in `defaults`, and nowhere else.
+
+mod defaults;
 
 use std::collections::BTreeMap;
 
@@ -9,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     limits::{
-        CACHE_ENTRIES, INTERVAL_SECS, NEGATIVE_TTL_SECS, PROBE_INTERVAL_SECS, SERVE_STALE_SECS,
-        SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT, TTL_SECS,
+        CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS, CACHE_TTL_MAX_SECS,
+        CACHE_TTL_MIN_SECS, INTERVAL_SECS, NEGATIVE_TTL_SECS, PROBE_INTERVAL_SECS,
+        SERVE_STALE_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT, TTL_SECS,
     },
-    located::{Located, Text, texts},
+    located::{Located, Text},
 };
 
 /// The configuration of hubdns.
@@ -87,7 +91,7 @@ pub(super) struct Https {
     #[schemars(required)]
     pub(super) key: Option<Text>,
     /// The path of the queries.
-    #[serde(default = "https_path")]
+    #[serde(default = "defaults::https_path")]
     pub(super) path: Text,
 }
 
@@ -245,6 +249,25 @@ pub(super) struct Cache {
     /// Answers kept at most; 0 keeps none.
     #[schemars(range(min = CACHE_ENTRIES.min, max = CACHE_ENTRIES.max))]
     pub(super) entries: Located<i64>,
+    /// What they may take of memory, in MiB; whichever limit is reached first counts.
+    #[schemars(range(min = CACHE_MEMORY_MIB.min, max = CACHE_MEMORY_MIB.max))]
+    pub(super) memory_mib: Located<i64>,
+    /// The least TTL an answer counts as having. More than 0 keeps answers longer than their
+    /// owners allow.
+    #[schemars(range(min = CACHE_TTL_MIN_SECS.min, max = CACHE_TTL_MIN_SECS.max))]
+    pub(super) ttl_min_secs: Located<i64>,
+    /// The greatest TTL an answer counts as having.
+    #[schemars(range(min = CACHE_TTL_MAX_SECS.min, max = CACHE_TTL_MAX_SECS.max))]
+    pub(super) ttl_max_secs: Located<i64>,
+    /// The same for the absence of a name or type.
+    #[schemars(range(
+        min = CACHE_NEGATIVE_TTL_MAX_SECS.min,
+        max = CACHE_NEGATIVE_TTL_MAX_SECS.max
+    ))]
+    pub(super) negative_ttl_max_secs: Located<i64>,
+    /// Whether a name that is asked for again and again is asked for upstream before its time is
+    /// over, so that no client waits for it.
+    pub(super) prefetch: Located<bool>,
     /// How long past its TTL an answer may stand in when no upstream answers (RFC 8767); 0 never.
     #[schemars(range(min = SERVE_STALE_SECS.min, max = SERVE_STALE_SECS.max))]
     pub(super) serve_stale_secs: Located<i64>,
@@ -282,96 +305,4 @@ pub(super) struct Log {
 pub(super) enum Format {
     Json,
     Text,
-}
-
-// === The defaults ===
-
-impl Default for Server {
-    fn default() -> Self {
-        Self { listen: texts(&["0.0.0.0:53", "[::]:53"]), identity: None, tls: None, https: None }
-    }
-}
-
-fn https_path() -> Text {
-    Located::unwritten("/dns-query".to_owned())
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self {
-            allow: texts(&[
-                "10.0.0.0/8",
-                "172.16.0.0/12",
-                "192.168.0.0/16",
-                "100.64.0.0/10",
-                "127.0.0.0/8",
-                "fc00::/7",
-                "::1/128",
-            ]),
-        }
-    }
-}
-
-impl Default for Refresh {
-    fn default() -> Self {
-        Self {
-            interval_secs: Located::unwritten(30),
-            services_interval_secs: Located::unwritten(3_600),
-            state_file: Located::unwritten("/var/lib/hubdns/inventory.json".to_owned()),
-            shrink_guard_percent: Located::unwritten(30),
-        }
-    }
-}
-
-impl Default for Answers {
-    fn default() -> Self {
-        Self {
-            ttl_secs: Located::unwritten(60),
-            negative_ttl_secs: Located::unwritten(60),
-            deny: texts(&["execute-api", "dynamodb", "dynamodb-streams"]),
-            alias: Vec::new(),
-        }
-    }
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self {
-            probe: Located::unwritten("tcp:443".to_owned()),
-            interval_secs: Located::unwritten(5),
-        }
-    }
-}
-
-impl Default for Forward {
-    fn default() -> Self {
-        Self { upstreams: texts(&["169.254.169.253"]), trusted: Vec::new(), zone: Vec::new() }
-    }
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { entries: Located::unwritten(100_000), serve_stale_secs: Located::unwritten(86_400) }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: Located::unwritten("127.0.0.1:9153".to_owned()) }
-    }
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self { socket: Located::unwritten("/run/hubdns/control.sock".to_owned()) }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: Located::unwritten(Format::Json),
-            queries: Located::unwritten("off".to_owned()),
-        }
-    }
 }

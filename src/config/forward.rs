@@ -4,16 +4,19 @@ use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
     answers::not_a_name,
-    file::{File, ForwardZone, Server},
-    limits::{CACHE_ENTRIES, SERVE_STALE_SECS},
+    file::{Cache, File, ForwardZone, Server},
+    limits::{
+        Bounds, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS, CACHE_TTL_MAX_SECS,
+        CACHE_TTL_MIN_SECS, SERVE_STALE_SECS,
+    },
     located::{Located, Text},
     problem::Findings,
     serve::reached_at,
     words::{self, Wrong, read, read_all, wrong},
 };
 use crate::{
-    base::Name,
-    forward::{self, ForwardConfig},
+    base::{Name, Ttl, TtlBounds},
+    forward::{self, CacheConfig, ForwardConfig},
 };
 
 /// `[forward]` and `[cache]`.
@@ -28,19 +31,46 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
                 "names that are not ours get SERVFAIL; without the key the VPC's resolver is asked",
             );
     }
-    let serve_stale_secs = &file.cache.serve_stale_secs;
     let zones = zones(found, &file.forward.zone, &file.server);
     let trusted = trusted(found, &file.forward.trusted, &upstreams, &zones);
-    ForwardConfig {
-        upstreams,
-        trusted,
-        zones,
-        cache_entries: CACHE_ENTRIES.check(found, "cache.entries", &file.cache.entries),
-        serve_stale: Duration::from_secs(SERVE_STALE_SECS.check(
-            found,
-            "cache.serve_stale_secs",
-            serve_stale_secs,
-        )),
+    ForwardConfig { upstreams, trusted, zones, cache: cache(found, &file.cache) }
+}
+
+/// `[cache]`.
+fn cache(found: &mut Findings, written: &Cache) -> CacheConfig {
+    let memory_mib: u64 = CACHE_MEMORY_MIB.check(found, "cache.memory_mib", &written.memory_mib);
+    let serve_stale =
+        SERVE_STALE_SECS.check(found, "cache.serve_stale_secs", &written.serve_stale_secs);
+    let mut ttl = |bounds: &Bounds, key: &str, secs| {
+        Ttl::from_secs(bounds.check(found, key, secs)).unwrap_or(Ttl::MAX)
+    };
+    let ttls = TtlBounds {
+        min: ttl(&CACHE_TTL_MIN_SECS, "cache.ttl_min_secs", &written.ttl_min_secs),
+        max: ttl(&CACHE_TTL_MAX_SECS, "cache.ttl_max_secs", &written.ttl_max_secs),
+        negative_max: ttl(
+            &CACHE_NEGATIVE_TTL_MAX_SECS,
+            "cache.negative_ttl_max_secs",
+            &written.negative_ttl_max_secs,
+        ),
+    };
+    if ttls.max < ttls.min {
+        let Cache { ttl_min_secs, ttl_max_secs, .. } = written;
+        found
+            .problem(
+                "cache.ttl_max_secs",
+                &ttl_max_secs.span,
+                "the least TTL is above the greatest",
+            )
+            .label("the greatest")
+            .also(&ttl_min_secs.span, "the least")
+            .help("leave one of them out: their defaults are 0 and 86400");
+    }
+    CacheConfig {
+        entries: CACHE_ENTRIES.check(found, "cache.entries", &written.entries),
+        bytes: memory_mib.saturating_mul(1024 * 1024),
+        ttls,
+        prefetch: written.prefetch.value,
+        serve_stale: Duration::from_secs(serve_stale),
     }
 }
 

@@ -54,6 +54,31 @@ pub(super) const CACHE_ENTRIES: Bounds = Bounds {
     why: "0 keeps no answers; ten million take about 5 GB of memory",
 };
 
+/// Half a kilobyte an answer: a mebibyte holds some 2,000, and 64 GiB more than there are names.
+pub(super) const CACHE_MEMORY_MIB: Bounds = Bounds {
+    min: 1,
+    max: 65_536,
+    why: "to keep no answers set `cache.entries` to 0; a common answer takes half a kilobyte",
+};
+
+/// Longer than its owner said an answer is wrong answers; an hour is what unbound's manual warns of.
+pub(super) const CACHE_TTL_MIN_SECS: Bounds = Bounds {
+    min: 0,
+    max: 3_600,
+    why: "above it changed addresses would be told for longer than their owners allow",
+};
+
+/// A day is the cap that each record has anyhow.
+pub(super) const CACHE_TTL_MAX_SECS: Bounds = Bounds {
+    min: 1,
+    max: 86_400,
+    why: "to keep no answers set `cache.entries` to 0; nothing is kept for more than a day",
+};
+
+/// RFC 2308 section 5 advises one to three hours (3 * 3,600 = 10,800).
+pub(super) const CACHE_NEGATIVE_TTL_MAX_SECS: Bounds =
+    Bounds { min: 1, max: 10_800, why: "RFC 2308 advises three hours at most" };
+
 /// RFC 8767 section 5 suggests one to three days. We stop at a week (7 * 86,400 = 604,800), the
 /// cap that its section 4 advises for TTLs.
 pub(super) const SERVE_STALE_SECS: Bounds = Bounds {

@@ -110,6 +110,7 @@ fn check_value(
         {
             true
         }
+        (Some("boolean"), DeValue::Boolean(_)) => true,
         (_, other) => {
             let is = other.type_str();
             wrong_type(found, here, is, &span, path);
@@ -205,6 +206,7 @@ fn expected(schema: &Value) -> String {
             }
             None => "a text in quotes".to_owned(),
         },
+        Some("boolean") => "true or false".to_owned(),
         Some("array") => match schema["items"]["type"].as_str() {
             Some("object") => "an array of tables".to_owned(),
             _ => "a list of texts: [\"...\", \"...\"]".to_owned(),

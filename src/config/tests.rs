@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Config, load, parse, render_all, schema};
 use crate::{
+    base::{Ttl, TtlBounds},
     discover::SourceKind,
     policy::{AliasTarget, ServiceRule},
     telemetry::LogFormat,
@@ -66,6 +67,11 @@ name = "corp.example"
 upstreams = ["10.9.0.2"]
 [cache]
 entries = 1
+memory_mib = 2
+ttl_min_secs = 3
+ttl_max_secs = 4
+negative_ttl_max_secs = 5
+prefetch = false
 serve_stale_secs = 0
 [admin]
 listen = ""

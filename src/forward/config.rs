@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::base::Name;
+use crate::base::{Name, TtlBounds};
 
 /// `[forward]` and `[cache]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,24 @@ pub struct ForwardConfig {
     pub trusted: Vec<SocketAddr>,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
-    /// `cache.entries`: answers kept at most; 0 keeps none.
-    pub cache_entries: u64,
-    /// `cache.serve_stale_secs`: how long past its TTL an answer, but no NXDOMAIN, may stand in when
-    /// no upstream answers (RFC 8767).
+    /// `[cache]`: what is remembered of their answers.
+    pub cache: CacheConfig,
+}
+
+/// `[cache]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// `entries`: answers kept at most; 0 keeps none.
+    pub entries: u64,
+    /// `memory_mib`, in octets: what all kept answers may take. Whichever limit is reached first
+    /// counts.
+    pub bytes: u64,
+    /// `ttl_min_secs`, `ttl_max_secs` and `negative_ttl_max_secs`.
+    pub ttls: TtlBounds,
+    /// `prefetch`: names that are asked for often are asked for again before their time is over.
+    pub prefetch: bool,
+    /// `serve_stale_secs`: how long past its TTL an answer, but no NXDOMAIN, may stand in when no
+    /// upstream answers (RFC 8767).
     pub serve_stale: Duration,
 }
 
@@ -29,6 +43,19 @@ pub struct ForwardZone {
     pub name: Name,
     /// `upstreams`; empty means that such names are refused.
     pub upstreams: Vec<SocketAddr>,
+}
+
+// === impl CacheConfig ===
+
+impl CacheConfig {
+    /// Nothing is remembered.
+    pub const NONE: CacheConfig = CacheConfig {
+        entries: 0,
+        bytes: 0,
+        ttls: TtlBounds::WIDEST,
+        prefetch: false,
+        serve_stale: Duration::ZERO,
+    };
 }
 
 // === impl ForwardConfig ===

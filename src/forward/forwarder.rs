@@ -7,13 +7,13 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
-    cache::{Cache, Failure, Kept},
+    cache::{Cache, Failure, Kept, Renewal},
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
@@ -29,6 +29,10 @@ use crate::{
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
 /// The TTL of an answer past its time (RFC 8767 section 4).
 const STALE_TTL_SECS: u32 = 30;
+/// Questions asked upstream at once for which nobody waits: hot ones before their time is over, and
+/// ones whose older answer has been told. An eighth of the flights there are, so that they take no
+/// client's place when upstreams are slow; past it a question is asked when somebody waits for it.
+const RENEWALS_MAX: usize = 256;
 
 /// Asks upstreams. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +42,8 @@ struct Inner {
     config: ForwardConfig,
     routes: Routes,
     cache: Cache,
-    flights: Mutex<HashMap<Question, Landing>>,
+    flights: Mutex<Flights>,
+    renewals: Arc<Semaphore>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
 }
@@ -58,6 +63,14 @@ pub struct Answered {
 pub(super) type Outcome = Result<Arc<Relay>, ForwardError>;
 type Landing = watch::Receiver<Option<Outcome>>;
 
+/// The questions that upstreams are being asked.
+#[derive(Default)]
+struct Flights {
+    /// Each with its number, by which it knows whether it is still wanted.
+    landings: HashMap<Question, (u64, Landing)>,
+    begun: u64,
+}
+
 // === impl Forwarder ===
 
 impl Forwarder {
@@ -65,8 +78,9 @@ impl Forwarder {
     pub fn new(config: ForwardConfig, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             routes: Routes::new(&config, &metrics),
-            cache: Cache::new(config.cache_entries, config.serve_stale, Arc::clone(&metrics)),
-            flights: Mutex::new(HashMap::new()),
+            cache: Cache::new(&config.cache, Arc::clone(&metrics)),
+            flights: Mutex::default(),
+            renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
             tasks: TaskTracker::new(),
             config,
             metrics,
@@ -78,11 +92,27 @@ impl Forwarder {
         &self.0.config
     }
 
-    /// The answer within its TTL, if it is in the cache. Never waits.
+    /// The answer within its TTL, if it is in the cache. Never waits. Must be called within the
+    /// runtime: one that is asked for often is renewed before its time is over.
     pub fn cached(&self, question: &Question) -> Option<Answered> {
         let now = Instant::now();
         let kept = self.0.cache.fresh(question, now)?;
+        if self.0.config.cache.prefetch && kept.is_due(now) {
+            self.0.renew(question);
+        }
         Some(kept.answered(now))
+    }
+
+    /// Forgets what was said of `name` and of every name below it, or what led there; everything
+    /// without one. Tells how many answers these were. What is being asked now is told to those
+    /// who wait for it and not kept. Takes as long as looking at every entry of the cache.
+    pub fn flush(&self, name: Option<&Name>) -> u64 {
+        let begun_before = |question: &Question| match name {
+            Some(name) => question.name.is_within(name),
+            None => true,
+        };
+        self.0.flights().landings.retain(|question, _| !begun_before(question));
+        self.0.cache.flush(name)
     }
 
     /// The answer from the cache or an upstream, or an older one if none answers in time.
@@ -94,22 +124,23 @@ impl Forwarder {
         inner.metrics.forward.cache(CacheResult::Miss);
         let now = Instant::now();
         let stale = inner.cache.stale(&question, now);
-        let outcome = match (inner.cache.failure(&question), &stale) {
-            (Some(Failure::Declined(kept)), None) => return Ok(kept.answered(now)),
-            (Some(Failure::Declined(_)), Some(_)) => Err(ForwardError::Unusable),
-            (Some(Failure::Error(error)), _) => Err(error),
-            (None, stale) => inner.fetch(&question, stale.is_some()).await,
+        let Some(stale) = stale else {
+            return match inner.cache.failure(&question) {
+                Some(Failure::Declined(kept)) => Ok(kept.answered(now)),
+                Some(Failure::Error(error)) => Err(error),
+                None => Ok(Answered::from_upstream(inner.fetch(&question).await?)),
+            };
         };
-        match (outcome, stale) {
-            (Ok(relay), Some(stale)) if relay.declines() => Ok(inner.stand_in(stale)),
-            (Ok(relay), _) => Ok(Answered {
-                relay,
-                age: Age::Passed(Duration::ZERO),
-                source: AnswerSource::Upstream,
-            }),
-            (Err(_), Some(stale)) => Ok(inner.stand_in(stale)),
-            (Err(error), None) => Err(error),
+        match stale.renewal(now, inner.routes.is_silent(&question.name)) {
+            Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&question)).await {
+                Ok(Ok(relay)) if !relay.declines() => return Ok(Answered::from_upstream(relay)),
+                // Past the time the flight goes on, and will renew the cache.
+                Ok(Ok(_) | Err(_)) | Err(_) => (),
+            },
+            Renewal::Behind => inner.renew(&question),
+            Renewal::Later => (),
         }
+        Ok(inner.stand_in(&stale))
     }
 
     /// Asks the default upstreams for the root's name servers, which every resolver knows.
@@ -127,24 +158,29 @@ impl Forwarder {
 // === impl Inner ===
 
 impl Inner {
-    /// What upstreams say to `question`; with an older answer at hand, what they say soon.
-    async fn fetch(self: &Arc<Self>, question: &Question, has_stale: bool) -> Outcome {
-        let landing = self.depart(question)?;
-        if !has_stale {
-            return land(landing).await;
-        }
-        match timeout(STALE_AFTER, land(landing)).await {
-            Ok(outcome) => outcome,
-            // The flight goes on and will renew the cache.
-            Err(_) => Err(ForwardError::TimedOut(STALE_AFTER)),
+    /// What upstreams say to `question`.
+    async fn fetch(self: &Arc<Self>, question: &Question) -> Outcome {
+        land(self.depart(question, None)?).await
+    }
+
+    /// Asks upstreams for what nobody waits for, unless too much of that is under way.
+    fn renew(self: &Arc<Self>, question: &Question) {
+        if let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned()
+            && self.depart(question, Some(permit)).is_ok()
+        {
+            self.metrics.forward.renewals.inc();
         }
     }
 
-    /// Joins the flight of `question`, or starts it.
-    fn depart(self: &Arc<Self>, question: &Question) -> Result<Landing, ForwardError> {
+    /// Joins the flight of `question`, or starts it, which then holds `permit` as well.
+    fn depart(
+        self: &Arc<Self>,
+        question: &Question,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Landing, ForwardError> {
         let route = self.routes.of(&question.name)?;
         let mut flights = self.flights();
-        if let Some(landing) = flights.get(question) {
+        if let Some((_, landing)) = flights.landings.get(question) {
             return Ok(landing.clone());
         }
         let Some(permits) = route.permits() else {
@@ -152,36 +188,48 @@ impl Inner {
             return Err(ForwardError::Overloaded);
         };
         let (land, landing) = watch::channel(None);
-        flights.insert(question.clone(), landing.clone());
+        flights.begun += 1;
+        let number = flights.begun;
+        flights.landings.insert(question.clone(), (number, landing.clone()));
         drop(flights);
         self.metrics.forward.in_flight.inc();
         let upstreams = Arc::clone(&route.upstreams);
-        let flown = Flown { inner: Arc::clone(self), question: question.clone() };
+        let flown = Flown { inner: Arc::clone(self), question: question.clone(), number };
         self.tasks.spawn(async move {
             let inner = &flown.inner;
             let outcome = fly(&upstreams, &flown.question, &inner.metrics.forward).await;
-            let outcome = outcome.map(Arc::new);
-            inner.cache.note(&flown.question, &outcome, Instant::now());
+            let outcome = outcome.map(|relay| Arc::new(relay.bounded(&inner.config.cache.ttls)));
+            flown.note(&outcome);
             // Out of the list before it lands: who comes now finds the cache.
             drop(flown);
-            drop(permits);
+            drop((permits, permit));
             let _ = land.send(Some(outcome));
         });
         Ok(landing)
     }
 
     /// The older answer in place of what upstreams say.
-    fn stand_in(&self, stale: Kept) -> Answered {
+    fn stand_in(&self, stale: &Kept) -> Answered {
         self.metrics.forward.cache(CacheResult::Stale);
         Answered {
-            relay: stale.relay,
+            relay: Arc::clone(&stale.relay),
             age: Age::Stale(STALE_TTL_SECS),
             source: AnswerSource::Stale,
         }
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<Question, Landing>> {
+    fn flights(&self) -> MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+// === impl Flights ===
+
+impl Flights {
+    /// Whether the flight of this number is in the list: a flush takes it out, and then what it
+    /// brings is too old to be kept.
+    fn has(&self, question: &Question, number: u64) -> bool {
+        self.landings.get(question).is_some_and(|(begun, _)| *begun == number)
     }
 }
 
@@ -189,11 +237,28 @@ impl Inner {
 struct Flown {
     inner: Arc<Inner>,
     question: Question,
+    number: u64,
+}
+
+// === impl Flown ===
+
+impl Flown {
+    /// Keeps what it came to. With the list held, so that no flush comes in between.
+    fn note(&self, outcome: &Outcome) {
+        let flights = self.inner.flights();
+        if flights.has(&self.question, self.number) {
+            self.inner.cache.note(&self.question, outcome, Instant::now());
+        }
+    }
 }
 
 impl Drop for Flown {
     fn drop(&mut self) {
-        self.inner.flights().remove(&self.question);
+        let mut flights = self.inner.flights();
+        if flights.has(&self.question, self.number) {
+            flights.landings.remove(&self.question);
+        }
+        drop(flights);
         self.inner.metrics.forward.in_flight.dec();
     }
 }
@@ -207,12 +272,21 @@ async fn land(mut landing: Landing) -> Outcome {
     }
 }
 
+// === impl Answered ===
+
+impl Answered {
+    /// What an upstream said just now.
+    fn from_upstream(relay: Arc<Relay>) -> Self {
+        Self { relay, age: Age::Passed(Duration::ZERO), source: AnswerSource::Upstream }
+    }
+}
+
 // === impl Kept ===
 
 impl Kept {
-    fn answered(self, now: Instant) -> Answered {
+    fn answered(&self, now: Instant) -> Answered {
         let age = Age::Passed(self.age(now));
-        Answered { relay: self.relay, age, source: AnswerSource::Cache }
+        Answered { relay: Arc::clone(&self.relay), age, source: AnswerSource::Cache }
     }
 }
 

@@ -13,7 +13,7 @@ mod lookup;
 mod routes;
 mod upstream;
 
-pub use config::{ForwardConfig, ForwardZone};
+pub use config::{CacheConfig, ForwardConfig, ForwardZone};
 pub use error::ForwardError;
 pub use forwarder::{Answered, Forwarder};
 pub use lookup::HostLookup;

@@ -76,6 +76,11 @@ impl Routes {
             None => Ok(&self.default),
         }
     }
+
+    /// Whether none of the upstreams of `name` has answered lately.
+    pub(super) fn is_silent(&self, name: &Name) -> bool {
+        self.of(name).is_ok_and(|route| route.upstreams.iter().all(|it| it.is_silent()))
+    }
 }
 
 // === impl Route ===
@@ -90,10 +95,8 @@ impl Route {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::forward::ForwardZone;
+    use crate::forward::{CacheConfig, ForwardZone};
 
     fn routes(zones: &[&str]) -> Routes {
         let upstreams = vec!["192.0.2.1:53".parse().unwrap()];
@@ -103,8 +106,7 @@ mod tests {
             zones: zones.iter().map(zone).collect(),
             upstreams: upstreams.clone(),
             trusted: vec![],
-            cache_entries: 0,
-            serve_stale: Duration::ZERO,
+            cache: CacheConfig::NONE,
         };
         Routes::new(&config, &Metrics::new().unwrap())
     }

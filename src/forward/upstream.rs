@@ -68,6 +68,11 @@ impl Upstream {
         }
     }
 
+    /// Whether it has not answered the last few questions. Changes nothing.
+    pub(super) fn is_silent(&self) -> bool {
+        FAILURES_MAX <= self.failures.load(Ordering::Relaxed)
+    }
+
     /// Notes an answer, of whatever code, after `duration`.
     pub(super) fn answered(&self, duration: Duration) {
         self.metrics.answered(duration);

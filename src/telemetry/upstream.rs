@@ -48,6 +48,8 @@ pub struct ForwardMetrics {
     pub cache_entries: IntGauge,
     /// Octets the cached answers take.
     pub cache_bytes: IntGauge,
+    /// Questions asked upstream for which nobody waited.
+    pub renewals: IntCounter,
     /// Questions waiting for an upstream now.
     pub in_flight: IntGauge,
     /// Questions answered SERVFAIL at once since too many were waiting.
@@ -130,6 +132,12 @@ impl ForwardMetrics {
                 IntGauge,
                 "hubdns_cache_bytes",
                 "Octets that the cached answers take."
+            ),
+            renewals: register!(
+                registry,
+                IntCounter,
+                "hubdns_cache_renewals_total",
+                "Questions asked upstream that no client waited for: hot ones, and expired ones."
             ),
             in_flight: register!(
                 registry,

@@ -31,8 +31,12 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.forward.upstreams[0].to_string(), "169.254.169.253:53");
     assert_eq!(config.forward.upstreams[1].to_string(), "10.9.0.9:5300");
     assert_eq!(config.forward.zones[0].name.to_string(), "corp.example");
-    assert_eq!(config.forward.cache_entries, 1);
-    assert_eq!(config.forward.serve_stale, Duration::ZERO);
+    assert_eq!(config.forward.cache.entries, 1);
+    assert_eq!(config.forward.cache.bytes, 2 * 1024 * 1024);
+    let TtlBounds { min, max, negative_max } = config.forward.cache.ttls;
+    assert_eq!([min, max, negative_max].map(Ttl::as_secs), [3, 4, 5]);
+    assert!(!config.forward.cache.prefetch);
+    assert_eq!(config.forward.cache.serve_stale, Duration::ZERO);
     assert_eq!(config.admin.listen, None);
     assert_eq!(config.control_socket, None);
     assert_eq!(config.log.format, LogFormat::Text);

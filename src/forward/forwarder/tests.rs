@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     base::RecordType,
-    forward::ForwardZone,
+    forward::{CacheConfig, ForwardZone},
     wire::{Limit, Packet, Reply},
 };
 
@@ -118,8 +118,13 @@ fn config(upstreams: &[SocketAddr]) -> ForwardConfig {
         upstreams: upstreams.to_vec(),
         trusted: vec![],
         zones: vec![],
-        cache_entries: 100,
-        serve_stale: Duration::from_secs(3600),
+        cache: CacheConfig {
+            entries: 100,
+            bytes: 1024 * 1024,
+            prefetch: true,
+            serve_stale: Duration::from_secs(3600),
+            ..CacheConfig::NONE
+        },
     }
 }
 
@@ -311,3 +316,4 @@ async fn hosts_are_looked_up_at_the_upstreams() {
 }
 
 mod failing;
+mod remembered;

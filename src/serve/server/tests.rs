@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     answer::Settings,
     base::RecordType,
-    forward::{ForwardConfig, Forwarder},
+    forward::{CacheConfig, ForwardConfig, Forwarder},
     policy::{self, facts},
     table::{channel, compile},
     telemetry::Metrics,
@@ -27,8 +27,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         upstreams: vec![silent.local_addr().unwrap()],
         trusted: vec![],
         zones: vec![],
-        cache_entries: 10,
-        serve_stale: Duration::ZERO,
+        cache: CacheConfig::NONE,
     };
     let forwarder = Forwarder::new(forward, Arc::clone(&metrics));
     let line = format!("vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 names={OURS}");
