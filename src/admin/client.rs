@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, body::Bytes, client::conn::http1, header};
+use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
 
@@ -87,15 +87,21 @@ pub enum ClientError {
 
 /// The status and the text that the daemon at `socket` answers to GET.
 pub async fn get(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
-    get_within(socket, path_and_query, ANSWER_WITHIN).await
+    ask_within(socket, Method::GET, path_and_query, ANSWER_WITHIN).await
 }
 
-pub(super) async fn get_within(
+/// The same of POST, by which something is changed.
+pub async fn post(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
+    ask_within(socket, Method::POST, path_and_query, ANSWER_WITHIN).await
+}
+
+pub(super) async fn ask_within(
     socket: &Path,
+    method: Method,
     path_and_query: &str,
     after: Duration,
 ) -> Result<(u16, String), ClientError> {
-    let exchange = timeout(after, exchange(socket, path_and_query)).await;
+    let exchange = timeout(after, exchange(socket, method, path_and_query)).await;
     exchange.unwrap_or_else(|_| Err(ClientError::TimedOut { path: socket.to_owned(), after }))
 }
 
@@ -118,8 +124,14 @@ pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     text
 }
 
-async fn exchange(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
-    let request = Request::get(path_and_query)
+async fn exchange(
+    socket: &Path,
+    method: Method,
+    path_and_query: &str,
+) -> Result<(u16, String), ClientError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path_and_query)
         .header(header::HOST, "localhost")
         .body(Empty::<Bytes>::new())
         .map_err(|source| ClientError::Path {

@@ -25,7 +25,8 @@ pub(super) enum Caller {
 /// answered and no address of a client, so a page elsewhere gains nothing by them.
 const BY_ANY_HOST: [&str; 3] = ["/metrics", "/livez", "/readyz"];
 
-/// Lets through what may be answered: GET, and a `Host` that no page elsewhere can have chosen.
+/// Lets through what may be answered: GET, on the control socket POST as well, and a `Host` that no
+/// page elsewhere can have chosen.
 pub(super) async fn guard(
     Extension(caller): Extension<Caller>,
     request: Request,
@@ -35,17 +36,21 @@ pub(super) async fn guard(
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     };
+    let refused_method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    if refused_method {
+        // A path that takes another method has said so itself.
+        let allow = headers.entry(header::ALLOW);
+        allow.or_insert(HeaderValue::from_static("GET"));
     }
     response
 }
 
 fn refusal(caller: Caller, request: &Request) -> Option<Refusal> {
-    if request.method() != Method::GET {
+    let may_change = matches!(caller, Caller::Control) && request.method() == Method::POST;
+    if request.method() != Method::GET && !may_change {
         let why = format!("{} is not answered here; only GET is", request.method());
         return Some(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, why));
     }

@@ -34,6 +34,15 @@ pub struct NamesDocument {
     pub views: Vec<ViewDocument>,
 }
 
+/// What a flush took: `/api/v1/flush`, on the control socket alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlushDocument {
+    /// The name below which all is forgotten; nothing when all was.
+    pub name: Option<String>,
+    /// Answers that the cache had of it.
+    pub answers: u64,
+}
+
 /// One view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewDocument {

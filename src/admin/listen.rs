@@ -56,7 +56,7 @@ pub async fn serve(admin: Admin, listener: TcpListener, shutdown: CancellationTo
 /// Serves the control socket until `shutdown`, and then the answers under way. Who may connect is
 /// for the socket's owner and mode to say.
 pub async fn serve_control(admin: Admin, listener: UnixListener, shutdown: CancellationToken) {
-    accept(listener, |_| Caller::Control, admin.router(), LIMITS, shutdown).await;
+    accept(listener, |_| Caller::Control, admin.control_router(), LIMITS, shutdown).await;
 }
 
 pub(super) async fn accept<L: Listener>(

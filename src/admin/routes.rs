@@ -11,7 +11,7 @@ use axum::{
     http::{StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{
     Admin,
     guard::{Caller, guard},
-    json::{self, ExplainDocument, NamesDocument},
+    json::{self, ExplainDocument, FlushDocument, NamesDocument},
     parameters::{Parameters, Refusal},
     standing,
 };
@@ -57,11 +57,20 @@ struct Site {
 // === impl Admin ===
 
 impl Admin {
-    /// All paths. Requests have to bring their [`Caller`].
+    /// All paths of the admin listener, none of which changes anything. Requests have to bring
+    /// their [`Caller`].
     pub(super) fn router(self) -> Router {
+        self.routes(Router::new())
+    }
+
+    /// The same paths, and those by which the one who may open the control socket changes something.
+    pub(super) fn control_router(self) -> Router {
+        self.routes(Router::new().route("/api/v1/flush", post(flush)))
+    }
+
+    fn routes(self, more: Router<Site>) -> Router {
         let site = Site { admin: Arc::new(self), started: Instant::now() };
-        Router::new()
-            .route("/", get(async || INDEX))
+        more.route("/", get(async || INDEX))
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
@@ -150,6 +159,21 @@ async fn explain(
     let explanation =
         answer::explain(published.table(), settings.forwarder.config(), &name, rtype, vantage);
     Ok(document(&ExplainDocument::from(&explanation)))
+}
+
+/// Makes the cache forget `name` and all below it, or everything.
+async fn flush(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(&uri, &["name"])?;
+    let name: Option<Name> = parameters.value("name", "say a domain name, such as corp.example")?;
+    let settings = site.admin.settings.borrow().clone();
+    let told = name.as_ref().map(ToString::to_string);
+    // A full cache takes long enough to look through that queries on this thread would wait.
+    let flushed = tokio::task::spawn_blocking(move || settings.forwarder.flush(name.as_ref()));
+    let answers = flushed.await.map_err(|_| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the cache was not looked through")
+    })?;
+    tracing::info!(name = told, answers, "the cache was flushed");
+    Ok(document(&FlushDocument { name: told, answers }))
 }
 
 /// The listener meant: the one given, else the first that is bound.

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant,
 };
 
+use hyper::Method;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Admin,
-    client::{self, ClientError, get_within, with_parameters},
+    client::{self, ClientError, ask_within, with_parameters},
     guard::Caller,
     json::{ErrorDocument, ExplainDocument, NamesDocument, StatusDocument, from_text, to_text},
     listen::{self, Limits},
@@ -484,7 +485,7 @@ async fn a_daemon_that_cannot_be_asked_is_told_apart() {
 
     let mute = home.path().join("mute.sock");
     let _listener = UnixListener::bind(&mute).unwrap();
-    let error = get_within(&mute, "/", Duration::from_millis(50)).await.unwrap_err();
+    let error = ask_within(&mute, Method::GET, "/", Duration::from_millis(50)).await.unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
 
     let rude = home.path().join("rude.sock");

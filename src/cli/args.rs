@@ -34,6 +34,8 @@ pub(super) enum Command {
     Names(NamesArgs),
     /// Explain what a client that asks for a name gets, step by step
     Explain(ExplainArgs),
+    /// Make a running daemon forget what upstreams said: of a name and all below it, or everything
+    Flush(FlushArgs),
     /// Ask AWS what there is and print it; changes nothing
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -96,6 +98,25 @@ pub(super) struct ExplainArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = explain::Format::Text)]
     pub(super) format: explain::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct FlushArgs {
+    /// The name; without one everything is forgotten
+    pub(super) name: Option<Name>,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+/// Which daemon is meant.
+#[derive(clap::Args)]
+pub(super) struct DaemonArgs {
+    /// The configuration file that it runs on
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub(super) config: PathBuf,
+    /// Its control socket, in place of the one that the configuration names
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]

@@ -1,6 +1,6 @@
 //! Asks a running daemon over its control socket.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use crate::{
     admin::{
@@ -17,13 +17,25 @@ pub(super) async fn daemon(config: &Config, path: &str) -> anyhow::Result<Option
     let Some(socket) = &config.control_socket else { return Ok(None) };
     match client::get(socket, path).await {
         Ok((200, text)) => Ok(Some(text)),
-        Ok((status, text)) => {
-            let error = from_text::<ErrorDocument>(&text).map(|document| document.error);
-            Err(anyhow::anyhow!("the daemon answers {status}: {}", error.unwrap_or(text)))
-        }
+        Ok((status, text)) => Err(refused(status, text)),
         Err(ClientError::NoSocket { .. } | ClientError::Refused { .. }) => Ok(None),
         Err(error) => Err(anyhow::anyhow!("{}", Chain(&error))),
     }
+}
+
+/// What the daemon at `socket` answers to an order. That none runs is an error: there is nobody to
+/// carry it out.
+pub(super) async fn order(socket: &Path, path: &str) -> anyhow::Result<String> {
+    match client::post(socket, path).await {
+        Ok((200, text)) => Ok(text),
+        Ok((status, text)) => Err(refused(status, text)),
+        Err(error) => Err(anyhow::anyhow!("{}", Chain(&error))),
+    }
+}
+
+fn refused(status: u16, text: String) -> anyhow::Error {
+    let error = from_text::<ErrorDocument>(&text).map(|document| document.error);
+    anyhow::anyhow!("the daemon answers {status}: {}", error.unwrap_or(text))
 }
 
 /// The DNS addresses of the daemon that runs on this configuration; none when none runs.

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod discover;
 mod explain;
+mod flush;
 mod names;
 mod query;
 mod run;
@@ -40,6 +41,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::check(&args),
         Command::Names(args) => query::names(&args),
         Command::Explain(args) => query::explain(&args),
+        Command::Flush(args) => flush::flush(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {
             say(&crate::config::schema())?;

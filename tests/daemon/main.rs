@@ -8,6 +8,7 @@ mod commands;
 mod demo;
 mod environment;
 mod faults;
+mod flush;
 mod health;
 mod listen;
 mod main_job;
