@@ -25,16 +25,17 @@ pub(super) const PIPELINE_MAX: usize = 64;
 pub(super) struct Limits {
     /// Of clients. Past it the one that has been idle longest makes room.
     pub(super) all: usize,
-    /// Of one client.
+    /// Of one client. Past it the one of its own that has been idle longest makes room.
     pub(super) per_client: usize,
     /// Of those who may not ask, who are only told so.
     pub(super) strangers: usize,
 }
 
 /// 4,096 idle connections keep about 10 kB each, 40 MB, and as many descriptors of the 524,288 that
-/// systemd grants. One client gets an eighth of them; a forwarder in front of a large site opens
-/// some dozens. What answers may add is told where they are queued.
-pub(super) const LIMITS: Limits = Limits { all: 4_096, per_client: 512, strangers: 64 };
+/// systemd grants. One client gets a quarter of them: a resolver in front of a large site opens some
+/// dozens, a Route 53 endpoint or a load balancer stands for hundreds of clients with one address.
+/// What answers may add is told where they are queued.
+pub(super) const LIMITS: Limits = Limits { all: 4_096, per_client: 1_024, strangers: 64 };
 
 /// The connections of all listeners.
 pub(super) struct Connections {
@@ -86,9 +87,14 @@ impl Connections {
         let mut open = self.lock();
         let room = match admitted {
             true => {
-                let has_room =
-                    open.clients.get(&client).is_none_or(|n| *n < self.limits.per_client);
-                has_room && (open.of_clients() < self.limits.all || self.evict(&mut open))
+                let own = open.clients.get(&client).copied().unwrap_or_default();
+                if self.limits.per_client <= own {
+                    self.evict(&mut open, |held| held.client == client)
+                } else if self.limits.all <= open.of_clients() {
+                    self.evict(&mut open, |_| true)
+                } else {
+                    true
+                }
             }
             false => open.strangers < self.limits.strangers,
         };
@@ -114,12 +120,15 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), id, evicted, activity })
     }
 
-    /// Closes the client's connection that has been idle longest. False if all have questions in
-    /// hand.
-    fn evict(&self, open: &mut Open) -> bool {
-        let idle = open.places.iter().filter(|(_, held)| held.admitted && held.activity.is_idle());
+    /// Closes the connection that has been idle longest, of the clients' that are `among` those.
+    /// False if all have questions in hand.
+    fn evict(&self, open: &mut Open, among: impl Fn(&Held) -> bool) -> bool {
+        let is_idle = |held: &Held| held.admitted && held.activity.is_idle();
+        let idle = open.places.iter().filter(|(_, held)| is_idle(held) && among(held));
         let heard = |held: &Held| held.activity.heard_millis.load(Ordering::Relaxed);
-        let Some((&id, _)) = idle.min_by_key(|(_, held)| heard(held)) else { return false };
+        let Some((&id, _)) = idle.min_by_key(|(id, held)| (heard(held), **id)) else {
+            return false;
+        };
         if let Some(held) = self.remove(open, id) {
             held.evicted.cancel();
             self.metrics.dns.tcp_refused.inc();
@@ -235,7 +244,11 @@ mod tests {
         let first = admit(&all, "2001:db8::1", true);
         let second = admit(&all, "2001:db8::2", true);
         assert!(first.is_some() && second.is_some());
+        let held = [&first, &second].map(|it| {
+            Arc::clone(it.as_ref().unwrap().in_hand()).try_acquire_many_owned(2).unwrap()
+        });
         assert!(admit(&all, "2001:db8::3", true).is_none(), "the network has its share");
+        drop(held);
         assert!(admit(&all, "2001:db8:0:1::3", true).is_some(), "another network");
         drop(first);
         assert!(admit(&all, "2001:db8::3", true).is_some(), "a place is free again");
@@ -272,5 +285,15 @@ mod tests {
         let held = [&asks, &new].map(|it| it.in_hand().try_acquire_many(2).unwrap());
         assert!(admit(&all, "10.0.0.5", true).is_none(), "nobody is idle");
         drop(held);
+    }
+
+    #[tokio::test]
+    async fn a_client_at_its_share_makes_room_for_itself_and_costs_nobody_else_a_place() {
+        let all = connections();
+        let other = admit(&all, "10.0.0.2", true).unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let own = ["10.0.0.1"; 3].map(|ip| admit(&all, ip, true).unwrap());
+        assert_eq!(own.each_ref().map(is_evicted), [true, false, false]);
+        assert!(!is_evicted(&other), "though it has been idle longer");
     }
 }
