@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    num::NonZero,
     sync::Arc,
 };
 
@@ -14,6 +15,8 @@ use super::config::ListenAddress;
 /// Octets the kernel may hold for us while we are busy: at 100 octets of question and 768 of the
 /// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Threads a UDP address; with 16 the network card is the limit long before.
+const THREADS_MAX: usize = 16;
 /// Ports tried when any will do: with half of all TCP ports taken, one start in 65,536 would fail.
 const PORT_TRIES: usize = 16;
 /// Connections that wait to be accepted; `net.core.somaxconn` may allow less.
@@ -24,7 +27,8 @@ const TCP_BACKLOG: i32 = 1_024;
 pub struct Bound {
     /// The address, with the port that was found if 0 was asked for.
     pub address: SocketAddr,
-    pub(super) udp: std::net::UdpSocket,
+    /// One a thread: the kernel spreads clients over them.
+    pub(super) udp: Vec<std::net::UdpSocket>,
     pub(super) tcp: std::net::TcpListener,
 }
 
@@ -100,6 +104,11 @@ pub enum BindError {
 /// Opens every address of an entry, or none.
 pub fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
     addresses(listen)?.into_iter().map(bind_one).collect()
+}
+
+/// The threads that read each address: one a core.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX)
 }
 
 // === impl BindError ===
@@ -210,27 +219,26 @@ fn bind_one(wanted: SocketAddr) -> Result<Bound, BindError> {
 }
 
 fn try_bind(wanted: SocketAddr) -> Result<Bound, BindError> {
-    let udp = open(wanted, "UDP")?;
-    let address = udp
-        .local_addr()
-        .map(|found| found.as_socket().unwrap_or(wanted))
-        .map_err(|source| failed("UDP", wanted, source))?;
-    let tcp = open(address, "TCP")?;
-    Ok(Bound { address, udp: udp.into(), tcp: tcp.into() })
+    let address = probe_udp(wanted).map_err(|source| failed("UDP", wanted, source))?;
+    let udp = (0..threads()).map(|_| open_udp(address).map(Into::into));
+    let udp = udp.collect::<io::Result<_>>().map_err(|source| failed("UDP", address, source))?;
+    let tcp = open_tcp(address).map_err(|source| failed("TCP", address, source))?;
+    Ok(Bound { address, udp, tcp: tcp.into() })
 }
 
-fn open(address: SocketAddr, protocol: &'static str) -> Result<Socket, BindError> {
-    let socket = match protocol {
-        "UDP" => open_udp(address),
-        _ => open_tcp(address),
-    };
-    socket.map_err(|source| failed(protocol, address, source))
+/// The address with the port that is free, if it is: sockets that share a port also share it with
+/// any other process of our user that lets them, and nobody would notice.
+fn probe_udp(wanted: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = Socket::new(Domain::for_address(wanted), Type::DGRAM, Some(Protocol::UDP))?;
+    only_v6(&socket, wanted)?;
+    socket.bind(&wanted.into())?;
+    Ok(socket.local_addr()?.as_socket().unwrap_or(wanted))
 }
 
 fn open_udp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_reuse_port(true)?;
     only_v6(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket)
@@ -282,7 +290,7 @@ mod tests {
         let bound = bind(&socket("127.0.0.1:0")).unwrap();
         assert_ne!(bound[0].address.port(), 0);
         assert_eq!(bound[0].tcp.local_addr().unwrap(), bound[0].address);
-        assert_eq!(bound[0].udp.local_addr().unwrap(), bound[0].address);
+        assert_eq!(bound[0].udp[0].local_addr().unwrap(), bound[0].address);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! No policy and no answer is made here. A reply always leaves from the address that was asked.
 
+mod batch;
 mod bind;
 mod config;
 mod connections;

@@ -1,6 +1,6 @@
 //! All listeners together: start, change on a reload, stop without losing a query in hand.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -51,7 +51,7 @@ pub struct Opened {
 /// The sockets of one address, with nothing left to be done that can fail.
 struct Ready {
     address: SocketAddr,
-    udp: Socket,
+    udp: Vec<Socket>,
     tcp: TcpListener,
 }
 
@@ -150,10 +150,14 @@ impl Server {
 
     fn start(&self, ready: Ready, token: &CancellationToken) {
         let Ready { udp, tcp, .. } = ready;
-        let session = self.responder.session(Proto::Udp, rand::random());
-        let (permits, pending) = (Arc::clone(&self.udp_permits), self.tasks.clone());
-        let served = udp::serve(Arc::new(udp), session, permits, pending, token.clone());
-        self.spawn_listener(served, token);
+        for socket in udp {
+            let session = self.responder.session(Proto::Udp, rand::random());
+            let (permits, pending) = (Arc::clone(&self.udp_permits), self.tasks.clone());
+            let (socket, watched) = (Arc::new(socket), self.watched(token));
+            self.tasks.spawn_blocking(move || {
+                udp::serve(&socket, session, permits, pending, &watched.token);
+            });
+        }
         let shared = Shared {
             responder: self.responder.clone(),
             connections: Arc::clone(&self.connections),
@@ -169,11 +173,15 @@ impl Server {
         served: impl Future<Output = ()> + Send + 'static,
         token: &CancellationToken,
     ) {
-        let watched = Watched { token: token.clone(), broken: self.broken.clone() };
+        let watched = self.watched(token);
         self.tasks.spawn(async move {
             served.await;
             drop(watched);
         });
+    }
+
+    fn watched(&self, token: &CancellationToken) -> Watched {
+        Watched { token: token.clone(), broken: self.broken.clone() }
     }
 
     fn tell(&self) {
@@ -182,6 +190,13 @@ impl Server {
 
     fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().flat_map(|listener| listener.addresses.clone()).collect()
+    }
+}
+
+impl Drop for Server {
+    /// Threads that read a socket end when they are told, and else never.
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(|listener| listener.token.cancel());
     }
 }
 
@@ -200,7 +215,8 @@ impl Ready {
     fn new(bound: Bound, metrics: &Arc<Metrics>) -> Result<Self, BindError> {
         let Bound { address, udp, tcp } = bound;
         let other = |protocol| move |source| BindError::Other { protocol, address, source };
-        let udp = Socket::new(udp, address, Arc::clone(metrics)).map_err(other("UDP"))?;
+        let udp = udp.into_iter().map(|it| Socket::new(it, address, Arc::clone(metrics)));
+        let udp = udp.collect::<io::Result<_>>().map_err(other("UDP"))?;
         let tcp = TcpListener::from_std(tcp).map_err(other("TCP"))?;
         Ok(Self { address, udp, tcp })
     }

@@ -1,0 +1,235 @@
+//! Datagrams in batches: many received and many sent by one call to the kernel each.
+//!
+//! The kernel's UDP path is what a DNS server pays for, and a call a datagram is a third of it. What
+//! is in the datagrams is no concern of this file.
+
+use std::{
+    array,
+    io::{self, IoSlice, IoSliceMut},
+    mem,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::AsRawFd,
+};
+
+use nix::{
+    cmsg_space, libc,
+    sys::socket::{
+        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
+        sendmmsg, sendmsg,
+    },
+};
+
+/// Datagrams a call. Beyond it nothing is gained (an echo answers as many with 32 as with 64), and
+/// the last of a batch waits for all before it: 32 at 4 us are 0.13 ms.
+pub(super) const BATCH: usize = 32;
+/// The largest question looked at. A query with every option there is stays far below.
+pub(super) const QUERY_MAX: usize = 4_096;
+/// Room for a reply from the beginning: the largest we send over UDP.
+const REPLY_MAX: usize = 1_232;
+
+/// Where a question came from and which address it was sent to.
+#[derive(Clone, Copy)]
+pub(super) struct Path {
+    pub(super) client: SocketAddr,
+    pub(super) listener: SocketAddr,
+    /// The interface, where an address means nothing without it (IPv6 link-local).
+    scope: u32,
+}
+
+/// Questions as they were received. 128 KiB.
+pub(super) struct Inbox {
+    buffer: Vec<u8>,
+    headers: MultiHeaders<SockaddrStorage>,
+    /// Octets and origin; no origin where there is nobody to answer.
+    received: [(usize, Option<Path>); BATCH],
+}
+
+/// Replies to be sent.
+pub(super) struct Outbox {
+    replies: [Vec<u8>; BATCH],
+    paths: [Option<Path>; BATCH],
+    len: usize,
+    headers: MultiHeaders<SockaddrStorage>,
+}
+
+// === impl Inbox ===
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: vec![0; BATCH * QUERY_MAX],
+            headers: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in6_pktinfo))),
+            received: [(0, None); BATCH],
+        }
+    }
+
+    /// Takes what is there, after waiting for the first unless `flags` forbid it. `bound` is the
+    /// socket's own address. Tells how many came.
+    pub(super) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        bound: SocketAddr,
+        flags: MsgFlags,
+    ) -> io::Result<usize> {
+        let mut rooms = self.buffer.chunks_exact_mut(QUERY_MAX);
+        let mut parts: [[IoSliceMut<'_>; 1]; BATCH] =
+            array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
+        let flags = flags | MsgFlags::MSG_WAITFORONE;
+        let fd = socket.as_raw_fd();
+        let messages = recvmmsg(fd, &mut self.headers, parts.iter_mut(), flags, None)?;
+        let mut count = 0;
+        for (message, place) in messages.zip(&mut self.received) {
+            let mut asked = bound.ip();
+            let mut scope = 0;
+            for control in message.cmsgs()? {
+                match control {
+                    // The address that a reply to this packet has to leave from.
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        asked = IpAddr::V4(u32::from_be(info.ipi_spec_dst.s_addr).into());
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        asked = IpAddr::V6(info.ipi6_addr.s6_addr.into());
+                        scope = info.ipi6_ifindex;
+                    }
+                    _ => (),
+                }
+            }
+            let client = message.address.as_ref().and_then(socket_addr);
+            let listener = SocketAddr::new(asked, bound.port());
+            *place = (message.bytes, client.map(|client| Path { client, listener, scope }));
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The datagrams of the first `count` that can be answered.
+    pub(super) fn questions(&self, count: usize) -> impl Iterator<Item = (&[u8], Path)> {
+        let rooms = self.buffer.chunks_exact(QUERY_MAX);
+        rooms
+            .zip(&self.received)
+            .take(count)
+            .filter_map(|(room, (len, path))| Some((room.get(..*len)?, (*path)?)))
+    }
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// For replies from a socket that is bound to `bound`.
+    pub(super) fn new(bound: SocketAddr) -> Self {
+        // Exactly as long as what it will hold: the kernel reads all of it.
+        let control = match bound.ip() {
+            ip if !ip.is_unspecified() => None,
+            IpAddr::V4(_) => Some(cmsg_space!(libc::in_pktinfo)),
+            IpAddr::V6(_) => Some(cmsg_space!(libc::in6_pktinfo)),
+        };
+        Self {
+            replies: array::from_fn(|_| Vec::with_capacity(REPLY_MAX)),
+            paths: [None; BATCH],
+            len: 0,
+            headers: MultiHeaders::preallocate(BATCH, control),
+        }
+    }
+
+    /// Where the next reply is written. A batch has no more replies than questions.
+    pub(super) fn next(&mut self) -> &mut Vec<u8> {
+        let last = BATCH - 1;
+        &mut self.replies[self.len.min(last)]
+    }
+
+    /// Keeps the reply just written, to be sent to `path`.
+    pub(super) fn keep(&mut self, path: Path) {
+        if let Some(place) = self.paths.get_mut(self.len) {
+            *place = Some(path);
+            self.len += 1;
+        }
+    }
+
+    /// Sends what was kept, each reply from the address that was asked. Tells how many the network
+    /// did not take.
+    pub(super) fn send(&mut self, socket: &UdpSocket, bound: SocketAddr) -> usize {
+        let count = mem::take(&mut self.len);
+        let parts: [[IoSlice<'_>; 1]; BATCH] =
+            array::from_fn(|at| [IoSlice::new(self.replies.get(at).map_or(&[], Vec::as_slice))]);
+        let clients: [Option<SockaddrStorage>; BATCH] = array::from_fn(|at| {
+            let path = self.paths.get(at).copied().flatten()?;
+            Some(SockaddrStorage::from(path.client))
+        });
+        let (mut sent, mut failed) = (0, 0);
+        while sent < count {
+            // A call has one source address for all its replies: one that the socket is bound to
+            // goes without saying, and behind a wildcard clients mostly ask one of ours.
+            let source = self.paths[sent];
+            let one_source = |path: &&Option<Path>| {
+                !bound.ip().is_unspecified()
+                    || source.is_some_and(|it| path.is_some_and(|path| it.is_from(&path)))
+            };
+            let run = self.paths[sent..count].iter().take_while(one_source).count();
+            let range = sent..sent + run;
+            let (parts, clients) = (&parts[range.clone()], &clients[range]);
+            let (fd, headers) = (socket.as_raw_fd(), &mut self.headers);
+            let mut send = |controls: &[ControlMessage<'_>]| {
+                let flags = MsgFlags::MSG_DONTWAIT;
+                let sent = sendmmsg(fd, headers, parts, clients, controls, flags)?;
+                Ok(sent.count())
+            };
+            let taken = match source.filter(|_| bound.ip().is_unspecified()) {
+                Some(path) => path.with_source(send),
+                None => send(&[]),
+            };
+            match taken {
+                Ok(taken) => sent += taken.max(1),
+                Err(error) => {
+                    tracing::debug!(listener = %bound, %error, "reply not sent");
+                    // The first one of them is at fault, and those behind it are not.
+                    sent += 1;
+                    failed += 1;
+                }
+            }
+        }
+        failed
+    }
+}
+
+// === impl Path ===
+
+impl Path {
+    /// Sends a reply from the address that was asked, alone.
+    pub(super) fn send(&self, socket: &UdpSocket, reply: &[u8]) -> io::Result<()> {
+        let parts = [IoSlice::new(reply)];
+        let client = SockaddrStorage::from(self.client);
+        self.with_source(|controls| {
+            let flags = MsgFlags::MSG_DONTWAIT;
+            sendmsg(socket.as_raw_fd(), &parts, controls, flags, Some(&client)).map(|_| ())
+        })
+        .map_err(io::Error::from)
+    }
+
+    /// Whether replies to both leave from one address.
+    fn is_from(&self, other: &Path) -> bool {
+        self.listener == other.listener && self.scope == other.scope
+    }
+
+    /// Calls `send` with what makes the kernel take the address that was asked for the source.
+    fn with_source<T>(
+        &self,
+        send: impl FnOnce(&[ControlMessage<'_>]) -> nix::Result<T>,
+    ) -> nix::Result<T> {
+        match self.listener.ip() {
+            IpAddr::V4(ip) => send(&[ControlMessage::Ipv4PacketInfo(&libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: u32::from(ip).to_be() },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            })]),
+            IpAddr::V6(ip) => send(&[ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
+                ipi6_ifindex: if ip.is_unicast_link_local() { self.scope } else { 0 },
+            })]),
+        }
+    }
+}
+
+fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
+}
