@@ -3,28 +3,43 @@
 # and a Python environment under the target folder. Run it as often as you like: what is there
 # stays, and a second run takes a second.
 #
-# No daemon that a package brings is left running or enabled: the tests start their own.
+# No daemon that a package brings is left running or enabled: the tests start their own. systemd-resolved
+# is unpacked beside the Python environment and not installed, for it would take over the machine's
+# /etc/resolv.conf.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../target}
 venv=${HUBDNS_TEST_VENV:-$target/venv}
+resolved=$(dirname "$venv")/systemd-resolved
 policy=/usr/sbin/policy-rc.d
 
 packages=(
     awscli          # version 2: the ordinary client of the end-to-end test
+    bind9           # a resolver in front of ours; signs zones
     bind9-dnsutils  # dig
     ca-certificates
     curl            # orders of the end-to-end test
+    dnsmasq-base    # a resolver in front of ours, as are those below
     gcc             # the linker that rustc calls
     iproute2        # namespaces
     knot-dnsutils   # kdig
+    knot-resolver
     libc6-dev
     openssl
+    pdns-recursor
     procps
     python3
     python3-venv
     unbound         # the real upstream
+)
+
+# What those packages would have started at the next boot.
+declare -A daemons=(
+    [bind9]=named
+    [knot-resolver]='kresd kresd.target kres-cache-gc'
+    [pdns-recursor]=pdns-recursor
+    [unbound]=unbound
 )
 
 as_root() {
@@ -62,12 +77,32 @@ install_packages() {
     [ "$status" -ne 0 ] || as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends "${missing[@]}" || status=$?
     [ "$own_policy" = no ] || as_root rm -f "$policy"
-    # Nor at the next boot, by systemd or by init. An unbound that was here before us is its
-    # owner's.
-    if [[ " ${missing[*]} " == *" unbound "* ]]; then
-        as_root update-rc.d unbound disable || true
-    fi
+    # Nor at the next boot, by systemd or by init. What was here before us is its owner's.
+    local package daemon
+    for package in "${missing[@]}"; do
+        for daemon in ${daemons[$package]:-}; do
+            [ ! -e "/etc/init.d/$daemon" ] || as_root update-rc.d "$daemon" disable || true
+            ! command -v systemctl >/dev/null || as_root systemctl disable "$daemon" || true
+        done
+    done
     return "$status"
+}
+
+# With the library that it is linked to, since the machine's own may be of another patch level.
+unpack_resolved() {
+    [ ! -x "$resolved/lib/systemd/systemd-resolved" ] || return 0
+    echo "setup: unpacking $resolved"
+    local folder package
+    folder=$(mktemp -d)
+    (
+        cd "$folder"
+        apt-get download -q systemd-resolved libsystemd-shared ||
+            { as_root apt-get update -q && apt-get download -q systemd-resolved libsystemd-shared; }
+    )
+    rm -rf "$resolved"
+    mkdir -p "$resolved"
+    for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$resolved"; done
+    rm -rf "$folder"
 }
 
 install_cargo_tools() {
@@ -96,5 +131,6 @@ install_venv() {
 }
 
 install_packages
+unpack_resolved
 install_cargo_tools
 install_venv

@@ -1,4 +1,5 @@
-//! What integration tests stand on: the daemon, the EC2 double, a real unbound, dig and HTTP.
+//! What integration tests stand on: the daemon, the EC2 double, a real unbound, other resolvers, dig and
+//! HTTP.
 //!
 //! Everything runs on loopback, on ports that are picked free, as a child that is killed by its
 //! id and waited for when its guard is dropped. When the test fails, a guard prints what its
@@ -17,6 +18,7 @@ mod http;
 mod hubdns;
 mod ports;
 mod process;
+mod resolver;
 mod unbound;
 
 pub use self::{
@@ -26,5 +28,6 @@ pub use self::{
     hubdns::{Hubdns, hubdns, loopback_env},
     ports::free_port,
     process::{Process, eventually},
+    resolver::{Resolver, daemon},
     unbound::Unbound,
 };
