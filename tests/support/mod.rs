@@ -16,6 +16,7 @@ mod dig;
 mod double;
 mod http;
 mod hubdns;
+mod named;
 mod ports;
 mod process;
 mod resolver;
@@ -26,6 +27,7 @@ pub use self::{
     double::{Ec2Double, Endpoint, Eni, Hub, venv},
     http::{http_get, http_post, http_send},
     hubdns::{Hubdns, hubdns, loopback_env},
+    named::{Named, Signing, ZoneFile},
     ports::free_port,
     process::{Process, eventually},
     resolver::{Resolver, daemon},
