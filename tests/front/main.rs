@@ -44,6 +44,7 @@ fn dig_asks_hubdns_itself() {
     let world = World::signed("");
     common(&|args| world.hubdns.dig(args));
     signatures(&|args| world.hubdns.dig(args));
+    moved(&|args| world.hubdns.dig(args));
 }
 
 #[test]
@@ -125,6 +126,9 @@ fn in_front(software: &Software) -> Resolver {
     assert_eq!(believed, software.believes_private_names, "{}", private.raw);
     common(&|args| validating.dig(args));
     signatures(&|args| validating.dig(args));
+    if software.validates_dnames {
+        moved(&|args| validating.dig(args));
+    }
     validated(&|args| validating.dig(args), software);
     validating
 }
@@ -182,6 +186,16 @@ fn signatures(dig: &dyn Fn(&str) -> DigAnswer) {
         let proofs = missing.authority.iter().filter(|record| record.rtype == "NSEC");
         assert_ne!(proofs.count(), 0, "{}", missing.raw);
     }
+}
+
+/// What such a client gets of a name that a DNAME makes. The alias has no signature of its own, so
+/// it stands and falls with the DNAME's (RFC 6672 section 5.3.1).
+#[track_caller]
+fn moved(dig: &dyn Fn(&str) -> DigAnswer) {
+    let moved = dig("www.old.signed.example A +dnssec +timeout=10");
+    assert_eq!(moved.data("A"), ["192.0.2.70"], "{}", moved.raw);
+    let over_dname = moved.data("RRSIG").iter().filter(|data| data.starts_with("DNAME")).count();
+    assert_eq!(over_dname, 1, "{}", moved.raw);
 }
 
 /// What a validating resolver makes of it.

@@ -20,6 +20,9 @@ pub(crate) struct Software {
     pub(crate) obeys_cd: bool,
     /// It believes an unsigned name in a signed zone that does not have the name.
     pub(crate) believes_private_names: bool,
+    /// It can tell that an alias is right by the signature over a DNAME. dnsmasq 2.90 cannot,
+    /// whoever it asks.
+    pub(crate) validates_dnames: bool,
     /// Without validation it passes signatures on to a client that sets DO.
     pub(crate) passes_signatures_on: bool,
 }
@@ -36,6 +39,7 @@ pub(crate) const UNBOUND: Software = Software {
     configure: unbound,
     obeys_cd: true,
     believes_private_names: false,
+    validates_dnames: true,
     passes_signatures_on: true,
 };
 
@@ -48,8 +52,13 @@ pub(crate) const KNOT_RESOLVER: Software =
 pub(crate) const POWERDNS_RECURSOR: Software =
     Software { name: "pdns", port_mark: ":", configure: pdns, ..UNBOUND };
 
-pub(crate) const DNSMASQ: Software =
-    Software { name: "dnsmasq", port_mark: "#", configure: dnsmasq, ..UNBOUND };
+pub(crate) const DNSMASQ: Software = Software {
+    name: "dnsmasq",
+    port_mark: "#",
+    configure: dnsmasq,
+    validates_dnames: false,
+    ..UNBOUND
+};
 
 pub(crate) const SYSTEMD_RESOLVED: Software = Software {
     name: "resolved",
@@ -57,6 +66,7 @@ pub(crate) const SYSTEMD_RESOLVED: Software = Software {
     configure: resolved,
     obeys_cd: false,
     believes_private_names: true,
+    validates_dnames: true,
     passes_signatures_on: false,
 };
 

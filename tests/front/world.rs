@@ -74,7 +74,10 @@ fn zones() -> Vec<ZoneFile> {
     vec![
         ZoneFile::plain("corp.example", corp),
         ZoneFile::plain("amazonaws.com", aws),
-        ZoneFile::signed("signed.example", format!("www 120 A 192.0.2.70\n{}", big("s"))),
+        ZoneFile::signed(
+            "signed.example",
+            format!("www 120 A 192.0.2.70\nold 120 DNAME signed.example.\n{}", big("s")),
+        ),
         ZoneFile {
             signing: falsified,
             ..ZoneFile::plain("bogus.example", "www 120 A 192.0.2.66\n")

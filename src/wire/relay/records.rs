@@ -190,15 +190,17 @@ pub(super) fn host<'m>(record: &Parsed<'m>) -> Option<ParsedName<&'m [u8]>> {
 
 /// Whether a record is an address or the signature over one.
 pub(super) fn is_address(record: &Parsed<'_>) -> bool {
-    let is_address = |rtype| matches!(rtype, Rtype::A | Rtype::AAAA);
+    matches!(type_or_covered(record), Rtype::A | Rtype::AAAA)
+}
+
+/// A record's type; of a signature, the type that it is over.
+pub(super) fn type_or_covered(record: &Parsed<'_>) -> Rtype {
     match record.rtype() {
-        Rtype::RRSIG => {
-            let signature = record.to_record::<Rrsig<&[u8], ParsedName<&[u8]>>>();
-            signature.is_ok_and(|signature| {
-                signature.is_some_and(|signature| is_address(signature.data().type_covered()))
-            })
-        }
-        rtype => is_address(rtype),
+        Rtype::RRSIG => match record.to_record::<Rrsig<&[u8], ParsedName<&[u8]>>>() {
+            Ok(Some(signature)) => signature.data().type_covered(),
+            Ok(None) | Err(_) => Rtype::RRSIG,
+        },
+        rtype => rtype,
     }
 }
 

@@ -158,7 +158,8 @@ fn owns(name: &ParsedName<&[u8]>, record: &Parsed<'_>) -> bool {
     name.name_eq(&record.owner())
 }
 
-/// Whether `record` is a DNAME from which an alias of `name` follows (RFC 6672).
+/// Whether `record` is a DNAME from which an alias of `name` follows (RFC 6672), or its signature:
+/// the alias has none of its own (section 5.3.1).
 fn synthesizes(name: &ParsedName<&[u8]>, record: &Parsed<'_>) -> bool {
-    record.rtype() == Rtype::DNAME && name.ends_with(&record.owner())
+    records::type_or_covered(record) == Rtype::DNAME && name.ends_with(&record.owner())
 }

@@ -5,10 +5,10 @@ use std::{net::Ipv4Addr, time::Duration};
 use domain::{
     base::{
         Message, MessageBuilder, Name as DomainName, Record, Rtype, Ttl as DomainTtl,
-        iana::{Class, OptionCode, Rcode as DomainRcode},
+        iana::{Class, OptionCode, Rcode as DomainRcode, SecurityAlgorithm},
     },
     dep::octseq::OctetsBuilder,
-    rdata::{A, AllRecordData, Cname, Mx, Ns, Soa, Txt},
+    rdata::{A, AllRecordData, Cname, Dname, Mx, Ns, Rrsig, Soa, Txt, dnssec::Timestamp},
 };
 use proptest::prelude::*;
 
@@ -35,6 +35,16 @@ fn record(line: &str) -> Record<DomainName<Octets>, Data> {
     let data = match words[2] {
         "A" => A::new(words[3].parse::<Ipv4Addr>().unwrap()).into(),
         "CNAME" => Cname::new(name(words[3])).into(),
+        "DNAME" => Dname::new(name(words[3])).into(),
+        "RRSIG" => {
+            let (covered, time) = (words[3].parse().unwrap(), Timestamp::from(1));
+            let ttl = DomainTtl::from_secs(1);
+            let algorithm = SecurityAlgorithm::ECDSAP256SHA256;
+            let signer = name(words[4]);
+            Rrsig::new(covered, algorithm, 1, ttl, time, time, 1, signer, b"sig".to_vec())
+                .unwrap()
+                .into()
+        }
         "NS" => Ns::new(name(words[3])).into(),
         "MX" => Mx::new(10, name(words[3])).into(),
         "TXT" => Txt::build_from_slice(words[3].as_bytes()).unwrap().into(),
@@ -293,4 +303,29 @@ proptest! {
             prop_assert!(message.iter().all(|record| record.is_ok()));
         }
     }
+}
+
+#[test]
+fn a_dname_comes_with_its_signature_and_none_of_other_owners() {
+    let question = question("www.old.example", RecordType::A);
+    let answer = [
+        "old.example. 60 DNAME new.example.",
+        "old.example. 60 RRSIG DNAME example.",
+        "old.example. 60 RRSIG A example.",
+        "older.example. 60 RRSIG DNAME example.",
+        "www.old.example. 60 CNAME www.new.example.",
+        "www.new.example. 60 A 192.0.2.1",
+    ];
+    let response = response(&question, DomainRcode::NOERROR, [&answer, &[], &[]]);
+    let relay = Relay::read(&question, &response).unwrap();
+    let told = told(&relay, &question, "www.old.example", Age::Passed(Duration::ZERO));
+    insta::assert_snapshot!(lines(&told), @r"
+    NOERROR
+    old.example 60 DNAME new.example
+    old.example 60 RRSIG DNAME 13 1 1 1 1 1 example c2ln
+    www.old.example 60 CNAME www.new.example
+    www.new.example 60 A 192.0.2.1
+    -
+    -
+    ");
 }
