@@ -5,6 +5,7 @@
 
 mod changes;
 mod commands;
+mod connections;
 mod demo;
 mod environment;
 mod faults;
