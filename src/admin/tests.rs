@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     answer::{self, Settings, Vantage},
-    forward::{CacheConfig, ForwardConfig, Forwarder},
+    forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{RoundReport, SourceStatus, Status},
     table::{AnswerTable, Publisher, channel, compile},
@@ -70,6 +70,7 @@ fn forward() -> ForwardConfig {
     ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
+        case_randomization: CaseRandomization::Auto,
         zones: vec![],
         cache: CacheConfig::NONE,
     }

@@ -72,7 +72,7 @@ impl Daemon {
         self.settings.send_replace(settings);
         let asked: Vec<SocketAddr> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
-            self.metrics.forward.forget_upstream(gone);
+            self.metrics.forward.forget_upstream(&gone);
         }
         let (done, taken) = oneshot::channel();
         let order = Reconfigure { inputs: inputs(&config), done };

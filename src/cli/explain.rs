@@ -27,7 +27,7 @@ mod tests {
     use crate::{
         admin::json::{ExplainDocument, from_text},
         answer::{Explanation, Vantage, explain},
-        forward::{CacheConfig, ForwardConfig},
+        forward::{CacheConfig, CaseRandomization, ForwardConfig},
         policy::{self, PolicyConfig, facts},
         table::compile,
     };
@@ -48,6 +48,7 @@ mod tests {
         let forward = ForwardConfig {
             upstreams: vec!["169.254.169.253:53".parse().unwrap()],
             trusted: vec![],
+            case_randomization: CaseRandomization::Auto,
             zones: vec![],
             cache: CacheConfig::NONE,
         };

@@ -226,8 +226,19 @@ pub(super) struct Forward {
     /// Upstreams, of these and of the zones, whose AD bit is passed on: they validate, and the way
     /// to them cannot be tampered with.
     pub(super) trusted: Vec<Text>,
+    /// Whether names are sent in random case, which who forges answers has to guess (0x20): "auto"
+    /// to upstreams that keep it, but not to link-local ones; "off" to none.
+    pub(super) case_randomization: Located<CaseRandomization>,
     /// Domains that other resolvers know; the longest that holds a name decides.
     pub(super) zone: Vec<Located<ForwardZone>>,
+}
+
+/// Whether names are sent in random case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CaseRandomization {
+    Auto,
+    Off,
 }
 
 /// A domain that other resolvers know.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
     answers::not_a_name,
-    file::{Cache, File, ForwardZone, Server},
+    file::{self, Cache, File, ForwardZone, Server},
     limits::{
         Bounds, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS, CACHE_TTL_MAX_SECS,
         CACHE_TTL_MIN_SECS, SERVE_STALE_SECS,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{Name, Ttl, TtlBounds},
-    forward::{self, CacheConfig, ForwardConfig},
+    forward::{self, CacheConfig, CaseRandomization, ForwardConfig},
 };
 
 /// `[forward]` and `[cache]`.
@@ -33,7 +33,12 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
     }
     let zones = zones(found, &file.forward.zone, &file.server);
     let trusted = trusted(found, &file.forward.trusted, &upstreams, &zones);
-    ForwardConfig { upstreams, trusted, zones, cache: cache(found, &file.cache) }
+    let case_randomization = match file.forward.case_randomization.value {
+        file::CaseRandomization::Auto => CaseRandomization::Auto,
+        file::CaseRandomization::Off => CaseRandomization::Off,
+    };
+    let cache = cache(found, &file.cache);
+    ForwardConfig { upstreams, trusted, case_randomization, zones, cache }
 }
 
 /// `[cache]`.

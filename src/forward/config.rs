@@ -13,10 +13,21 @@ pub struct ForwardConfig {
     /// `forward.trusted`: upstreams whose AD bit is passed on. They validate, and the way to them
     /// cannot be tampered with.
     pub trusted: Vec<SocketAddr>,
+    /// `case_randomization`.
+    pub case_randomization: CaseRandomization,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
     /// `[cache]`: what is remembered of their answers.
     pub cache: CacheConfig,
+}
+
+/// Whether names are sent in random case (0x20), which forgers then have to guess as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseRandomization {
+    /// To upstreams that keep it, and are not on the link.
+    Auto,
+    /// To none.
+    Off,
 }
 
 /// `[cache]`.

@@ -1,87 +1,80 @@
-//! One question to one upstream, once.
+//! One question to one upstream, and what comes of it.
 //!
-//! Each transmission has its own socket, so its own random port, and its own random id. A packet
-//! that is no answer to it is counted and waited past: the right one may follow.
+//! Each transmission has its own socket, so its own random port, its own random id, and where the
+//! upstream keeps it the name in random case. Whatever wrong packet comes first, the right one that
+//! follows is used:
+//!
+//! | what comes | what follows |
+//! |---|---|
+//! | from elsewhere; another id; another question; no response; not to be parsed | counted and waited past |
+//! | right, but the name is spelled otherwise | counted; asked again at once in lower case, on another port; both are heard |
+//! | FORMERR, NOTIMP or BADVERS to a query with an OPT, with or without its question | asked again at once without, on another port; both are heard |
+//! | TC | its records are not looked at; asked by TCP |
+//! | a referral; aliases in a circle or without end; a refusal by ICMP | others are asked at once; it is heard on for 300 ms |
+//! | SERVFAIL, REFUSED or another code, all else right | the upstream's word: others are asked |
+//! | 32 packets that are no answer | somebody guesses: UDP is heard no longer, asked by TCP |
+//!
+//! The last line is what unbound and PowerDNS do too. It never goes on for ever: whoever asks
+//! gives it up at its deadline.
 
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{io, mem, sync::Arc, time::Duration};
 
+use futures_util::{FutureExt, future::select_all};
 use nix::errno::Errno;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UdpSocket},
-    time::Instant,
-};
+use tokio::time::{Instant, timeout_at};
 
-use super::upstream::Upstream;
+use super::{
+    stream::over_tcp,
+    transmission::{Heard, Transmission},
+    upstream::Upstream,
+};
 use crate::{
-    base::Rcode,
-    telemetry::{ForwardMetrics, UpstreamFailure},
-    wire::{Head, Question, Relay, RelayError, plain_query, upstream_query},
+    base::{Chain, Rcode},
+    telemetry::{UpstreamFailure, UpstreamMismatch},
+    wire::{Form, Question, Relay, RelayError, Sent, Spelling},
 };
 
-/// The largest datagram looked at. We announce 1232; a server that sends more is still heard.
-const DATAGRAM_MAX: usize = 4_096;
+/// Packets that are no answer, after which UDP is not heard any more. A stranger who knows the port
+/// has 32 guesses at an id of 16 bits: one in 2,048 a question, before what 0x20 adds.
+const WRONG_MAX: u32 = 32;
+/// How long the right answer may follow one that cannot be used.
+const GRACE: Duration = Duration::from_millis(300);
 
-/// What a transmission came to.
-pub(super) enum Exchanged {
+/// What an exchange came to.
+pub(super) enum Verdict {
     /// A response that answers.
     Answer(Relay),
     /// A response that leaves the question to others: SERVFAIL, REFUSED and the like.
     Declined(Relay),
+    /// Nothing to be used, though it may still follow: to be asked for once more.
+    Doubtful(UpstreamFailure),
     /// Nothing, and nothing will come.
     Failed(UpstreamFailure),
 }
 
-/// How a question is written: with OPT or without.
-type Form = fn(&Question, u16) -> Vec<u8>;
+/// A question to an upstream.
+pub(super) struct Exchange {
+    upstream: Arc<Upstream>,
+    question: Question,
+    /// Whether the upstream said nothing to an OPT, so that it is asked without.
+    without_opt: bool,
+    /// What is on its way, in the order it was sent.
+    transmissions: Vec<Transmission>,
+    wrong: u32,
+    was_respelled: bool,
+    was_not_understood: bool,
+    /// Why nobody waits for it any more, and until when it is heard all the same.
+    doubt: Option<(UpstreamFailure, Instant)>,
+}
 
-/// Sends `question` to `upstream` and waits for its answer, over TCP if it is truncated. Ends only
-/// with an answer or an error: the caller drops it at its deadline.
-pub(super) async fn exchange(
-    upstream: &Upstream,
-    question: &Question,
-    metrics: &ForwardMetrics,
-) -> Exchanged {
-    let started = Instant::now();
-    let mut exchanged = transmit(upstream, question, upstream_query, metrics).await;
-    // It may be our OPT that it cannot read (RFC 6891 section 7). Without one, what it says counts.
-    let may_be_opt =
-        |relay: &Relay| matches!(relay.rcode(), Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS);
-    if exchanged.as_ref().is_ok_and(may_be_opt) {
-        exchanged = match transmit(upstream, question, plain_query, metrics).await {
-            Ok(relay) if relay.rcode() == Rcode::BADVERS => Err(ExchangeError::Mismatch),
-            other => other,
-        };
-    }
-    match exchanged {
-        Ok(relay) => {
-            upstream.answered(started.elapsed());
-            let relay = if upstream.trusted { relay } else { relay.unvalidated() };
-            if relay.declines() {
-                upstream.metrics.failed(UpstreamFailure::Declined);
-                Exchanged::Declined(relay)
-            } else {
-                Exchanged::Answer(relay)
-            }
-        }
-        Err(error) => {
-            tracing::debug!(upstream = %upstream.address, %error, "exchange failed");
-            let reason = error.reason();
-            match error.blame() {
-                Blame::Upstream => upstream.failed(reason, Instant::now()),
-                Blame::Name => {
-                    upstream.answered(started.elapsed());
-                    upstream.metrics.failed(reason);
-                }
-                Blame::Us => upstream.metrics.failed(reason),
-            }
-            Exchanged::Failed(reason)
-        }
-    }
+/// What hearing has come to.
+enum Ended {
+    /// A response that says something.
+    Told(Relay),
+    /// Nothing, though the right one may follow.
+    Doubtful(ExchangeError),
+    /// Nothing, for good.
+    Failed(ExchangeError),
 }
 
 /// Why a transmission cannot succeed any more.
@@ -91,8 +84,8 @@ enum ExchangeError {
     Network(#[source] io::Error),
     #[error("no socket or memory of ours to ask with")]
     Local(#[source] io::Error),
-    #[error("the response cannot be used: {0}")]
-    Unusable(RelayError),
+    #[error("the response cannot be used")]
+    Unusable(#[source] RelayError),
     #[error("the response does not fit the question")]
     Mismatch,
 }
@@ -105,6 +98,208 @@ enum Blame {
     Name,
     /// Our own.
     Us,
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(super) fn new(upstream: &Arc<Upstream>, question: &Question, without_opt: bool) -> Self {
+        Self {
+            upstream: Arc::clone(upstream),
+            question: question.clone(),
+            without_opt,
+            transmissions: Vec::with_capacity(1),
+            wrong: 0,
+            was_respelled: false,
+            was_not_understood: false,
+            doubt: None,
+        }
+    }
+
+    /// Sends the question and hears what comes of it; after a doubtful verdict, hears on.
+    pub(super) async fn next(&mut self) -> Verdict {
+        let Some((reason, until)) = self.doubt else {
+            let ended = self.run().await;
+            return self.judge(ended);
+        };
+        let heard_on = async {
+            loop {
+                match self.run().await {
+                    // Nothing new.
+                    Ended::Doubtful(_) => (),
+                    ended => return ended,
+                }
+            }
+        };
+        match timeout_at(until, heard_on).await {
+            Ok(ended) => self.judge(ended),
+            Err(_) => Verdict::Failed(reason),
+        }
+    }
+
+    /// Whether it has come to a doubtful verdict.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    async fn run(&mut self) -> Ended {
+        if self.transmissions.is_empty() {
+            let now = Instant::now();
+            let edns = !self.without_opt && self.upstream.reads_opt(now);
+            let form = if edns { Form::EDNS } else { Form::PLAIN };
+            if let Err(error) = self.send(form, self.upstream.keeps_case(now)).await {
+                return Ended::Failed(error);
+            }
+        }
+        loop {
+            let (at, heard) = self.hear().await;
+            let Some(Transmission { sent, sent_at, .. }) = self.transmissions.get(at) else {
+                return Ended::Failed(ExchangeError::Mismatch);
+            };
+            let (form, spelled, took) = (sent.form, sent.spelled, sent_at.elapsed());
+            let resent = match heard {
+                Heard::Wrong(reason) => {
+                    self.count(reason);
+                    Ok(())
+                }
+                Heard::Respelled => {
+                    self.count(UpstreamMismatch::Spelling);
+                    match mem::replace(&mut self.was_respelled, true) {
+                        true => Ok(()),
+                        false => self.send(form, false).await,
+                    }
+                }
+                Heard::NotUnderstood(_) if form.edns => {
+                    match mem::replace(&mut self.was_not_understood, true) {
+                        true => Ok(()),
+                        false => self.send(Form::PLAIN, spelled).await,
+                    }
+                }
+                // Of which version, without an OPT?
+                Heard::NotUnderstood(relay) if relay.rcode() == Rcode::BADVERS => {
+                    self.count(UpstreamMismatch::Malformed);
+                    Ok(())
+                }
+                Heard::NotUnderstood(relay) | Heard::Answer(relay) => {
+                    self.learn(form, spelled, relay.declines());
+                    self.upstream.answered(took, Instant::now());
+                    return Ended::Told(relay);
+                }
+                Heard::Truncated => {
+                    self.learn(form, spelled, false);
+                    self.upstream.answered(took, Instant::now());
+                    return self.run_by_tcp(form).await;
+                }
+                Heard::Unusable(error) => return Ended::Doubtful(ExchangeError::Unusable(error)),
+                Heard::Refused(error) => return Ended::Doubtful(error.into()),
+            };
+            if let Err(error) = resent {
+                return Ended::Doubtful(error);
+            }
+            if WRONG_MAX <= self.wrong {
+                self.upstream.metrics.floods.inc();
+                self.transmissions.clear();
+                return self.run_by_tcp(form).await;
+            }
+        }
+    }
+
+    async fn send(&mut self, form: Form, spelled: bool) -> Result<(), ExchangeError> {
+        let spelling = spelled.then(rand::random::<Spelling>);
+        let sent = Sent::new(&self.question, rand::random(), form, spelling.as_ref());
+        self.transmissions.push(Transmission::send(self.upstream.address, sent).await?);
+        self.upstream.metrics.sent_udp.inc();
+        Ok(())
+    }
+
+    /// The next thing that comes, and to which transmission.
+    async fn hear(&self) -> (usize, Heard) {
+        let (address, question) = (self.upstream.address, &self.question);
+        let transmissions = self.transmissions.iter().enumerate();
+        let heard = transmissions.map(|(at, transmission)| {
+            transmission.hear(address, question).map(move |heard| (at, heard)).boxed()
+        });
+        select_all(heard).await.0
+    }
+
+    async fn run_by_tcp(&self, mut form: Form) -> Ended {
+        let Exchange { upstream, question, .. } = self;
+        loop {
+            let sent = Sent::new(question, rand::random(), form, None);
+            match over_tcp(upstream.address, &sent, question, &upstream.metrics).await {
+                Ok(Heard::NotUnderstood(_)) if form.edns => form = Form::PLAIN,
+                Ok(Heard::NotUnderstood(relay) | Heard::Answer(relay)) => {
+                    return Ended::Told(relay);
+                }
+                Ok(Heard::Unusable(error)) => {
+                    return Ended::Failed(ExchangeError::Unusable(error));
+                }
+                Ok(Heard::Wrong(_) | Heard::Respelled | Heard::Truncated) => {
+                    return Ended::Failed(ExchangeError::Mismatch);
+                }
+                Ok(Heard::Refused(error)) | Err(error) => return Ended::Failed(error.into()),
+            }
+        }
+    }
+
+    fn count(&mut self, reason: UpstreamMismatch) {
+        self.upstream.metrics.mismatched(reason);
+        self.wrong += 1;
+    }
+
+    /// What the answer to a query in this form shows of the upstream.
+    fn learn(&self, form: Form, spelled: bool, declined: bool) {
+        let (upstream, now) = (&self.upstream, Instant::now());
+        if spelled {
+            upstream.kept_case();
+        } else if self.was_respelled {
+            upstream.folded_case(now);
+        }
+        if form.edns {
+            upstream.read_opt();
+        } else if self.was_not_understood && !declined {
+            upstream.refused_opt(now);
+        } else if self.without_opt && !declined {
+            upstream.ignored_opt(now);
+        }
+    }
+
+    fn judge(&mut self, ended: Ended) -> Verdict {
+        match ended {
+            Ended::Told(relay) => {
+                let relay = if self.upstream.trusted { relay } else { relay.unvalidated() };
+                if relay.declines() {
+                    self.upstream.metrics.failed(UpstreamFailure::Declined);
+                    Verdict::Declined(relay)
+                } else {
+                    Verdict::Answer(relay)
+                }
+            }
+            Ended::Doubtful(error) => {
+                let reason = self.blame(&error);
+                self.doubt = Some((reason, Instant::now() + GRACE));
+                Verdict::Doubtful(reason)
+            }
+            Ended::Failed(error) => Verdict::Failed(self.blame(&error)),
+        }
+    }
+
+    /// Notes whose fault it was.
+    fn blame(&self, error: &ExchangeError) -> UpstreamFailure {
+        let (upstream, reason, now) = (&self.upstream, error.reason(), Instant::now());
+        tracing::debug!(upstream = %upstream.address, error = %Chain(error), "exchange failed");
+        match error.blame() {
+            Blame::Upstream => upstream.failed(reason, now),
+            Blame::Name => {
+                if let Some(transmission) = self.transmissions.last() {
+                    upstream.answered(transmission.sent_at.elapsed(), now);
+                }
+                upstream.metrics.failed(reason);
+            }
+            Blame::Us => upstream.metrics.failed(reason),
+        }
+        reason
+    }
 }
 
 // === impl ExchangeError ===
@@ -140,87 +335,6 @@ impl ExchangeError {
             | ExchangeError::Network(_)
             | ExchangeError::Mismatch => Blame::Upstream,
         }
-    }
-}
-
-/// The answer by UDP, or by TCP when that is truncated.
-async fn transmit(
-    upstream: &Upstream,
-    question: &Question,
-    form: Form,
-    metrics: &ForwardMetrics,
-) -> Result<Relay, ExchangeError> {
-    match over_udp(upstream, question, form, metrics).await? {
-        Some(relay) => Ok(relay),
-        None => over_tcp(upstream, question, form).await,
-    }
-}
-
-/// The answer by UDP; `None` when it is truncated.
-async fn over_udp(
-    upstream: &Upstream,
-    question: &Question,
-    form: Form,
-    metrics: &ForwardMetrics,
-) -> Result<Option<Relay>, ExchangeError> {
-    // Port 0 lets the kernel choose, which it does at random. Connected, the socket hears nobody
-    // else, and a refusal by ICMP becomes an error instead of silence.
-    let local: SocketAddr = match upstream.address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(local).await?;
-    socket.connect(upstream.address).await?;
-    let id = rand::random();
-    socket.send(&form(question, id)).await?;
-    upstream.metrics.sent_udp.inc();
-    let mut buffer = vec![0; DATAGRAM_MAX];
-    loop {
-        let len = socket.recv(&mut buffer).await?;
-        let packet = buffer.get(..len).unwrap_or_default();
-        match Head::read(question, id, packet) {
-            None => metrics.mismatched.inc(),
-            Some(head) if head.truncated => return Ok(None),
-            Some(_) => match Relay::read(question, packet) {
-                Ok(relay) => return Ok(Some(relay)),
-                // It may be forged as well as broken: the right one may still come.
-                Err(RelayError::Malformed) => metrics.mismatched.inc(),
-                Err(error) => return Err(ExchangeError::Unusable(error)),
-            },
-        }
-    }
-}
-
-/// How long an upstream may take to accept a connection and answer on it.
-const TCP_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The answer by TCP (RFC 7766), on a connection for this question alone.
-async fn over_tcp(
-    upstream: &Upstream,
-    question: &Question,
-    form: Form,
-) -> Result<Relay, ExchangeError> {
-    let asked = async {
-        let mut stream = TcpStream::connect(upstream.address).await?;
-        stream.set_nodelay(true)?;
-        let id = rand::random();
-        let query = form(question, id);
-        let len = u16::try_from(query.len()).map_err(io::Error::other)?;
-        // Length and query leave in one segment (RFC 7766 section 8).
-        stream.write_all(&[&len.to_be_bytes(), query.as_slice()].concat()).await?;
-        upstream.metrics.sent_tcp.inc();
-        let mut response = vec![0; usize::from(stream.read_u16().await?)];
-        stream.read_exact(&mut response).await?;
-        match Head::read(question, id, &response) {
-            Some(head) if !head.truncated => {
-                Relay::read(question, &response).map_err(ExchangeError::Unusable)
-            }
-            Some(_) | None => Err(ExchangeError::Mismatch),
-        }
-    };
-    match tokio::time::timeout(TCP_TIMEOUT, asked).await {
-        Ok(asked) => asked,
-        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 

@@ -5,65 +5,48 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::{
     error::ForwardError,
-    exchange::{Exchanged, exchange},
+    exchange::{Exchange, Verdict},
+    routes::Upstreams,
     upstream::Upstream,
 };
 use crate::{
-    telemetry::{ForwardMetrics, UpstreamFailure},
+    telemetry::UpstreamFailure,
     wire::{Question, Relay},
 };
 
 /// A client gets its SERVFAIL after this long. Stub resolvers give up after 5 s, and systemd's and
 /// Route 53's sooner, so ours has to come before.
 pub(super) const DEADLINE: Duration = Duration::from_millis(3_500);
-/// Silence after which the next transmission leaves; doubled each time. With the deadline this
-/// makes four: after 0, 350, 1050 and 2450 ms, so a lost first packet costs 350 ms.
-const PATIENCE: Duration = Duration::from_millis(350);
-/// Transmissions of one question to which nothing was said. Those that were declined or failed do
-/// not count, so that each of many upstreams gets its turn: in all there are never more than this
-/// or one an upstream, whichever is more.
+/// Transmissions of one question to which nothing was said, each after twice the silence before
+/// it. With the greatest patience that makes them leave after 0, 350, 1050 and 2450 ms, so a lost
+/// first packet costs 350 ms. Those that were declined or failed do not count, so that each of many
+/// upstreams gets its turn: in all there are never more than this or one an upstream, whichever is
+/// more, and one beside them now and then.
 pub(super) const TRANSMISSIONS_MAX: usize = 4;
+/// Who says nothing for so long has not answered. Longer than any patience: an upstream that looks
+/// for an answer while another has it already is slow, and not silent.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// Asks `upstreams` and comes back with the first answer. If all that answer decline the question,
 /// the last such response comes back whole.
-pub(super) async fn fly(
-    upstreams: &[Arc<Upstream>],
-    question: &Question,
-    metrics: &ForwardMetrics,
-) -> Result<Relay, ForwardError> {
+pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Relay, ForwardError> {
     let started = Instant::now();
-    let order = by_health(upstreams, started);
-    let mut flight = Flight {
-        turn: order.iter().collect(),
-        question,
-        metrics,
-        sent_max: TRANSMISSIONS_MAX.max(order.len()),
-        sent: 0,
-        unanswered: 0,
-        silent: HashMap::new(),
-        declined: None,
-        last: UpstreamFailure::Timeout,
-    };
-    let ended = timeout_at(started + DEADLINE, flight.run(order.len())).await;
-    // Whoever had its time since it was asked and said nothing is on its way to being avoided.
-    let now = Instant::now();
-    for upstream in &order {
-        let asked_at = flight.silent.get(&upstream.address);
-        if asked_at.is_some_and(|asked_at| PATIENCE <= now - *asked_at) {
-            upstream.failed(UpstreamFailure::Timeout, now);
-        }
-    }
-    match (ended, flight.declined, flight.last) {
+    let mut flight = Flight::new(upstreams.in_order(), question);
+    flight.look_beside(started);
+    let ended = timeout_at(started + DEADLINE, flight.run()).await;
+    let (declined, last) = (flight.declined.take(), flight.last);
+    flight.end(Instant::now());
+    match (ended, declined, last) {
         (Ok(Some(relay)), _, _) => Ok(relay),
         (Ok(None) | Err(_), Some(declined), _) => Ok(declined),
         (Ok(None), None, UpstreamFailure::Network) => Err(ForwardError::Network),
@@ -73,65 +56,94 @@ pub(super) async fn fly(
     }
 }
 
-/// Those that answer first, in the configuration's order; then those that do not.
-fn by_health(upstreams: &[Arc<Upstream>], now: Instant) -> Vec<Arc<Upstream>> {
-    let (wanted, avoided): (Vec<_>, Vec<_>) =
-        upstreams.iter().cloned().partition(|upstream| upstream.is_wanted(now));
-    wanted.into_iter().chain(avoided).collect()
-}
-
-struct Flight<'f> {
+struct Flight {
+    seats: Vec<Seat>,
     /// Whom to ask next, and after whom. Who declined or failed has had its turn.
-    turn: VecDeque<&'f Arc<Upstream>>,
-    question: &'f Question,
-    metrics: &'f ForwardMetrics,
+    turn: VecDeque<usize>,
+    question: Question,
     sent_max: usize,
     sent: usize,
-    /// Transmissions that nothing has come of yet.
+    /// Transmissions that nothing has come of yet, but for those beside the turn.
     unanswered: usize,
+    waiting: FuturesUnordered<BoxFuture<'static, Heard>>,
+    /// Exchanges of which little is hoped.
+    doubtful: usize,
     /// Who has said nothing, since when.
-    silent: HashMap<SocketAddr, Instant>,
+    silent: HashMap<usize, Instant>,
     declined: Option<Relay>,
     last: UpstreamFailure,
 }
 
+/// An upstream of the flight.
+struct Seat {
+    upstream: Arc<Upstream>,
+    /// Whether it was asked in this flight.
+    asked: bool,
+}
+
+/// What came of one exchange.
+struct Heard {
+    seat: usize,
+    /// Whether it was in its turn, and not beside.
+    in_turn: bool,
+    exchange: Box<Exchange>,
+    verdict: Verdict,
+}
+
 // === impl Flight ===
 
-impl Flight<'_> {
-    /// The first answer; `None` when none of the `upstreams` is left to wait for.
-    async fn run(&mut self, upstreams: usize) -> Option<Relay> {
-        let mut waiting = FuturesUnordered::new();
+impl Flight {
+    fn new(upstreams: Vec<Arc<Upstream>>, question: &Question) -> Self {
+        let seat = |upstream| Seat { upstream, asked: false };
+        Self {
+            turn: (0..upstreams.len()).collect(),
+            sent_max: TRANSMISSIONS_MAX.max(upstreams.len()),
+            seats: upstreams.into_iter().map(seat).collect(),
+            question: question.clone(),
+            sent: 0,
+            unanswered: 0,
+            waiting: FuturesUnordered::new(),
+            doubtful: 0,
+            silent: HashMap::new(),
+            declined: None,
+            last: UpstreamFailure::Timeout,
+        }
+    }
+
+    /// Sends the question to those that fail and may be back, or are slower and may not be any
+    /// more, as well as to whose turn it is: that shows, and no client waits for it.
+    fn look_beside(&mut self, now: Instant) {
+        for seat in 1..self.seats.len() {
+            if self.seats[seat].upstream.claim_look(now) {
+                self.ask(seat, false, now);
+            }
+        }
+    }
+
+    /// The first answer; `None` when nobody is left to wait for.
+    async fn run(&mut self) -> Option<Relay> {
         let mut next_at = Instant::now();
         loop {
             let now = Instant::now();
             if next_at <= now && self.may_send() {
-                let upstream = self.turn.pop_front()?;
-                self.turn.push_back(upstream);
-                self.silent.entry(upstream.address).or_insert(now);
-                let (question, metrics) = (self.question, self.metrics);
-                waiting.push(async move {
-                    (upstream.address, exchange(upstream, question, metrics).await)
-                });
-                next_at = now + PATIENCE * (1 << self.unanswered);
+                let seat = self.turn.pop_front()?;
+                self.turn.push_back(seat);
+                let patience = self.seats[seat].upstream.patience();
+                next_at = now + patience * (1 << self.unanswered);
+                self.ask(seat, true, now);
                 self.sent += 1;
                 self.unanswered += 1;
             }
             let more = self.may_send();
             tokio::select! {
-                ended = waiting.next(), if !waiting.is_empty() => {
-                    let (address, exchanged) = ended?;
-                    self.silent.remove(&address);
-                    self.turn.retain(|upstream| upstream.address != address);
-                    self.unanswered -= 1;
-                    match exchanged {
-                        Exchanged::Answer(relay) => return Some(relay),
-                        Exchanged::Declined(relay) => self.declined = Some(relay),
-                        Exchanged::Failed(reason) => self.last = reason,
+                heard = self.waiting.next(), if !self.waiting.is_empty() => {
+                    if let Some(relay) = self.hear(heard?) {
+                        return Some(relay);
                     }
-                    if self.turn.is_empty() {
+                    if self.turn.is_empty() && self.doubtful == 0 {
                         return None;
                     }
-                    if self.sent < upstreams {
+                    if self.sent < self.seats.len() {
                         next_at = Instant::now();
                     }
                 }
@@ -141,8 +153,97 @@ impl Flight<'_> {
         }
     }
 
+    /// Sends the question to an upstream. The last transmission, to one that has been silent, is
+    /// without an OPT: there are boxes that let nothing pass that has one, or no answer of more
+    /// than 512 octets. Without, such an answer is truncated, and TCP has the rest.
+    fn ask(&mut self, seat: usize, in_turn: bool, now: Instant) {
+        let Seat { upstream, asked } = &mut self.seats[seat];
+        let is_last = self.sent + 1 == self.sent_max || self.unanswered + 1 == TRANSMISSIONS_MAX;
+        let without_opt = *asked && (is_last || upstream.may_ignore_opt());
+        *asked = true;
+        let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt));
+        self.silent.entry(seat).or_insert(now);
+        self.listen(seat, in_turn, exchange);
+    }
+
+    fn listen(&mut self, seat: usize, in_turn: bool, mut exchange: Box<Exchange>) {
+        let heard = async move {
+            let verdict = exchange.next().await;
+            Heard { seat, in_turn, exchange, verdict }
+        };
+        self.waiting.push(heard.boxed());
+    }
+
+    /// Takes what an exchange came to; the answer, if it is one.
+    fn hear(&mut self, heard: Heard) -> Option<Relay> {
+        let Heard { seat, in_turn, exchange, verdict } = heard;
+        let was_doubtful = exchange.is_doubtful() && !matches!(verdict, Verdict::Doubtful(_));
+        self.silent.remove(&seat);
+        self.turn.retain(|waits| *waits != seat);
+        if was_doubtful {
+            self.doubtful -= 1;
+        } else if in_turn {
+            self.unanswered -= 1;
+        }
+        match verdict {
+            Verdict::Answer(relay) => return Some(relay),
+            Verdict::Declined(relay) => self.declined = Some(relay),
+            Verdict::Failed(reason) => self.last = reason,
+            Verdict::Doubtful(reason) => {
+                self.last = reason;
+                self.doubtful += 1;
+                self.listen(seat, in_turn, exchange);
+            }
+        }
+        None
+    }
+
     fn may_send(&self) -> bool {
         let in_time = self.unanswered < TRANSMISSIONS_MAX && self.sent < self.sent_max;
         in_time && !self.turn.is_empty()
+    }
+
+    /// Notes who was silent. Who was asked a moment ago is heard on for the rest of its time, so
+    /// that what is known of it is right, though nobody waits for its answer any more.
+    fn end(self, now: Instant) {
+        let upstream = |seat: &usize| Arc::clone(&self.seats[*seat].upstream);
+        let (silent, pending): (Vec<_>, Vec<_>) =
+            self.silent.iter().partition(|(_, asked_at)| SILENT_AFTER <= now - **asked_at);
+        for (seat, _) in silent {
+            upstream(seat).failed(UpstreamFailure::Timeout, now);
+        }
+        let Some(until) = pending.iter().map(|(_, asked_at)| **asked_at + SILENT_AFTER).max()
+        else {
+            return;
+        };
+        let pending: HashMap<usize, _> =
+            pending.into_iter().map(|(seat, _)| (*seat, upstream(seat))).collect();
+        let permits: Option<Vec<_>> = pending.values().map(|upstream| upstream.trail()).collect();
+        if let Some(permits) = permits {
+            TaskTracker::new().spawn(async move {
+                trail(self.waiting, pending, until).await;
+                drop(permits);
+            });
+        }
+    }
+}
+
+/// Hears those that have said nothing yet. An exchange notes what it hears by itself.
+async fn trail(
+    mut waiting: FuturesUnordered<BoxFuture<'static, Heard>>,
+    mut pending: HashMap<usize, Arc<Upstream>>,
+    until: Instant,
+) {
+    let heard = async {
+        while let Some(heard) = waiting.next().await {
+            pending.remove(&heard.seat);
+            if pending.is_empty() {
+                break;
+            }
+        }
+    };
+    if timeout_at(until, heard).await.is_err() {
+        let now = Instant::now();
+        pending.values().for_each(|upstream| upstream.failed(UpstreamFailure::Timeout, now));
     }
 }

@@ -197,7 +197,7 @@ impl Inner {
         let flown = Flown { inner: Arc::clone(self), question: question.clone(), number };
         self.tasks.spawn(async move {
             let inner = &flown.inner;
-            let outcome = fly(&upstreams, &flown.question, &inner.metrics.forward).await;
+            let outcome = fly(&upstreams, &flown.question).await;
             let outcome = outcome.map(|relay| Arc::new(relay.bounded(&inner.config.cache.ttls)));
             flown.note(&outcome);
             // Out of the list before it lands: who comes now finds the cache.

@@ -4,16 +4,21 @@
 //! why there is none. It never decides what is ours and never answers NXDOMAIN of its own.
 
 mod cache;
+mod choice;
 mod config;
 mod error;
 mod exchange;
 mod flight;
 mod forwarder;
+mod habit;
+mod latency;
 mod lookup;
 mod routes;
+mod stream;
+mod transmission;
 mod upstream;
 
-pub use config::{CacheConfig, ForwardConfig, ForwardZone};
+pub use config::{CacheConfig, CaseRandomization, ForwardConfig, ForwardZone};
 pub use error::ForwardError;
 pub use forwarder::{Answered, Forwarder};
 pub use lookup::HostLookup;

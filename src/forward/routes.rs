@@ -3,11 +3,23 @@
 //! Each route has a limit of its own, so that a zone whose upstreams are dead takes nobody else's
 //! place.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{config::ForwardConfig, error::ForwardError, upstream::Upstream};
+use super::{
+    choice,
+    config::{CaseRandomization, ForwardConfig},
+    error::ForwardError,
+    upstream::Upstream,
+};
 use crate::{base::Name, telemetry::Metrics};
 
 /// Questions with a flight of their own, all clients together. At the deadline of 3.5 s this
@@ -28,23 +40,34 @@ pub(super) struct Routes {
 
 /// The upstreams of a zone, or of all that is in none.
 pub(super) struct Route {
-    pub(super) upstreams: Arc<[Arc<Upstream>]>,
+    pub(super) upstreams: Arc<Upstreams>,
     /// A flight takes a permit of each.
     limits: Vec<Arc<Semaphore>>,
+}
+
+/// The upstreams of a route, in the configuration's order.
+pub(super) struct Upstreams {
+    list: Vec<Arc<Upstream>>,
+    /// Questions asked, for those that share the load.
+    turns: AtomicUsize,
 }
 
 // === impl Routes ===
 
 impl Routes {
     pub(super) fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
+        let randomizes = config.case_randomization == CaseRandomization::Auto;
         let mut known: HashMap<SocketAddr, Arc<Upstream>> = HashMap::new();
         let mut upstreams = |addresses: &[SocketAddr]| {
             let upstream = |address: &SocketAddr| {
                 let trusted = config.trusted.contains(address);
-                let new = || Arc::new(Upstream::new(*address, trusted, &metrics.forward));
-                Arc::clone(known.entry(*address).or_insert_with(new))
+                let new = || Upstream::new(*address, trusted, randomizes, &metrics.forward);
+                Arc::clone(known.entry(*address).or_insert_with(|| Arc::new(new())))
             };
-            addresses.iter().map(upstream).collect::<Arc<[_]>>()
+            Arc::new(Upstreams {
+                list: addresses.iter().map(upstream).collect(),
+                turns: AtomicUsize::new(0),
+            })
         };
         let asked = config.zones.iter().filter(|zone| !zone.upstreams.is_empty()).count();
         let for_zones = if asked == 0 { 0 } else { ZONES_FLIGHTS_MAX };
@@ -70,16 +93,28 @@ impl Routes {
     pub(super) fn of(&self, name: &Name) -> Result<&Route, ForwardError> {
         let holds = |(zone, _): &&(Name, Route)| name.is_within(zone);
         match self.zones.iter().find(holds) {
-            Some((_, route)) if route.upstreams.is_empty() => Err(ForwardError::Refused),
+            Some((_, route)) if route.upstreams.list.is_empty() => Err(ForwardError::Refused),
             Some((_, route)) => Ok(route),
-            None if self.default.upstreams.is_empty() => Err(ForwardError::NoUpstream),
+            None if self.default.upstreams.list.is_empty() => Err(ForwardError::NoUpstream),
             None => Ok(&self.default),
         }
     }
 
     /// Whether none of the upstreams of `name` has answered lately.
     pub(super) fn is_silent(&self, name: &Name) -> bool {
-        self.of(name).is_ok_and(|route| route.upstreams.iter().all(|it| it.is_silent()))
+        self.of(name).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent()))
+    }
+}
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// In the order they are to be asked now.
+    pub(super) fn in_order(&self) -> Vec<Arc<Upstream>> {
+        let standings: Vec<_> = self.list.iter().map(|upstream| upstream.standing()).collect();
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let order = choice::order(&standings, turn).into_iter();
+        order.map(|place| Arc::clone(&self.list[place])).collect()
     }
 }
 
@@ -106,6 +141,7 @@ mod tests {
             zones: zones.iter().map(zone).collect(),
             upstreams: upstreams.clone(),
             trusted: vec![],
+            case_randomization: CaseRandomization::Auto,
             cache: CacheConfig::NONE,
         };
         Routes::new(&config, &Metrics::new().unwrap())

@@ -1,26 +1,43 @@
-//! One upstream and what is known of its health.
+//! One upstream and what is known of it: whether it answers, how soon, and what it cannot do.
 //!
-//! Health only orders: an upstream that fails is asked last and tried again now and then, and a
-//! lone one is always asked.
+//! What is known only orders and writes questions: an upstream that fails is asked last and looked
+//! at again now and then, beside one that answers, so that no client waits for it; a lone one is
+//! always asked.
 
 use std::{
-    net::SocketAddr,
-    sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
-use crate::telemetry::{ForwardMetrics, UpstreamFailure, UpstreamMetrics};
+use super::{
+    choice::Standing,
+    habit::{Belief, Habit},
+    latency::{Latency, PATIENCE_MAX},
+};
+use crate::telemetry::{ForwardMetrics, UpstreamFailure, UpstreamLack, UpstreamMetrics};
 
 /// Failures in a row after which an upstream is avoided.
 const FAILURES_MAX: u32 = 3;
-/// How long it is avoided before one question tries it again: doubled from the first to the last.
+/// How long it is avoided before a question is sent to it as well: doubled from the first to the
+/// last.
 const AVOID_MIN: Duration = Duration::from_secs(1);
 const AVOID_MAX: Duration = Duration::from_secs(30);
+/// One that is slower than others is measured again after this long, in the same way.
+const MEASURED_FOR: Duration = Duration::from_secs(30);
+/// Answers in another case, in a row and each time mended by asking in lower case, after which an
+/// upstream counts as one that does not keep it. One may be somebody's guess.
+const FOLDED_TIMES: u32 = 3;
+/// The same for questions that were answered only without an OPT, after silence. One may be loss.
+const SILENT_TO_OPT_TIMES: u32 = 2;
+/// Answers that come after their client has had another are waited for, so many at once for an
+/// upstream: enough to know it, and one that is dead does not hold a socket for every client.
+const TRAILING_MAX: usize = 16;
 
 /// An upstream, shared by all zones that name it.
 pub(super) struct Upstream {
@@ -28,69 +45,131 @@ pub(super) struct Upstream {
     /// Its AD bit is passed on.
     pub(super) trusted: bool,
     pub(super) metrics: UpstreamMetrics,
-    failures: AtomicU32,
-    avoided: Mutex<Avoided>,
+    /// Whether questions may be sent to it in random case.
+    randomizes: bool,
+    trailing: Arc<Semaphore>,
+    known: Mutex<Known>,
 }
 
-/// When an avoided upstream may be tried again.
-struct Avoided {
-    until: Option<Instant>,
-    next: Duration,
+/// What it has shown of itself.
+#[derive(Default)]
+struct Known {
+    /// Questions in a row that it did not answer.
+    failures: u32,
+    /// How long it was avoided the last time.
+    avoided_for: Option<Duration>,
+    /// When it is to be asked beside another.
+    look_at: Option<Instant>,
+    latency: Option<Latency>,
+    case: Habit,
+    edns: Habit,
 }
 
 // === impl Upstream ===
 
 impl Upstream {
-    pub(super) fn new(address: SocketAddr, trusted: bool, metrics: &ForwardMetrics) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        trusted: bool,
+        randomizes: bool,
+        metrics: &ForwardMetrics,
+    ) -> Self {
         Self {
-            address,
             trusted,
-            metrics: metrics.upstream(address),
-            failures: AtomicU32::new(0),
-            avoided: Mutex::new(Avoided { until: None, next: AVOID_MIN }),
+            // Nobody can speak in place of a resolver on the link, and Route 53's is not known to
+            // keep the case.
+            randomizes: randomizes && !is_link_local(address.ip()),
+            metrics: metrics.upstream(&address),
+            trailing: Arc::new(Semaphore::new(TRAILING_MAX)),
+            known: Mutex::default(),
+            address,
         }
     }
 
-    /// Whether it should be asked before those that fail. True for the one question that tries a
-    /// failing one again when its time has come (half open).
-    pub(super) fn is_wanted(&self, now: Instant) -> bool {
-        if self.failures.load(Ordering::Relaxed) < FAILURES_MAX {
-            return true;
-        }
-        let mut avoided = self.avoided.lock().unwrap_or_else(|broken| broken.into_inner());
-        match avoided.until {
-            Some(until) if now < until => false,
-            Some(_) | None => {
-                avoided.until = Some(now + avoided.next);
-                avoided.next = (avoided.next * 2).min(AVOID_MAX);
-                true
-            }
-        }
+    /// What counts for the order it is asked in.
+    pub(super) fn standing(&self) -> Standing {
+        let known = self.known();
+        let smoothed = known.latency.map(Latency::smoothed);
+        Standing { failing: FAILURES_MAX <= known.failures, smoothed }
     }
 
-    /// Whether it has not answered the last few questions. Changes nothing.
+    /// Whether it has not answered the last few questions.
     pub(super) fn is_silent(&self) -> bool {
-        FAILURES_MAX <= self.failures.load(Ordering::Relaxed)
+        self.standing().failing
     }
 
-    /// Notes an answer, of whatever code, after `duration`.
-    pub(super) fn answered(&self, duration: Duration) {
+    /// Whether it should be asked beside another now: it fails and may be back (half open), or it
+    /// is slower and may not be any more. True once each time.
+    pub(super) fn claim_look(&self, now: Instant) -> bool {
+        let mut known = self.known();
+        let is_due = known.look_at.is_some_and(|at| at <= now);
+        if is_due {
+            let pause = match FAILURES_MAX <= known.failures {
+                true => known.avoid_longer(),
+                false => MEASURED_FOR,
+            };
+            known.look_at = Some(now + pause);
+        }
+        is_due
+    }
+
+    /// Silence after which the next transmission leaves.
+    pub(super) fn patience(&self) -> Duration {
+        self.known().latency.map_or(PATIENCE_MAX, Latency::patience)
+    }
+
+    /// Whether it is asked in random case.
+    pub(super) fn keeps_case(&self, now: Instant) -> bool {
+        self.randomizes && self.known().case.asks_with(now)
+    }
+
+    /// Whether it is asked with an OPT.
+    pub(super) fn reads_opt(&self, now: Instant) -> bool {
+        self.known().edns.asks_with(now)
+    }
+
+    /// Whether a question with an OPT to which it says nothing is asked again without one at once,
+    /// since it was that the last time. Else only the last transmission is.
+    pub(super) fn may_ignore_opt(&self) -> bool {
+        self.known().edns.is_doubted()
+    }
+
+    /// Leave to wait for its answer when nobody else does.
+    pub(super) fn trail(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.trailing).try_acquire_owned().ok()
+    }
+
+    /// Notes an answer, of whatever code, `duration` after it was asked for.
+    pub(super) fn answered(&self, duration: Duration, now: Instant) {
         self.metrics.answered(duration);
-        if self.failures.swap(0, Ordering::Relaxed) >= FAILURES_MAX {
-            let mut avoided = self.avoided.lock().unwrap_or_else(|broken| broken.into_inner());
-            *avoided = Avoided { until: None, next: AVOID_MIN };
+        let mut known = self.known();
+        let is_back = FAILURES_MAX <= known.failures;
+        let latency = match known.latency {
+            // Before it failed the way to it may have been another.
+            Some(latency) if !is_back => latency.then(duration),
+            Some(_) | None => Latency::first(duration),
+        };
+        known.latency = Some(latency);
+        known.failures = 0;
+        known.avoided_for = None;
+        known.look_at = Some(now + MEASURED_FOR);
+        drop(known);
+        self.metrics.smoothed(latency.smoothed());
+        self.metrics.up.set(1);
+        if is_back {
             tracing::info!(upstream = %self.address, "upstream answers again");
         }
-        self.metrics.up.set(1);
     }
 
-    /// Notes silence or an error of the network.
+    /// Notes silence or an error of the network, or of its own.
     pub(super) fn failed(&self, reason: UpstreamFailure, now: Instant) {
         self.metrics.failed(reason);
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 == FAILURES_MAX {
-            let mut avoided = self.avoided.lock().unwrap_or_else(|broken| broken.into_inner());
-            avoided.until = Some(now + avoided.next);
-            avoided.next = (avoided.next * 2).min(AVOID_MAX);
+        let mut known = self.known();
+        known.failures = known.failures.saturating_add(1);
+        if known.failures == FAILURES_MAX {
+            let pause = known.avoid_longer();
+            known.look_at = Some(now + pause);
+            drop(known);
             self.metrics.up.set(0);
             tracing::warn!(
                 upstream = %self.address, reason = reason.word(),
@@ -98,27 +177,139 @@ impl Upstream {
             );
         }
     }
+
+    /// Notes that it repeated a name in the case that it was asked in.
+    pub(super) fn kept_case(&self) {
+        let belief = self.known().case.had();
+        self.tell(UpstreamLack::Case, belief);
+    }
+
+    /// Notes that it answered in another case, and well when the case did not count.
+    pub(super) fn folded_case(&self, now: Instant) {
+        let belief = self.known().case.lacked(FOLDED_TIMES, now);
+        self.tell(UpstreamLack::Case, belief);
+    }
+
+    /// Notes an answer to a question with an OPT.
+    pub(super) fn read_opt(&self) {
+        let belief = self.known().edns.had();
+        self.tell(UpstreamLack::Edns, belief);
+    }
+
+    /// Notes that it refused an OPT, and answered without.
+    pub(super) fn refused_opt(&self, now: Instant) {
+        let belief = self.known().edns.lacked(1, now);
+        self.tell(UpstreamLack::Edns, belief);
+    }
+
+    /// Notes that it said nothing to an OPT, and answered without.
+    pub(super) fn ignored_opt(&self, now: Instant) {
+        let belief = self.known().edns.lacked(SILENT_TO_OPT_TIMES, now);
+        self.tell(UpstreamLack::Edns, belief);
+    }
+
+    fn tell(&self, lack: UpstreamLack, belief: Belief) {
+        match belief {
+            Belief::Same => (),
+            Belief::Lacks => {
+                self.metrics.lacks(lack, true);
+                tracing::warn!(
+                    upstream = %self.address, feature = lack.word(),
+                    "upstream cannot do this, and is asked without for ten minutes"
+                );
+            }
+            Belief::Has => {
+                self.metrics.lacks(lack, false);
+                tracing::info!(
+                    upstream = %self.address, feature = lack.word(),
+                    "upstream can do this again"
+                );
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    /// How long it is avoided from now on.
+    fn avoid_longer(&mut self) -> Duration {
+        let pause = self.avoided_for.map_or(AVOID_MIN, |before| (before * 2).min(AVOID_MAX));
+        self.avoided_for = Some(pause);
+        pause
+    }
+}
+
+/// Whether it stands on the link, as the cloud's resolver does by IPv4 and by IPv6 (fd00:ec2::253).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2],
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
+    use crate::{forward::habit::LACK_BELIEVED, telemetry::Metrics};
+
+    fn upstream(address: &str) -> Upstream {
+        let metrics = Metrics::new().unwrap();
+        let address = SocketAddr::new(address.parse().unwrap(), 53);
+        Upstream::new(address, false, true, &metrics.forward)
+    }
 
     #[test]
-    fn a_failing_upstream_is_avoided_and_tried_again_by_one_question() {
-        let metrics = Metrics::new().unwrap();
-        let upstream = Upstream::new("192.0.2.1:53".parse().unwrap(), false, &metrics.forward);
+    fn a_failing_upstream_is_looked_at_now_and_then_by_one_question() {
+        let upstream = upstream("192.0.2.1");
         let start = Instant::now();
         upstream.failed(UpstreamFailure::Timeout, start);
         upstream.failed(UpstreamFailure::Timeout, start);
-        assert!(upstream.is_wanted(start));
+        assert!(!upstream.is_silent() && !upstream.claim_look(start));
         upstream.failed(UpstreamFailure::Timeout, start);
-        assert!(!upstream.is_wanted(start));
-        let later = start + AVOID_MIN;
-        assert!(upstream.is_wanted(later), "its time has come");
-        assert!(!upstream.is_wanted(later), "for one question");
-        upstream.answered(Duration::from_millis(1));
-        assert!(upstream.is_wanted(later));
+        assert!(upstream.is_silent() && !upstream.claim_look(start));
+        let mut at = start;
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            at += Duration::from_secs(pause);
+            assert!(!upstream.claim_look(at - Duration::from_millis(1)), "not yet");
+            assert!(upstream.claim_look(at), "its time has come");
+            assert!(!upstream.claim_look(at), "for one question");
+        }
+        upstream.answered(Duration::from_millis(1), at);
+        assert!(!upstream.is_silent());
+        assert!(!upstream.claim_look(at));
+        assert!(upstream.claim_look(at + MEASURED_FOR), "to be measured again");
+    }
+
+    #[test]
+    fn case_is_drawn_where_somebody_could_forge_an_answer() {
+        let now = Instant::now();
+        assert!(upstream("192.0.2.1").keeps_case(now));
+        for address in ["169.254.169.253", "fd00:ec2::253"] {
+            assert!(!upstream(address).keeps_case(now), "{address}");
+        }
+        let metrics = Metrics::new().unwrap();
+        let address = "192.0.2.1:53".parse().unwrap();
+        assert!(!Upstream::new(address, false, false, &metrics.forward).keeps_case(now));
+    }
+
+    #[test]
+    fn what_it_cannot_do_is_believed_for_a_while() {
+        let upstream = upstream("192.0.2.1");
+        let now = Instant::now();
+        (0..3).for_each(|_| upstream.folded_case(now));
+        assert!(!upstream.keeps_case(now) && upstream.keeps_case(now + LACK_BELIEVED));
+        upstream.refused_opt(now);
+        assert!(!upstream.reads_opt(now));
+        upstream.read_opt();
+        assert!(upstream.reads_opt(now));
+        upstream.ignored_opt(now);
+        assert!(upstream.reads_opt(now), "one may be loss");
+        upstream.ignored_opt(now);
+        assert!(!upstream.reads_opt(now));
     }
 }

@@ -13,7 +13,9 @@ pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
 pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};
 pub use log::init as init_log;
-pub use upstream::{CacheResult, ForwardMetrics, UpstreamFailure, UpstreamMetrics};
+pub use upstream::{
+    CacheResult, ForwardMetrics, UpstreamFailure, UpstreamLack, UpstreamMetrics, UpstreamMismatch,
+};
 
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -138,9 +140,9 @@ mod tests {
     #[test]
     fn what_a_reload_removed_has_no_series_and_may_come_back_at_zero() {
         let metrics = Metrics::new().unwrap();
-        let upstream = "192.0.2.53:53".parse().unwrap();
+        let upstream = "192.0.2.53:53";
         let make = || {
-            metrics.forward.upstream(upstream).up.set(0);
+            metrics.forward.upstream(&upstream).up.set(0);
             metrics.control.source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
             metrics.dns.view("gone").asked(Proto::Udp, false, RecordType::A);
         };
@@ -151,7 +153,7 @@ mod tests {
         make();
         let before = lines();
         assert!(0 < before);
-        metrics.forward.forget_upstream(upstream);
+        metrics.forward.forget_upstream(&upstream);
         metrics.control.forget_source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
         metrics.dns.forget_view("gone");
         assert_eq!(lines(), 0);

@@ -1,10 +1,10 @@
 //! Upstreams and the forwarder's cache.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Display, time::Duration};
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 use super::{MetricsError, label, register};
@@ -32,8 +32,38 @@ label! {
         Unusable = "unusable",
         /// It answered SERVFAIL, REFUSED or another code that leaves the question to others.
         Declined = "declined",
+        /// Its TLS handshake failed, or its certificate is not of the one configured.
+        Tls = "tls",
         /// We had no socket or no memory to ask with; the upstream has no part in it.
         Local = "local",
+    }
+}
+
+label! {
+    /// Why a packet that came to an upstream socket was no answer.
+    UpstreamMismatch {
+        /// From another address or port than was asked.
+        Source = "source",
+        /// Another id.
+        Id = "id",
+        /// Another name, type or class, or not one question.
+        Question = "question",
+        /// The name in another case than it was asked in (0x20).
+        Spelling = "spelling",
+        /// A query, or of another opcode.
+        NotResponse = "not_response",
+        /// Cut, or with records that cannot be parsed.
+        Malformed = "malformed",
+    }
+}
+
+label! {
+    /// What an upstream is asked without, since it has shown that it cannot.
+    UpstreamLack {
+        /// EDNS: it cannot read an OPT, or what has one is lost on the way.
+        Edns = "edns",
+        /// 0x20: it does not repeat the case of the question.
+        Case = "case",
     }
 }
 
@@ -43,6 +73,8 @@ pub struct ForwardMetrics {
     failures: IntCounterVec,
     durations: HistogramVec,
     up: IntGaugeVec,
+    smoothed: GaugeVec,
+    lacks: IntGaugeVec,
     cache: Vec<IntCounter>,
     /// Answers in the cache.
     pub cache_entries: IntGauge,
@@ -54,8 +86,8 @@ pub struct ForwardMetrics {
     pub in_flight: IntGauge,
     /// Questions answered SERVFAIL at once since too many were waiting.
     pub refused: IntCounter,
-    /// Packets that came to an upstream socket and were no answer to what was asked.
-    pub mismatched: IntCounter,
+    mismatched: Vec<IntCounter>,
+    floods: IntCounter,
 }
 
 /// One upstream's part.
@@ -65,8 +97,15 @@ pub struct UpstreamMetrics {
     pub sent_udp: IntCounter,
     /// Questions sent by TCP.
     pub sent_tcp: IntCounter,
+    /// Questions sent by TLS.
+    pub sent_tls: IntCounter,
     /// 1 while it is asked first, 0 while it is avoided.
     pub up: IntGauge,
+    /// Questions asked by TCP since too many wrong packets came, of all upstreams.
+    pub floods: IntCounter,
+    smoothed: Gauge,
+    lacks: Vec<IntGauge>,
+    mismatched: Vec<IntCounter>,
     duration: Histogram,
     failures: Vec<IntCounter>,
 }
@@ -81,6 +120,15 @@ impl ForwardMetrics {
             IntCounterVec,
             Opts::new("hubdns_cache_requests_total", "Questions to the cache, by what it had."),
             &["result"]
+        );
+        let mismatched = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_upstream_mismatched_total",
+                "Packets to an upstream socket that were no answer to what was asked, by reason."
+            ),
+            &["reason"]
         );
         Ok(Self {
             requests: register!(
@@ -151,17 +199,39 @@ impl ForwardMetrics {
                 "hubdns_forwards_refused_total",
                 "Questions answered SERVFAIL at once since too many were waiting."
             ),
-            mismatched: register!(
+            smoothed: register!(
+                registry,
+                GaugeVec,
+                Opts::new(
+                    "hubdns_upstream_rtt_seconds",
+                    "Smoothed time from a packet to its answer; 0 before the first."
+                ),
+                &["upstream"]
+            ),
+            lacks: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_upstream_asked_without",
+                    "1 while asked without a feature that it does not have."
+                ),
+                &["upstream", "feature"]
+            ),
+            mismatched: UpstreamMismatch::ALL
+                .iter()
+                .map(|reason| mismatched.with_label_values(&[reason.word()]))
+                .collect(),
+            floods: register!(
                 registry,
                 IntCounter,
-                "hubdns_upstream_mismatched_total",
-                "Packets to an upstream socket that were no answer to what was asked."
+                "hubdns_upstream_floods_total",
+                "Questions asked by TCP since too many wrong packets came by UDP."
             ),
         })
     }
 
     /// The counters of one upstream, made at 0 the first time.
-    pub fn upstream(&self, address: SocketAddr) -> UpstreamMetrics {
+    pub fn upstream(&self, address: &impl Display) -> UpstreamMetrics {
         let label = address.to_string();
         let failure = |reason: &UpstreamFailure| {
             self.failures.with_label_values(&[label.as_str(), reason.word()])
@@ -171,7 +241,15 @@ impl ForwardMetrics {
         UpstreamMetrics {
             sent_udp: self.requests.with_label_values(&[label.as_str(), "udp"]),
             sent_tcp: self.requests.with_label_values(&[label.as_str(), "tcp"]),
+            sent_tls: self.requests.with_label_values(&[label.as_str(), "tls"]),
             up,
+            floods: self.floods.clone(),
+            smoothed: self.smoothed.with_label_values(&[label.as_str()]),
+            lacks: UpstreamLack::ALL
+                .iter()
+                .map(|lack| self.lacks.with_label_values(&[label.as_str(), lack.word()]))
+                .collect(),
+            mismatched: self.mismatched.clone(),
             duration: self.durations.with_label_values(&[label.as_str()]),
             failures: UpstreamFailure::ALL.iter().map(failure).collect(),
         }
@@ -179,18 +257,22 @@ impl ForwardMetrics {
 
     /// Ends the series of an upstream that a reload removed: one that was down would be told as
     /// down for ever. Whoever still counts in them does so unseen.
-    pub fn forget_upstream(&self, address: SocketAddr) {
+    pub fn forget_upstream(&self, address: &impl Display) {
         let label = address.to_string();
         let label = label.as_str();
         // What was never made needs no removal.
-        for proto in ["udp", "tcp"] {
+        for proto in ["udp", "tcp", "tls"] {
             let _ = self.requests.remove_label_values(&[label, proto]);
         }
         for reason in UpstreamFailure::ALL {
             let _ = self.failures.remove_label_values(&[label, reason.word()]);
         }
         let _ = self.durations.remove_label_values(&[label]);
+        for lack in UpstreamLack::ALL {
+            let _ = self.lacks.remove_label_values(&[label, lack.word()]);
+        }
         let _ = self.up.remove_label_values(&[label]);
+        let _ = self.smoothed.remove_label_values(&[label]);
     }
 
     /// Counts a question to the cache.
@@ -208,6 +290,25 @@ impl UpstreamMetrics {
     pub fn failed(&self, reason: UpstreamFailure) {
         if let Some(counter) = self.failures.get(reason as usize) {
             counter.inc();
+        }
+    }
+
+    /// Counts a packet that was no answer.
+    pub fn mismatched(&self, reason: UpstreamMismatch) {
+        if let Some(counter) = self.mismatched.get(reason as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Tells how soon it answers, smoothed.
+    pub fn smoothed(&self, time: Duration) {
+        self.smoothed.set(time.as_secs_f64());
+    }
+
+    /// Tells whether it is asked without a feature.
+    pub fn lacks(&self, lack: UpstreamLack, without: bool) {
+        if let Some(gauge) = self.lacks.get(lack as usize) {
+            gauge.set(without.into());
         }
     }
 

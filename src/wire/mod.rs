@@ -10,7 +10,7 @@ mod relay;
 mod reply;
 
 pub use query::{Edns, Packet, Query, Reject};
-pub use question::{Head, Question, plain_query, upstream_query};
+pub use question::{Form, Head, Mismatch, Question, Sent, Spelling, upstream_query};
 pub use relay::{CHAIN_STEPS_MAX, Hop, Relay, RelayError};
 pub use reply::{Age, Limit, Reply, UDP_PAYLOAD_MAX, write_reject};
 

@@ -1,4 +1,6 @@
 //! What we ask an upstream, and whether a packet is an answer to it.
+//!
+//! Pure: ids and spellings come in as arguments. It never looks at a record.
 
 use crate::base::{Name, Rcode, RecordType};
 
@@ -26,72 +28,170 @@ pub struct Head {
     pub rcode: Rcode,
 }
 
-// === impl Question ===
-
-impl Question {
-    /// Octets of the question section: the name, type and class.
-    pub(super) fn wire_len(&self) -> usize {
-        self.name.as_wire().len().saturating_add(4)
-    }
+/// How a query is written, beside its question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// With an OPT that tells our size and DO (RFC 6891). Without, for a server that cannot read
+    /// one (section 6.2.2), DO cannot be asked for.
+    pub edns: bool,
+    /// Padded to whole blocks, where the way is encrypted (RFC 8467 section 4.1); wants `edns`.
+    pub padded: bool,
 }
 
-// === impl Head ===
+/// Which octets of a name are written in upper case, a bit each: as long as the longest name.
+pub type Spelling = [u8; 32];
 
-impl Head {
-    /// The head of `message` if it answers `question` as it was sent with `id`: a response with
-    /// that id and that one question. Anything else is somebody's mistake or an attack, and the
-    /// right answer may still come (RFC 5452 section 9.1).
-    pub fn read(question: &Question, id: u16, message: &[u8]) -> Option<Head> {
-        let flags = u16_at(message, 2)?;
-        let is_response = flags & 0x8000 != 0 && flags & 0x7800 == 0;
-        if u16_at(message, 0)? != id || !is_response {
-            return None;
+/// A query on its way, and what a packet has to repeat to be its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    bytes: Vec<u8>,
+    /// Where the question ends in `bytes`.
+    question_end: usize,
+    /// How it was written.
+    pub form: Form,
+    /// Whether the answer has to spell the name as we did (0x20).
+    pub spelled: bool,
+}
+
+/// Why a packet is no answer to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Less than a header.
+    Malformed,
+    /// A query, or of another opcode.
+    NotResponse,
+    /// Another id.
+    Id,
+    /// Another name, type or class, or not one question.
+    Question,
+    /// All is right but the case of the name's letters.
+    Spelling,
+}
+
+/// Queries over an encrypted way are filled up to a multiple of this (RFC 8467 section 4.1).
+const PADDING_BLOCK: usize = 128;
+/// The option that does it (RFC 7830 section 3), and the octets before its own.
+const PADDING: u16 = 12;
+const OPTION_HEAD_LEN: usize = 4;
+
+// === impl Form ===
+
+impl Form {
+    /// With an OPT, as every upstream is asked first.
+    pub const EDNS: Form = Form { edns: true, padded: false };
+    /// Without.
+    pub const PLAIN: Form = Form { edns: false, padded: false };
+    /// Over TLS.
+    pub const PADDED: Form = Form { edns: true, padded: true };
+}
+
+// === impl Sent ===
+
+impl Sent {
+    /// A query of class IN with RD, and CD as asked. With a `spelling` its name is written so, and
+    /// an answer has to repeat that: a forger has to guess it beside id and port
+    /// (draft-vixie-dnsext-dns0x20). Without, any spelling will do.
+    pub fn new(question: &Question, id: u16, form: Form, spelling: Option<&Spelling>) -> Sent {
+        let mut bytes = vec![0; HEADER_LEN];
+        // RD. AD says that we understand it in the answer (RFC 6840 section 5.7).
+        let flags = 0x0120 | if question.checking_disabled { 0x0010 } else { 0 };
+        put_u16(&mut bytes, 0, id);
+        put_u16(&mut bytes, 2, flags);
+        put_u16(&mut bytes, 4, 1);
+        let name = question.name.as_wire().iter();
+        match spelling {
+            // A label's length is below any letter, so only letters change.
+            Some(bits) => bytes.extend(name.zip(bits_of(bits)).map(|(octet, upper)| match upper {
+                true => octet.to_ascii_uppercase(),
+                false => *octet,
+            })),
+            None => bytes.extend(name),
+        }
+        bytes.extend(question.rtype.0.to_be_bytes());
+        bytes.extend([0, 1]);
+        let question_end = bytes.len();
+        if form.edns {
+            put_u16(&mut bytes, 10, 1);
+            bytes.extend([0, 0, 41]);
+            bytes.extend(UDP_PAYLOAD_MAX.to_be_bytes());
+            bytes.extend([0, 0, if question.dnssec_ok { 0x80 } else { 0 }, 0]);
+            let filled = if form.padded { padding(bytes.len()) } else { Vec::new() };
+            bytes.extend(u16::try_from(filled.len()).unwrap_or_default().to_be_bytes());
+            bytes.extend(filled);
+        }
+        Sent { bytes, question_end, form, spelled: spelling.is_some() }
+    }
+
+    /// The message.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The head of `message` if it answers this: a response with the id and the one question that
+    /// were sent. Anything else is somebody's mistake or an attack, and the right answer may still
+    /// come (RFC 5452 section 9.1).
+    pub fn judge(&self, message: &[u8]) -> Result<Head, Mismatch> {
+        let header = |at| u16_at(message, at).ok_or(Mismatch::Malformed);
+        let (id, flags, questions) = (header(0)?, header(2)?, header(4)?);
+        header(10)?;
+        if flags & 0x8000 == 0 || flags & 0x7800 != 0 {
+            return Err(Mismatch::NotResponse);
+        }
+        if u16_at(&self.bytes, 0) != Some(id) {
+            return Err(Mismatch::Id);
         }
         let head = Head { truncated: flags & 0x0200 != 0, rcode: Rcode(flags & 0xF) };
-        match u16_at(message, 4)? {
-            1 => {
-                let end = HEADER_LEN.checked_add(question.wire_len())?;
-                let asked = message.get(HEADER_LEN..end)?;
-                let (name, tail) = asked.split_at_checked(question.name.as_wire().len())?;
-                let same = name.eq_ignore_ascii_case(question.name.as_wire())
-                    && u16_at(tail, 0)? == question.rtype.0
-                    && u16_at(tail, 2)? == 1;
-                same.then_some(head)
-            }
-            // A server that could not read the question cannot repeat it.
-            0 if matches!(head.rcode, Rcode::FORMERR | Rcode::NOTIMP) => Some(head),
-            _ => None,
+        // A server that could not read the question cannot repeat it.
+        if questions == 0 && matches!(head.rcode, Rcode::FORMERR | Rcode::NOTIMP) {
+            return Ok(head);
+        }
+        let [ours, theirs] = [self.bytes.as_slice(), message]
+            .map(|bytes| bytes.get(HEADER_LEN..self.question_end).unwrap_or_default());
+        match questions {
+            1 if !ours.is_empty() && ours == theirs => Ok(head),
+            1 if same_question(ours, theirs) => match self.spelled {
+                true => Err(Mismatch::Spelling),
+                false => Ok(head),
+            },
+            _ => Err(Mismatch::Question),
         }
     }
 }
 
-/// The query to send: RD, CD as asked, and an OPT with our size and DO as asked.
-pub fn upstream_query(question: &Question, id: u16) -> Vec<u8> {
-    let mut bytes = plain_query(question, id);
-    put_u16(&mut bytes, 10, 1);
-    bytes.extend([0, 0, 41]);
-    bytes.extend(UDP_PAYLOAD_MAX.to_be_bytes());
-    bytes.extend([0, 0, if question.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
-    bytes
+/// Whether two questions differ in the case of their letters at most.
+fn same_question(ours: &[u8], theirs: &[u8]) -> bool {
+    let name_len = ours.len().saturating_sub(4);
+    let (Some((our_name, our_tail)), Some((their_name, their_tail))) =
+        (ours.split_at_checked(name_len), theirs.split_at_checked(name_len))
+    else {
+        return false;
+    };
+    !our_name.is_empty() && our_name.eq_ignore_ascii_case(their_name) && our_tail == their_tail
 }
 
-/// The same without OPT, for a server that cannot read one (RFC 6891 section 6.2.2).
-pub fn plain_query(question: &Question, id: u16) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER_LEN];
-    // RD. AD says that we understand it in the answer (RFC 6840 section 5.7).
-    let flags = 0x0120 | if question.checking_disabled { 0x0010 } else { 0 };
-    put_u16(&mut bytes, 0, id);
-    put_u16(&mut bytes, 2, flags);
-    put_u16(&mut bytes, 4, 1);
-    bytes.extend(question.name.as_wire());
-    bytes.extend(question.rtype.0.to_be_bytes());
-    bytes.extend([0, 1]);
-    bytes
+fn bits_of(spelling: &Spelling) -> impl Iterator<Item = bool> {
+    spelling.iter().flat_map(|octet| (0u32..8).map(move |bit| octet.wrapping_shr(bit) & 1 == 1))
+}
+
+/// The option that fills a message up whose OPT ends `len` octets in, but for the length of its data.
+fn padding(len: usize) -> Vec<u8> {
+    let least = len.saturating_add(2).saturating_add(OPTION_HEAD_LEN);
+    let zeros = least.next_multiple_of(PADDING_BLOCK).saturating_sub(least);
+    let mut option = Vec::with_capacity(OPTION_HEAD_LEN.saturating_add(zeros));
+    option.extend(PADDING.to_be_bytes());
+    option.extend(u16::try_from(zeros).unwrap_or_default().to_be_bytes());
+    option.resize(OPTION_HEAD_LEN.saturating_add(zeros), 0);
+    option
+}
+
+/// The query as every upstream is asked first: with an OPT, in lower case.
+pub fn upstream_query(question: &Question, id: u16) -> Vec<u8> {
+    Sent::new(question, id, Form::EDNS, None).bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, Question, plain_query, upstream_query};
+    use super::{Form, Head, Mismatch, Question, Sent, upstream_query};
     use crate::base::{Rcode, RecordType};
     use crate::wire::{Packet, put_u16};
 
@@ -104,6 +204,13 @@ mod tests {
         }
     }
 
+    /// What a server makes of a query that it answers: the same with QR, RA and a code.
+    fn answered(sent: &Sent, flags: u16) -> Vec<u8> {
+        let mut answer = sent.bytes().to_vec();
+        put_u16(&mut answer, 2, flags);
+        answer
+    }
+
     #[test]
     fn what_we_ask_reads_back() {
         let bytes = upstream_query(&question(), 7);
@@ -111,23 +218,66 @@ mod tests {
         assert_eq!((query.id, query.name(), query.rtype), (7, question().name, RecordType::AAAA));
         assert!(query.dnssec_ok() && query.checking_disabled && query.recursion_desired);
         assert_eq!(query.edns.unwrap().udp_size, 1232);
-        let bytes = plain_query(&question(), 7);
-        let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+        let plain = Sent::new(&question(), 7, Form::PLAIN, Some(&[0xFF; 32]));
+        let Packet::Query(query) = Packet::read(plain.bytes()) else { panic!("not a query") };
         assert_eq!((query.id, query.name(), query.edns), (7, question().name, None));
+        assert_eq!(&plain.bytes()[12..23], b"\x01A\x07EXAMPLE\0");
+    }
+
+    #[test]
+    fn over_an_encrypted_way_every_query_is_a_multiple_of_128_octets() {
+        for labels in 1..60 {
+            let name = "abc.".repeat(labels);
+            let question = Question { name: name.parse().unwrap(), ..question() };
+            let sent = Sent::new(&question, 7, Form::PADDED, None);
+            assert_eq!(sent.bytes().len() % 128, 0, "{labels} labels");
+            let Packet::Query(query) = Packet::read(sent.bytes()) else { panic!("not a query") };
+            assert!(query.edns.is_some() && query.dnssec_ok());
+        }
     }
 
     #[test]
     fn only_a_response_with_our_id_and_question_is_an_answer() {
-        let mut answer = upstream_query(&question(), 7);
-        assert_eq!(Head::read(&question(), 7, &answer), None, "a query is no answer");
-        put_u16(&mut answer, 2, 0x8383);
+        let sent = Sent::new(&question(), 7, Form::EDNS, None);
+        assert_eq!(sent.judge(sent.bytes()), Err(Mismatch::NotResponse));
+        assert_eq!(sent.judge(&answered(&sent, 0x8800)), Err(Mismatch::NotResponse), "IQUERY");
+        let mut answer = answered(&sent, 0x8383);
         let head = Head { truncated: true, rcode: Rcode::NXDOMAIN };
-        assert_eq!(Head::read(&question(), 7, &answer), Some(head));
-        assert_eq!(Head::read(&question(), 8, &answer), None, "another id");
+        assert_eq!(sent.judge(&answer), Ok(head));
+        let other = Sent::new(&question(), 8, Form::EDNS, None);
+        assert_eq!(other.judge(&answer), Err(Mismatch::Id));
         answer[14].make_ascii_uppercase();
-        assert_eq!(Head::read(&question(), 7, &answer), Some(head), "case does not count");
-        answer[13] = b'b';
-        assert_eq!(Head::read(&question(), 7, &answer), None, "another name");
-        assert_eq!(Head::read(&question(), 7, &answer[..20]), None, "cut short");
+        assert_eq!(sent.judge(&answer), Ok(head), "case does not count when none was asked for");
+        for at in [13, 24, 26] {
+            let mut answer = answer.clone();
+            answer[at] ^= 3;
+            assert_eq!(sent.judge(&answer), Err(Mismatch::Question), "name, type, class: {at}");
+        }
+        assert_eq!(sent.judge(&answer[..20]), Err(Mismatch::Question), "cut short");
+        assert_eq!(sent.judge(&answer[..11]), Err(Mismatch::Malformed));
+        assert_eq!(sent.judge(&[]), Err(Mismatch::Malformed));
+        put_u16(&mut answer, 4, 2);
+        assert_eq!(sent.judge(&answer), Err(Mismatch::Question), "two questions");
+    }
+
+    #[test]
+    fn a_name_spelled_in_random_case_has_to_come_back_so() {
+        let sent = Sent::new(&question(), 7, Form::EDNS, Some(&[0b1010_1010; 32]));
+        let answer = answered(&sent, 0x8180);
+        assert!(sent.judge(&answer).is_ok());
+        let lower = answered(&Sent::new(&question(), 7, Form::EDNS, None), 0x8180);
+        assert_eq!(sent.judge(&lower), Err(Mismatch::Spelling));
+        let mut other = lower;
+        other[13] = b'b';
+        assert_eq!(sent.judge(&other), Err(Mismatch::Question));
+    }
+
+    #[test]
+    fn a_server_that_cannot_read_the_question_need_not_repeat_it() {
+        let sent = Sent::new(&question(), 7, Form::EDNS, Some(&[0xFF; 32]));
+        let bare = |rcode: u8| [0, 7, 0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(sent.judge(&bare(1)).is_ok() && sent.judge(&bare(4)).is_ok());
+        assert_eq!(sent.judge(&bare(0)), Err(Mismatch::Question));
+        assert_eq!(sent.judge(&bare(2)), Err(Mismatch::Question));
     }
 }

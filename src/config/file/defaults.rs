@@ -1,7 +1,8 @@
 //! What a key is when it is left out. The one place that states a default.
 
 use super::{
-    Admin, Answers, Cache, Clients, Control, Format, Forward, Health, Log, Refresh, Server,
+    Admin, Answers, Cache, CaseRandomization, Clients, Control, Format, Forward, Health, Log,
+    Refresh, Server,
 };
 use crate::config::located::{Located, Text, texts};
 
@@ -64,7 +65,12 @@ impl Default for Health {
 
 impl Default for Forward {
     fn default() -> Self {
-        Self { upstreams: texts(&["169.254.169.253"]), trusted: Vec::new(), zone: Vec::new() }
+        Self {
+            upstreams: texts(&["169.254.169.253"]),
+            trusted: Vec::new(),
+            case_randomization: Located::unwritten(CaseRandomization::Auto),
+            zone: Vec::new(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     answer::Settings,
     base::RecordType,
-    forward::{CacheConfig, ForwardConfig, Forwarder},
+    forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, facts},
     table::{channel, compile},
     telemetry::Metrics,
@@ -26,6 +26,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let forward = ForwardConfig {
         upstreams: vec![silent.local_addr().unwrap()],
         trusted: vec![],
+        case_randomization: CaseRandomization::Auto,
         zones: vec![],
         cache: CacheConfig::NONE,
     };

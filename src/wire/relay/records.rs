@@ -90,6 +90,26 @@ impl Writer {
                 self.compose(opaque.ok()??, ttl_max_secs)?;
             }
         }
+        self.note(section, at)
+    }
+
+    /// Appends the alias that a server made of the question and a DNAME. Its first labels are the
+    /// question's in the spelling that we drew for the upstream alone, so it goes in lower case.
+    pub(super) fn push_synthesized(
+        &mut self,
+        record: &Parsed<'_>,
+        ttl_max_secs: u32,
+    ) -> Option<u16> {
+        let at = self.message.as_slice().len();
+        let target = cname_target(record)?.to_vec().as_slice().to_ascii_lowercase();
+        let target = Cname::new(domain::base::Name::from_octets(target).ok()?);
+        let lowered = Record::new(record.owner(), record.class(), record.ttl(), target);
+        self.compose(lowered, ttl_max_secs)?;
+        self.note(0, at)
+    }
+
+    /// Counts the record that stands `at`, and tells where its data stands.
+    fn note(&mut self, section: usize, at: usize) -> Option<u16> {
         let ttl_at =
             skip_name(self.message.as_slice().get(at..)?)?.checked_add(at)?.checked_add(4)?;
         self.ttl_places.push(u16::try_from(ttl_at).ok()?);

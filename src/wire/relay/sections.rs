@@ -99,7 +99,12 @@ impl<'m> Sections<'m> {
                 if !*told && !is_second && (owns(name, record) || synthesizes(name, record)) {
                     *told = true;
                     targets.extend(records::host(record));
-                    let at = writer.push(0, record, TTL_MAX_SECS)?;
+                    let made = record.rtype() == Rtype::CNAME
+                        && self.answer.iter().any(|record| synthesizes(name, record));
+                    let at = match made {
+                        true => writer.push_synthesized(record, TTL_MAX_SECS)?,
+                        false => writer.push(0, record, TTL_MAX_SECS)?,
+                    };
                     if record.rtype() == Rtype::CNAME {
                         target_at = Some(at);
                     }

@@ -273,6 +273,7 @@ fn a_reply_that_does_not_fit_is_header_question_opt_and_tc() {
 }
 
 mod kept;
+mod spelling;
 
 proptest! {
     #[test]
