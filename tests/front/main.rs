@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::{
     software::{
-        BIND, DNSMASQ, EVERY, KNOT_RESOLVER, POWERDNS_RECURSOR, SYSTEMD_RESOLVED, Software,
-        UNBOUND, fences,
+        BIND, BY_NAME, DNSMASQ, EVERY, KNOT_RESOLVER, POWERDNS_RECURSOR, SYSTEMD_RESOLVED,
+        Software, UNBOUND, fences,
     },
     support::{DigAnswer, Resolver, eventually},
     world::{BOGUS, MANY, PRIVATE, SIGNED, World},
@@ -33,6 +33,7 @@ fn every_block_of_the_document_is_run() {
     for software in EVERY {
         run.extend(["forward", "except"].map(|what| format!("{} {what}", software.name)));
     }
+    run.extend(BY_NAME.iter().map(|software| format!("{} region", software.name)));
     let mut told = fences();
     told.sort_unstable();
     run.sort_unstable();
@@ -94,6 +95,25 @@ fn without_dnssec_upstream_a_validating_resolver_needs_the_exception() {
         assert_eq!(excepting.dig(&ours).data("A"), ADDRESSES, "{}", software.name);
         let other = excepting.dig("www.corp.example A +timeout=15");
         assert_eq!(other.status, "SERVFAIL", "{}: {}", software.name, other.raw);
+    }
+}
+
+/// The proof that `amazonaws.com` is not signed comes from elsewhere, so nothing is to be excepted.
+#[test]
+fn who_forwards_a_regions_names_alone_validates_and_believes_them() {
+    let world = World::signed("");
+    for software in BY_NAME {
+        let resolver =
+            software.start_for_a_region(world.hubdns.dns(), world.upstream(), &world.anchor);
+        settled(&resolver, software.name);
+        assert_eq!(resolver.dig(&format!("{OURS} A")).data("A"), ADDRESSES, "{}", software.name);
+        let signed = resolver.dig(&format!("{SIGNED} A +dnssec"));
+        assert!(signed.has("ad"), "{}: {}", software.name, signed.raw);
+        let falsified = resolver.dig(&format!("{BOGUS} A +timeout=10"));
+        assert_eq!(falsified.status, "SERVFAIL", "{}: {}", software.name, falsified.raw);
+        // hubdns' own name, which it would be told of there and is not elsewhere.
+        let elsewhere = resolver.dig(&format!("{PRIVATE} A +timeout=10"));
+        assert_eq!(elsewhere.status, "NXDOMAIN", "{}: {}", software.name, elsewhere.raw);
     }
 }
 

@@ -74,6 +74,10 @@ pub(crate) const SYSTEMD_RESOLVED: Software = Software {
 pub(crate) const EVERY: [&Software; 6] =
     [&UNBOUND, &BIND, &KNOT_RESOLVER, &POWERDNS_RECURSOR, &DNSMASQ, &SYSTEMD_RESOLVED];
 
+/// Those that forward a region's names to another server than the rest, in a file of their own.
+pub(crate) const BY_NAME: [&Software; 5] =
+    [&UNBOUND, &BIND, &KNOT_RESOLVER, &POWERDNS_RECURSOR, &DNSMASQ];
+
 /// The words behind the fences of the document's blocks.
 pub(crate) fn fences() -> Vec<&'static str> {
     let fences = DOCUMENT.lines().filter_map(|line| line.strip_prefix("```"));
@@ -99,14 +103,44 @@ impl Software {
         anchor: Option<&str>,
         except: Option<&str>,
     ) -> Resolver {
-        let address = format!("{}{}{}", hubdns.ip(), self.port_mark, hubdns.port());
-        let block = |what| block(self.name, what).replace(DOCUMENTED_ADDRESS, &address);
-        let except = except.map(|name| block("except").replace(DOCUMENTED_EXCEPTION, name));
-        let settings = Settings {
-            forward: block("forward"),
+        let except =
+            except.map(|name| self.block("except", hubdns).replace(DOCUMENTED_EXCEPTION, name));
+        self.start_with(Settings {
+            forward: self.block("forward", hubdns),
             except: except.unwrap_or_default(),
             anchor: anchor.map(str::to_owned),
-        };
+        })
+    }
+
+    /// Starts it, validating, with AWS's names of one region forwarded to `hubdns` and all others
+    /// to `others`.
+    #[track_caller]
+    pub(crate) fn start_for_a_region(
+        &self,
+        hubdns: SocketAddr,
+        others: SocketAddr,
+        anchor: &str,
+    ) -> Resolver {
+        // PowerDNS adds to a list that is there, and Knot Resolver takes the first that fits.
+        let mut blocks = [self.block("forward", others), self.block("region", hubdns)];
+        if self.name == KNOT_RESOLVER.name {
+            blocks.reverse();
+        }
+        self.start_with(Settings {
+            forward: blocks.concat(),
+            except: String::new(),
+            anchor: Some(anchor.to_owned()),
+        })
+    }
+
+    /// A block of the document with another server's address.
+    fn block(&self, what: &str, server: SocketAddr) -> String {
+        let address = format!("{}{}{}", server.ip(), self.port_mark, server.port());
+        block(self.name, what).replace(DOCUMENTED_ADDRESS, &address)
+    }
+
+    #[track_caller]
+    fn start_with(&self, settings: Settings) -> Resolver {
         Resolver::start(self.name, |dir, port| (self.configure)(&settings, dir, port))
     }
 }

@@ -1,6 +1,8 @@
 //! What is behind the resolvers: hubdns, and behind it a named that has a signed root, `com` and
 //! `example`, and below them zones that are signed, falsified, and not signed.
 
+use std::net::SocketAddr;
+
 use crate::support::{Hubdns, Named, Signing, Unbound, ZoneFile};
 
 /// Has an A record.
@@ -18,10 +20,9 @@ pub(crate) struct World {
     pub(crate) hubdns: Hubdns,
     /// The root's key, as `TAG ALGORITHM DIGEST_TYPE DIGEST`.
     pub(crate) anchor: String,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
-#[expect(dead_code, reason = "it ends when it is dropped")]
 enum Upstream {
     Signing(Named),
     Bare(Unbound),
@@ -35,7 +36,15 @@ impl World {
         let upstream = Named::start(&zones());
         let hubdns = hubdns(listen, &upstream.address().to_string());
         let anchor = upstream.anchor().to_owned();
-        Self { hubdns, anchor, _upstream: Upstream::Signing(upstream) }
+        Self { hubdns, anchor, upstream: Upstream::Signing(upstream) }
+    }
+
+    /// Where the upstream is, for those who ask it as well.
+    pub(crate) fn upstream(&self) -> SocketAddr {
+        match &self.upstream {
+            Upstream::Signing(named) => named.address(),
+            Upstream::Bare(unbound) => unbound.address(),
+        }
     }
 
     /// An upstream that has no signatures to pass on. The root's key is any.
@@ -43,7 +52,7 @@ impl World {
         let upstream = Unbound::start();
         let hubdns = hubdns("", &upstream.address().to_string());
         let anchor = format!("4711 13 2 {}", "5A".repeat(32));
-        Self { hubdns, anchor, _upstream: Upstream::Bare(upstream) }
+        Self { hubdns, anchor, upstream: Upstream::Bare(upstream) }
     }
 }
 
