@@ -98,6 +98,27 @@ fn without_dnssec_upstream_a_validating_resolver_needs_the_exception() {
     }
 }
 
+#[test]
+fn who_asks_over_tcp_alone_gets_the_same() {
+    let world = World::signed("");
+    let mut asked = 0;
+    for resolver in EVERY.iter().filter_map(|it| it.start_over_tcp(world.hubdns.dns())) {
+        settled(&resolver, "what asks over TCP");
+        common(&|args| resolver.dig(args));
+        asked += 1;
+    }
+    assert_eq!(asked, 3);
+    let (_, page) = world.hubdns.get("/metrics");
+    let asked = page.lines().filter(|line| line.starts_with("hubdns_dns_requests_total{"));
+    let by = |proto: &str| {
+        let of_it = asked.clone().filter(|line| line.contains(&format!("proto=\"{proto}\"")));
+        of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum::<u32>()
+    };
+    assert_eq!(by("udp"), 0, "{page}");
+    // Each asks for the names above at least once; what it asks besides is its own affair.
+    assert!(24 <= by("tcp"), "{page}");
+}
+
 /// The proof that `amazonaws.com` is not signed comes from elsewhere, so nothing is to be excepted.
 #[test]
 fn who_forwards_a_regions_names_alone_validates_and_believes_them() {

@@ -133,6 +133,19 @@ impl Software {
         })
     }
 
+    /// Starts it without validation and with TCP alone towards `hubdns`; `None` if it cannot.
+    #[track_caller]
+    pub(crate) fn start_over_tcp(&self, hubdns: SocketAddr) -> Option<Resolver> {
+        let forward = self.block("forward", hubdns);
+        let forward = match self.name {
+            "unbound" => forward + "forward-tcp-upstream: yes\n",
+            "bind" => format!("{forward}server {} {{ tcp-only yes; }};\n", hubdns.ip()),
+            "kresd" => format!("policy.add(policy.all(policy.FLAGS('TCP')))\n{forward}"),
+            _ => return None,
+        };
+        Some(self.start_with(Settings { forward, except: String::new(), anchor: None }))
+    }
+
     /// A block of the document with another server's address.
     fn block(&self, what: &str, server: SocketAddr) -> String {
         let address = format!("{}{}{}", server.ip(), self.port_mark, server.port());
