@@ -178,6 +178,9 @@ pub struct StatusDocument {
     pub listeners: Vec<SocketAddr>,
     /// The views of the table in force.
     pub views: Vec<ViewSummary>,
+    /// Where what we forward comes back to us. A daemon before this was told has none.
+    #[serde(default)]
+    pub loops: Vec<LoopDocument>,
     /// In the order of the configuration.
     pub sources: Vec<SourceDocument>,
     /// The last round of discovery; nothing before the first has ended.
@@ -193,6 +196,17 @@ pub struct ViewSummary {
     pub names: usize,
     /// Names and endpoints not answered.
     pub declined: usize,
+}
+
+/// A forwarding loop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopDocument {
+    /// Who is not asked for names in `domain`.
+    pub upstream: SocketAddr,
+    /// From here on down; `.` for every name.
+    pub domain: String,
+    /// Since it was found.
+    pub age_secs: u64,
 }
 
 /// How a source stands.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Admin,
-    json::{RoundDocument, SourceDocument, StatusDocument, ViewSummary},
+    json::{LoopDocument, RoundDocument, SourceDocument, StatusDocument, ViewSummary},
 };
 use crate::refresh::{SourceStatus, Status};
 
@@ -25,6 +25,7 @@ pub(super) fn reasons(admin: &Admin) -> Vec<String> {
     if admin.listening.borrow().is_empty() {
         reasons.push("no DNS socket is bound yet".to_owned());
     }
+    reasons.extend(admin.settings.borrow().forwarder.loops().iter().map(ToString::to_string));
     reasons
 }
 
@@ -85,6 +86,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             true => published.table().views().map(summary).collect(),
             false => Vec::new(),
         },
+        loops: loops(admin, now),
         sources: status.sources.iter().map(source).collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),
@@ -92,6 +94,17 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             reason: round.reason.clone(),
         }),
     }
+}
+
+/// Where what we forward comes back to us.
+fn loops(admin: &Admin, now: Instant) -> Vec<LoopDocument> {
+    let known = admin.settings.borrow().forwarder.loops();
+    let documents = known.iter().map(|it| LoopDocument {
+        upstream: it.upstream,
+        domain: it.domain.to_string(),
+        age_secs: now.saturating_duration_since(it.since).as_secs(),
+    });
+    documents.collect()
 }
 
 /// Ages are never negative and fit by far.

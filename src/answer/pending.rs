@@ -40,6 +40,8 @@ impl Pending {
     /// Waits for the answer and writes the reply into `out`. Takes as long as the forwarder's
     /// deadline at most.
     pub async fn finish(self, out: &mut Vec<u8>) {
+        let Vantage { client, listener } = self.vantage;
+        self.settings.forwarder.notice(&self.question, client, listener.ip());
         let answered = self.settings.forwarder.ask(self.question.clone()).await;
         if let Packet::Query(query) = Packet::read(&self.packet) {
             self.write(&query, answered, out);

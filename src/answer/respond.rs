@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::{ExtendedError, Rcode},
-    forward::{Answered, Forwarder},
+    forward::{ForwardError, Forwarder},
     table::{Entry, Generation, Published, Reader},
     telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
     wire::{Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply, write_reject},
@@ -274,7 +274,10 @@ impl Session {
             checking_disabled: query.checking_disabled,
         };
         let settings = self.responder.settings();
-        let cached: Option<Answered> = settings.forwarder.cached(&question);
+        let at_once = match settings.forwarder.has_returned(&question.name) {
+            true => Some(Err(ForwardError::Loop)),
+            false => settings.forwarder.cached(&question).map(Ok),
+        };
         let pending = Pending {
             packet: packet.to_vec(),
             question,
@@ -287,9 +290,9 @@ impl Session {
             rotation,
             started,
         };
-        match cached {
+        match at_once {
             Some(answered) => {
-                pending.write(query, Ok(answered), out);
+                pending.write(query, answered, out);
                 Step::Reply
             }
             None => Step::Ask(Box::new(pending)),

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    loops::Lookout,
     reload::Loader,
     start::{host_lookup, listen_problem, raise_descriptors, settings},
 };
@@ -104,7 +105,13 @@ impl Daemon {
             config,
         };
         daemon.start_admin().await?;
-        daemon.start("the control loop", refresher.run(orders, token));
+        daemon.start("the control loop", refresher.run(orders, token.clone()));
+        let lookout = Lookout {
+            settings: daemon.settings.subscribe(),
+            table: daemon.table.clone(),
+            listening: daemon.server.listening(),
+        };
+        daemon.start("the look-out for loops", lookout.run(token));
         Ok(daemon)
     }
 

@@ -4,6 +4,7 @@
 //! ends last.
 
 mod daemon;
+mod loops;
 mod offline;
 mod reload;
 mod start;

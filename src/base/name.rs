@@ -142,6 +142,21 @@ impl Name {
         })
     }
 
+    /// This name without its first label; `None` for the root.
+    pub fn parent(&self) -> Option<Name> {
+        self.suffixes().nth(1).map(|suffix| Name(suffix.into()))
+    }
+
+    /// The name one `label` below this one.
+    pub fn child(&self, label: &str) -> Result<Name, NameError> {
+        let len = match label.len() {
+            0 => return Err(NameError::EmptyLabel),
+            len if LABEL_LEN_MAX < len => return Err(NameError::LabelTooLong),
+            len => u8::try_from(len).map_err(|_| NameError::LabelTooLong)?,
+        };
+        Name::from_wire(&[&[len], label.as_bytes(), self.as_wire()].concat())
+    }
+
     /// Where each label's length octet stands, and how many labels there are.
     fn label_starts(&self) -> ([u8; LABELS_MAX], usize) {
         let mut starts = [0; LABELS_MAX];

@@ -25,6 +25,9 @@ pub enum ForwardError {
     /// We have no socket or memory to ask with.
     #[error("no socket is left to ask an upstream with")]
     NoSocket,
+    /// Whoever could be asked sends what we ask back to us.
+    #[error("a forwarding loop: the upstreams ask us for this name again")]
+    Loop,
     /// Too many questions wait already.
     #[error("too many questions wait for upstreams")]
     Overloaded,
@@ -42,6 +45,7 @@ impl ForwardError {
             | ForwardError::Network
             | ForwardError::Unusable
             | ForwardError::NoSocket
+            | ForwardError::Loop
             | ForwardError::Overloaded => Rcode::SERVFAIL,
         }
     }
@@ -50,9 +54,11 @@ impl ForwardError {
     pub fn extended(self) -> ExtendedError {
         let code = match self {
             ForwardError::Refused => Ede::PROHIBITED,
-            ForwardError::NoUpstream | ForwardError::NoSocket | ForwardError::Overloaded => {
-                Ede::OTHER
-            }
+            // RFC 8914 has no code of its own for a loop, so the text tells.
+            ForwardError::NoUpstream
+            | ForwardError::NoSocket
+            | ForwardError::Loop
+            | ForwardError::Overloaded => Ede::OTHER,
             ForwardError::TimedOut(_) | ForwardError::Unusable => Ede::NO_REACHABLE_AUTHORITY,
             ForwardError::Network => Ede::NETWORK_ERROR,
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use super::{
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
+    loops::{Loop, Loops, may_be_ours},
     routes::Routes,
 };
 use crate::{
@@ -41,6 +43,7 @@ pub struct Forwarder(Arc<Inner>);
 struct Inner {
     config: ForwardConfig,
     routes: Routes,
+    loops: Loops,
     cache: Cache,
     flights: Mutex<Flights>,
     renewals: Arc<Semaphore>,
@@ -78,6 +81,7 @@ impl Forwarder {
     pub fn new(config: ForwardConfig, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             routes: Routes::new(&config, &metrics),
+            loops: Loops::new(Arc::clone(&metrics)),
             cache: Cache::new(&config.cache, Arc::clone(&metrics)),
             flights: Mutex::default(),
             renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
@@ -143,6 +147,41 @@ impl Forwarder {
         Ok(inner.stand_in(&stale))
     }
 
+    /// The loops that are known: names that upstreams ask us for again.
+    pub fn loops(&self) -> Arc<[Loop]> {
+        self.0.loops.known()
+    }
+
+    /// Looks at a name that would be forwarded. True when it is a probe of ours that has come back:
+    /// it must not be asked again.
+    pub fn has_returned(&self, name: &Name) -> bool {
+        self.0.loops.looks_at(name, Instant::now())
+    }
+
+    /// Looks at a question that has to be asked, from `asker` to our address `own`: one that is in
+    /// flight, and comes from where a loop would bring it, has its domain probed soon.
+    pub fn notice(&self, question: &Question, asker: IpAddr, own: IpAddr) {
+        let Inner { loops, routes, .. } = &*self.0;
+        if may_be_ours(asker, own, routes.asked_for(&question.name))
+            && 0 < self.0.flights().variants(question)
+        {
+            loops.suspect(&question.name, Instant::now());
+        }
+    }
+
+    /// Waits for a domain in which a question may have been our own, so that it should be probed.
+    pub async fn suspected(&self) -> Name {
+        self.0.loops.suspected().await
+    }
+
+    pub(super) fn loop_watch(&self) -> &Loops {
+        &self.0.loops
+    }
+
+    pub(super) fn routes(&self) -> &Routes {
+        &self.0.routes
+    }
+
     /// Asks the default upstreams for the root's name servers, which every resolver knows.
     pub async fn probe(&self) -> Result<Rcode, ForwardError> {
         let question = Question {
@@ -179,6 +218,11 @@ impl Inner {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Landing, ForwardError> {
         let route = self.routes.of(&question.name)?;
+        let upstreams = self.loops.open(&route.upstreams, &question.name);
+        if upstreams.list().is_empty() {
+            self.metrics.forward.looping.inc();
+            return Err(ForwardError::Loop);
+        }
         let mut flights = self.flights();
         if let Some((_, landing)) = flights.landings.get(question) {
             return Ok(landing.clone());
@@ -193,13 +237,19 @@ impl Inner {
         flights.landings.insert(question.clone(), (number, landing.clone()));
         drop(flights);
         self.metrics.forward.in_flight.inc();
-        let upstreams = Arc::clone(&route.upstreams);
         let flown = Flown { inner: Arc::clone(self), question: question.clone(), number };
         self.tasks.spawn(async move {
             let inner = &flown.inner;
-            let outcome = fly(&upstreams, &flown.question).await;
+            let outcome = tokio::select! {
+                outcome = fly(&upstreams, &flown.question) => outcome,
+                // Nothing can come of it but what we say ourselves.
+                () = inner.loops.closing(upstreams.list(), &flown.question.name) => {
+                    Err(ForwardError::Loop)
+                }
+            };
             let outcome = outcome.map(|relay| Arc::new(relay.bounded(&inner.config.cache.ttls)));
             flown.note(&outcome);
+            flown.suspect(&outcome, land.receiver_count());
             // Out of the list before it lands: who comes now finds the cache.
             drop(flown);
             drop((permits, permit));
@@ -231,6 +281,18 @@ impl Flights {
     fn has(&self, question: &Question, number: u64) -> bool {
         self.landings.get(question).is_some_and(|(begun, _)| *begun == number)
     }
+
+    /// How many flights there are for this name and type, with and without DO and CD: whoever
+    /// passes a question on may set these anew.
+    fn variants(&self, question: &Question) -> usize {
+        let variant = |(dnssec_ok, checking_disabled)| Question {
+            dnssec_ok,
+            checking_disabled,
+            ..question.clone()
+        };
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        all.map(variant).iter().filter(|it| self.landings.contains_key(it)).count()
+    }
 }
 
 /// Takes a flight off the list when it ends, however it ends.
@@ -248,6 +310,21 @@ impl Flown {
         let flights = self.inner.flights();
         if flights.has(&self.question, self.number) {
             self.inner.cache.note(&self.question, outcome, Instant::now());
+        }
+    }
+
+    /// In a loop a question comes back while it is in flight, joins its own flight, and waits for
+    /// itself until the time is up. So one of which nothing came, and that was asked once more in
+    /// the meantime, is looked into. `receivers` are those who wait, and the list of flights.
+    fn suspect(&self, outcome: &Outcome, receivers: usize) {
+        let fruitless = match outcome {
+            Ok(relay) => relay.declines(),
+            Err(ForwardError::Loop) => false,
+            Err(_) => true,
+        };
+        let joined = 2 < receivers || 1 < self.inner.flights().variants(&self.question);
+        if fruitless && joined {
+            self.inner.loops.suspect(&self.question.name, Instant::now());
         }
     }
 }

@@ -64,10 +64,7 @@ impl Routes {
                 let new = || Upstream::new(*address, trusted, randomizes, &metrics.forward);
                 Arc::clone(known.entry(*address).or_insert_with(|| Arc::new(new())))
             };
-            Arc::new(Upstreams {
-                list: addresses.iter().map(upstream).collect(),
-                turns: AtomicUsize::new(0),
-            })
+            Arc::new(Upstreams::of(addresses.iter().map(upstream).collect()))
         };
         let asked = config.zones.iter().filter(|zone| !zone.upstreams.is_empty()).count();
         let for_zones = if asked == 0 { 0 } else { ZONES_FLIGHTS_MAX };
@@ -100,6 +97,26 @@ impl Routes {
         }
     }
 
+    /// Who is asked for names below `domain`: with the root whoever is asked for what is in no zone.
+    pub(super) fn asked_for(&self, domain: &Name) -> &[Arc<Upstream>] {
+        match domain.is_root() {
+            true => &self.default.upstreams.list,
+            false => self.of(domain).map_or(&[], |route| &route.upstreams.list),
+        }
+    }
+
+    /// The names of the zones that are asked for somewhere.
+    pub(super) fn zones(&self) -> impl Iterator<Item = &Name> {
+        let asked = self.zones.iter().filter(|(_, route)| !route.upstreams.list.is_empty());
+        asked.map(|(name, _)| name)
+    }
+
+    /// Every upstream; one that several zones share comes several times.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let routes = [&self.default].into_iter().chain(self.zones.iter().map(|(_, route)| route));
+        routes.flat_map(|route| route.upstreams.list.iter())
+    }
+
     /// Whether none of the upstreams of `name` has answered lately.
     pub(super) fn is_silent(&self, name: &Name) -> bool {
         self.of(name).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent()))
@@ -109,6 +126,23 @@ impl Routes {
 // === impl Upstreams ===
 
 impl Upstreams {
+    pub(super) fn of(list: Vec<Arc<Upstream>>) -> Upstreams {
+        Upstreams { list, turns: AtomicUsize::new(0) }
+    }
+
+    /// Those in the list, in the configuration's order.
+    pub(super) fn list(&self) -> &[Arc<Upstream>] {
+        &self.list
+    }
+
+    /// Those alone that are `open`.
+    pub(super) fn only(&self, open: impl Fn(&Upstream) -> bool) -> Upstreams {
+        let list = self.list.iter().filter(|upstream| open(upstream)).cloned().collect();
+        // Each question has another turn, here as in the whole list.
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        Upstreams { list, turns: AtomicUsize::new(turn) }
+    }
+
     /// In the order they are to be asked now.
     pub(super) fn in_order(&self) -> Vec<Arc<Upstream>> {
         let standings: Vec<_> = self.list.iter().map(|upstream| upstream.standing()).collect();

@@ -14,7 +14,8 @@ pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, Stat
 pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};
 pub use log::init as init_log;
 pub use upstream::{
-    CacheResult, ForwardMetrics, UpstreamFailure, UpstreamLack, UpstreamMetrics, UpstreamMismatch,
+    CacheResult, ForwardMetrics, LoopProbe, UpstreamFailure, UpstreamLack, UpstreamMetrics,
+    UpstreamMismatch,
 };
 
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};

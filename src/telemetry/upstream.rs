@@ -67,6 +67,18 @@ label! {
     }
 }
 
+label! {
+    /// What became of a probe for loops.
+    LoopProbe {
+        /// It came back to us, or to a hub that knows of the loop.
+        Returned = "returned",
+        /// It was answered without coming back.
+        Answered = "answered",
+        /// Neither.
+        Unclear = "unclear",
+    }
+}
+
 /// Metrics of the forwarder.
 pub struct ForwardMetrics {
     requests: IntCounterVec,
@@ -75,6 +87,8 @@ pub struct ForwardMetrics {
     up: IntGaugeVec,
     smoothed: GaugeVec,
     lacks: IntGaugeVec,
+    loops: IntGaugeVec,
+    loop_probes: Vec<IntCounter>,
     cache: Vec<IntCounter>,
     /// Answers in the cache.
     pub cache_entries: IntGauge,
@@ -88,6 +102,8 @@ pub struct ForwardMetrics {
     pub refused: IntCounter,
     mismatched: Vec<IntCounter>,
     floods: IntCounter,
+    /// Questions answered SERVFAIL at once since they would have come back to us.
+    pub looping: IntCounter,
 }
 
 /// One upstream's part.
@@ -130,6 +146,12 @@ impl ForwardMetrics {
             ),
             &["reason"]
         );
+        let loop_probes = register!(
+            registry,
+            IntCounterVec,
+            Opts::new("hubdns_loop_probes_total", "Probes for loops, by what became of them."),
+            &["result"]
+        );
         Ok(Self {
             requests: register!(
                 registry,
@@ -165,6 +187,19 @@ impl ForwardMetrics {
                 Opts::new("hubdns_upstream_up", "1 while asked in turn, 0 while avoided."),
                 &["upstream"]
             ),
+            loops: register!(
+                registry,
+                IntGaugeVec,
+                Opts::new(
+                    "hubdns_forwarding_loop",
+                    "Domains in which what the upstream is asked comes back to us."
+                ),
+                &["upstream"]
+            ),
+            loop_probes: LoopProbe::ALL
+                .iter()
+                .map(|result| loop_probes.with_label_values(&[result.word()]))
+                .collect(),
             cache: CacheResult::ALL
                 .iter()
                 .map(|result| cache.with_label_values(&[result.word()]))
@@ -221,6 +256,12 @@ impl ForwardMetrics {
                 .iter()
                 .map(|reason| mismatched.with_label_values(&[reason.word()]))
                 .collect(),
+            looping: register!(
+                registry,
+                IntCounter,
+                "hubdns_forwards_looping_total",
+                "Questions answered SERVFAIL at once since they would have come back to us."
+            ),
             floods: register!(
                 registry,
                 IntCounter,
@@ -238,6 +279,7 @@ impl ForwardMetrics {
         };
         let up = self.up.with_label_values(&[label.as_str()]);
         up.set(1);
+        self.loops(address, 0);
         UpstreamMetrics {
             sent_udp: self.requests.with_label_values(&[label.as_str(), "udp"]),
             sent_tcp: self.requests.with_label_values(&[label.as_str(), "tcp"]),
@@ -273,6 +315,20 @@ impl ForwardMetrics {
         }
         let _ = self.up.remove_label_values(&[label]);
         let _ = self.smoothed.remove_label_values(&[label]);
+        let _ = self.loops.remove_label_values(&[label]);
+    }
+
+    /// Sets in how many domains an upstream's questions come back.
+    pub fn loops(&self, address: &impl Display, domains: usize) {
+        let count = i64::try_from(domains).unwrap_or(i64::MAX);
+        self.loops.with_label_values(&[address.to_string().as_str()]).set(count);
+    }
+
+    /// Counts a probe for loops.
+    pub fn loop_probe(&self, result: LoopProbe) {
+        if let Some(counter) = self.loop_probes.get(result as usize) {
+            counter.inc();
+        }
     }
 
     /// Counts a question to the cache.

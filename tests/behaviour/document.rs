@@ -3,12 +3,22 @@
 //! Whatever is not understood is a panic with its line: a page that the test passes over in part
 //! would promise what nobody has checked.
 
+/// What a daemon that was started is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// It is ready: ```` ```toml ````.
+    Ready,
+    /// It says that it is not: ```` ```toml not ready ````.
+    NotReady,
+    /// It has its sockets open, whatever it says of itself: ```` ```toml listening ````.
+    Listening,
+}
+
 /// One thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A ```` ```toml ```` block: start a daemon with this configuration, and wait until it is
-    /// ready; or until it says that it is not, for ```` ```toml not ready ````.
-    Config { text: String, ready: bool },
+    /// A ```` ```toml ```` block: start a daemon with this configuration and wait.
+    Config { text: String, until: Until },
     /// A line of a ```` ```sh ```` block.
     Order(String),
     /// A row of a table.
@@ -75,9 +85,12 @@ impl Document {
     fn block(&mut self, info: &str, inside: &[&str], at: usize) {
         let text = || inside.iter().map(|line| format!("{line}\n")).collect::<String>();
         match info.split(' ').collect::<Vec<_>>()[..] {
-            ["toml"] => self.steps.push(Step::Config { text: text(), ready: true }),
+            ["toml"] => self.steps.push(Step::Config { text: text(), until: Until::Ready }),
             ["toml", "not", "ready"] => {
-                self.steps.push(Step::Config { text: text(), ready: false });
+                self.steps.push(Step::Config { text: text(), until: Until::NotReady });
+            }
+            ["toml", "listening"] => {
+                self.steps.push(Step::Config { text: text(), until: Until::Listening });
             }
             ["sh"] => self.steps.extend(inside.iter().map(|line| Step::Order((*line).to_owned()))),
             ["zone", server, origin] => self.zones.push(Zone {

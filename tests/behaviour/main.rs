@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    document::{Document, Question, Row, Step, Zone},
+    document::{Document, Question, Row, Step, Until, Zone},
     expected::{Expected, first_address},
     support::{DigAnswer, Hubdns, Record, Unbound, eventually, http_get, try_dig},
 };
@@ -143,7 +143,7 @@ impl World {
 
     fn take(&mut self, step: &Step) {
         match step {
-            Step::Config { text, ready } => self.start(text, *ready),
+            Step::Config { text, until } => self.start(text, *until),
             Step::Order(order) => self.order(order),
             Step::Row(row) => {
                 self.rows += 1;
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    fn start(&mut self, text: &str, ready: bool) {
+    fn start(&mut self, text: &str, until: Until) {
         // Stopped first: the next one is another process on another port.
         drop(self.daemon.take());
         let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/src/discover/demo");
@@ -166,9 +166,12 @@ impl World {
             text = text.replace(&format!("{{{server}}}"), &unbound.address().to_string());
         }
         self.before = self.asked();
-        self.daemon = Some(match ready {
-            true => Hubdns::start(&text),
-            false => unready(&text),
+        self.daemon = Some(match until {
+            Until::Ready => Hubdns::start(&text),
+            Until::NotReady => spawned(&text, "/readyz", |status, _| status == 503),
+            Until::Listening => {
+                spawned(&text, "/api/v1/status", |_, page| !page.contains("\"listeners\": []"))
+            }
         });
     }
 
@@ -276,11 +279,12 @@ impl World {
     }
 }
 
-/// A daemon that runs and has told that it cannot answer yet.
-fn unready(text: &str) -> Hubdns {
+/// A daemon that runs and has told on `path` what is waited for.
+fn spawned(text: &str, path: &str, told: fn(u16, &str) -> bool) -> Hubdns {
     let daemon = Hubdns::spawn(text, &[]);
-    eventually("hubdns says that it is not ready", UNREADY_LIMIT, || {
-        http_get(daemon.admin(), "/readyz").ok().filter(|(status, _)| *status == 503)
+    eventually("hubdns says how it stands", UNREADY_LIMIT, || {
+        let (status, page) = http_get(daemon.admin(), path).ok()?;
+        told(status, &page).then_some(())
     });
     daemon
 }

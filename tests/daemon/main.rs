@@ -12,6 +12,7 @@ mod faults;
 mod flush;
 mod health;
 mod listen;
+mod loops;
 mod main_job;
 mod reload;
 mod signals;

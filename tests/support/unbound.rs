@@ -64,9 +64,44 @@ impl Unbound {
     /// more under `server:`. SOA and NS are added.
     pub fn start_with(zones: &[(&str, &str)], server: &str) -> Self {
         // The second try is for the port that another process took in between.
-        Self::try_start(zones, server)
-            .or_else(|_| Self::try_start(zones, server))
+        Self::try_start(free_port(), zones, server)
+            .or_else(|_| Self::try_start(free_port(), zones, server))
             .unwrap_or_else(|said| panic!("unbound does not start: {said}"))
+    }
+
+    /// Starts one that sends what it is asked in `domain` on to a port of 127.0.0.1, and has an
+    /// answer from [`Unbound::WORLD`] to the rest: as a resolver does that has a forwarding rule.
+    pub fn forwarding(domain: &str, to: u16) -> Self {
+        let (zones, server) = Self::rule(domain, to);
+        Self::start_with(&zones, &server)
+    }
+
+    /// Puts another in its place, on its port, that forwards likewise.
+    pub fn become_forwarding(&mut self, domain: &str, to: u16) {
+        let (zones, server) = Self::rule(domain, to);
+        self.become_another(&zones, &server);
+    }
+
+    /// Puts another in its place, on its port, that knows [`Unbound::WORLD`].
+    pub fn become_right(&mut self) {
+        self.become_another(Self::WORLD, "");
+    }
+
+    fn rule(domain: &str, to: u16) -> (Vec<(&'static str, &'static str)>, String) {
+        let within =
+            |origin: &str| domain == "." || format!(".{origin}").ends_with(&format!(".{domain}"));
+        let kept = Self::WORLD.iter().copied().filter(|(origin, _)| !within(origin));
+        let server = format!(
+            "do-not-query-localhost: no\n\
+             forward-zone:\nname: \"{domain}\"\nforward-addr: 127.0.0.1@{to}\n"
+        );
+        (kept.collect(), server)
+    }
+
+    fn become_another(&mut self, zones: &[(&str, &str)], server: &str) {
+        self.process.kill();
+        *self = Self::try_start(self.port, zones, server)
+            .unwrap_or_else(|said| panic!("unbound does not start again: {said}"));
     }
 
     /// Its port on 127.0.0.1, UDP and TCP.
@@ -79,10 +114,22 @@ impl Unbound {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Every question it was asked, as `name. TYPE`, in order.
+    /// Every question it was asked, as `name. TYPE`, in order, but for hubdns's probes for loops.
     pub fn queries(&self) -> Vec<String> {
+        let (_, questions) = self.heard();
+        questions
+    }
+
+    /// How many questions it was asked, probes included.
+    pub fn heard_count(&self) -> usize {
+        let (probes, questions) = self.heard();
+        probes.len() + questions.len()
+    }
+
+    /// hubdns's probes for loops among what it was asked, and the rest.
+    pub fn heard(&self) -> (Vec<String>, Vec<String>) {
         let log = self.process.stderr();
-        log.lines().filter_map(query).collect()
+        log.lines().filter_map(query).partition(|query| query.starts_with("hubdns-probe-"))
     }
 
     /// Stops it, so that nobody answers.
@@ -100,9 +147,8 @@ impl Unbound {
         self.process.signal("CONT");
     }
 
-    fn try_start(zones: &[(&str, &str)], server: &str) -> Result<Self, String> {
+    fn try_start(port: u16, zones: &[(&str, &str)], server: &str) -> Result<Self, String> {
         let dir = TempDir::new().expect("a temporary folder");
-        let port = free_port();
         let config = dir.path().join("unbound.conf");
         fs::write(&config, Self::config(&dir, zones, server, port)).expect("a file");
         let mut command = Command::new("unbound");
@@ -142,7 +188,9 @@ impl Unbound {
              control-enable: no\n",
             dir = dir.path().display(),
         );
-        for (origin, records) in [("", "")].iter().chain(zones) {
+        // A root of its own, unless somebody else is asked for all names.
+        let root: &[(&str, &str)] = if server.contains("name: \".\"") { &[] } else { &[("", "")] };
+        for (origin, records) in root.iter().chain(zones) {
             let name = format!("{origin}zone");
             // for-downstream no: its zones are asked as by a resolver, so that RA is set, AA is
             // not, and a CNAME is followed from one into the other.
