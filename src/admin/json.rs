@@ -4,11 +4,14 @@
 //! document that the daemon would have sent. Reading one ignores keys it does not know: the
 //! daemon may be newer than the command.
 
+mod forwarding;
+
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
 };
 
+pub use forwarding::{AwsHostsDocument, AwsZoneDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -181,6 +184,8 @@ pub struct StatusDocument {
     /// Where what we forward comes back to us. A daemon before this was told has none.
     #[serde(default)]
     pub loops: Vec<LoopDocument>,
+    /// Who is asked for the hosts of AWS that discovery calls.
+    pub aws_hosts: Option<AwsHostsDocument>,
     /// In the order of the configuration.
     pub sources: Vec<SourceDocument>,
     /// The last round of discovery; nothing before the first has ended.
@@ -196,17 +201,6 @@ pub struct ViewSummary {
     pub names: usize,
     /// Names and endpoints not answered.
     pub declined: usize,
-}
-
-/// A forwarding loop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoopDocument {
-    /// Who is not asked for names in `domain`.
-    pub upstream: SocketAddr,
-    /// From here on down; `.` for every name.
-    pub domain: String,
-    /// Since it was found.
-    pub age_secs: u64,
 }
 
 /// How a source stands.

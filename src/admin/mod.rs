@@ -34,6 +34,8 @@ pub struct Admin {
     pub status: watch::Receiver<refresh::Status>,
     /// The DNS sockets that are bound; empty before the first is.
     pub listening: watch::Receiver<Vec<SocketAddr>>,
+    /// Who is asked for AWS's hosts.
+    pub aws_hosts: watch::Receiver<json::AwsHostsDocument>,
     /// Whether the daemon is about to end.
     pub stopping: watch::Receiver<bool>,
     /// What is counted.

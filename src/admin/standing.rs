@@ -87,6 +87,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             false => Vec::new(),
         },
         loops: loops(admin, now),
+        aws_hosts: Some(admin.aws_hosts.borrow().clone()),
         sources: status.sources.iter().map(source).collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),

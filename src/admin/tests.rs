@@ -17,7 +17,10 @@ use super::{
     Admin,
     client::{self, ClientError, ask_within, with_parameters},
     guard::Caller,
-    json::{ErrorDocument, ExplainDocument, NamesDocument, StatusDocument, from_text, to_text},
+    json::{
+        AwsHostsDocument, ErrorDocument, ExplainDocument, NamesDocument, StatusDocument, from_text,
+        to_text,
+    },
     listen::{self, Limits},
     serve, serve_control,
 };
@@ -76,6 +79,14 @@ fn forward() -> ForwardConfig {
     }
 }
 
+fn aws_hosts() -> AwsHostsDocument {
+    AwsHostsDocument {
+        key: "forward.upstreams".to_owned(),
+        upstreams: forward().upstreams,
+        zones: vec![],
+    }
+}
+
 fn source(error: Option<&str>) -> SourceStatus {
     SourceStatus {
         name: "hub".into(),
@@ -109,6 +120,7 @@ impl Daemon {
             settings: settings_seen,
             status: status_seen,
             listening: listening_seen,
+            aws_hosts: watch::channel(aws_hosts()).1,
             stopping: stopping_seen,
             metrics,
         };

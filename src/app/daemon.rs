@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     loops::Lookout,
     reload::Loader,
-    start::{host_lookup, listen_problem, raise_descriptors, settings},
+    start::{aws_hosts, host_lookup, listen_problem, raise_descriptors, settings},
 };
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, json::AwsHostsDocument},
     answer::{Responder, Settings},
     config::{Config, Place, Problem},
+    forward::LookupConfig,
     refresh::{Inputs, Reconfigure, Refresher, Status},
     serve::Server,
     table::{self, Reader},
@@ -45,6 +46,7 @@ pub struct Daemon {
     pub(super) orders: mpsc::Sender<Reconfigure>,
     table: Reader,
     status: watch::Receiver<Status>,
+    pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
     token: CancellationToken,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
@@ -98,12 +100,14 @@ impl Daemon {
             orders: order,
             table,
             status: refresher.status(),
+            aws_hosts: watch::Sender::new(aws_hosts(&config.lookup)),
             stopping: watch::Sender::new(false),
             token: token.clone(),
             tasks: Vec::new(),
             control_socket: None,
             config,
         };
+        tell_aws_hosts(&daemon.config.lookup);
         daemon.start_admin().await?;
         daemon.start("the control loop", refresher.run(orders, token.clone()));
         let lookout = Lookout {
@@ -234,6 +238,7 @@ impl Daemon {
             settings: self.settings.subscribe(),
             status: self.status.clone(),
             listening: self.server.listening(),
+            aws_hosts: self.aws_hosts.subscribe(),
             stopping: self.stopping.subscribe(),
             metrics: Arc::clone(&self.metrics),
         }
@@ -253,8 +258,14 @@ pub(super) fn inputs(config: &Config) -> Inputs {
         policy: Arc::new(config.policy.clone()),
         refresh: config.refresh.clone(),
         health: config.health.clone(),
-        lookup: host_lookup(&config.forward),
+        lookup: host_lookup(&config.lookup),
     }
+}
+
+/// Says who is asked for AWS's hosts: it decides whether discovery works at all.
+pub(super) fn tell_aws_hosts(config: &LookupConfig) {
+    let (key, upstreams) = (config.from.key(), &config.upstreams);
+    tracing::info!(key, ?upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
 }
 
 /// Tells systemd, if it started us.

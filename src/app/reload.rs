@@ -6,8 +6,8 @@ use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    daemon::{Daemon, inputs, notify},
-    start::{listen_problem, settings},
+    daemon::{Daemon, inputs, notify, tell_aws_hosts},
+    start::{aws_hosts, listen_problem, settings},
 };
 use crate::{
     config::{Config, ConfigErrors},
@@ -73,6 +73,10 @@ impl Daemon {
         let asked: Vec<SocketAddr> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
             self.metrics.forward.forget_upstream(&gone);
+        }
+        if self.config.lookup != config.lookup {
+            tell_aws_hosts(&config.lookup);
+            self.aws_hosts.send_replace(aws_hosts(&config.lookup));
         }
         let (done, taken) = oneshot::channel();
         let order = Reconfigure { inputs: inputs(&config), done };

@@ -6,10 +6,11 @@ use futures_util::FutureExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::{
+    admin::json::{AwsHostsDocument, AwsZoneDocument},
     answer::Settings,
     config::{Config, Place, Problem},
     discover::HostLookup,
-    forward::{self, ForwardConfig, Forwarder},
+    forward::{self, ForwardZone, Forwarder, LookupConfig},
     serve::{BindError, ListenAddress, ServeConfig, bind},
     telemetry::Metrics,
 };
@@ -56,8 +57,8 @@ pub(super) fn listen_problem(
 }
 
 /// How AWS's hosts are found: by the upstreams of this configuration, never through ourselves.
-pub fn host_lookup(forward: &ForwardConfig) -> HostLookup {
-    match forward::HostLookup::new(forward) {
+pub fn host_lookup(config: &LookupConfig) -> HostLookup {
+    match forward::HostLookup::new(config) {
         Ok(lookup) => Arc::new(move |host| {
             let lookup = lookup.clone();
             async move { lookup.lookup(&host).await }.boxed()
@@ -69,6 +70,19 @@ pub fn host_lookup(forward: &ForwardConfig) -> HostLookup {
                 async move { Err(why) }.boxed()
             })
         }
+    }
+}
+
+/// The same for whoever looks: the status, the log.
+pub(super) fn aws_hosts(config: &LookupConfig) -> AwsHostsDocument {
+    let zone = |zone: &ForwardZone| AwsZoneDocument {
+        name: zone.name.to_string(),
+        upstreams: zone.upstreams.clone(),
+    };
+    AwsHostsDocument {
+        key: config.from.key().to_owned(),
+        upstreams: config.upstreams.clone(),
+        zones: config.zones.iter().map(zone).collect(),
     }
 }
 

@@ -29,7 +29,14 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 /// Asks every source and upstream once, and tells of each. Whether all answered.
 async fn check_online(config: &Config) -> bool {
     let mut good = true;
-    for asked in ask_sources(config, &host_lookup(&config.forward)).await {
+    let upstreams: Vec<String> = config.lookup.upstreams.iter().map(ToString::to_string).collect();
+    complain(&format!(
+        "AWS's hosts: looked up at {} by {}, {} zones",
+        if upstreams.is_empty() { "nobody".to_owned() } else { upstreams.join(", ") },
+        config.lookup.from.key(),
+        config.lookup.zones.len()
+    ));
+    for asked in ask_sources(config, &host_lookup(&config.lookup)).await {
         match asked.facts {
             Ok(facts) => complain(&format!(
                 "source {}: {} endpoints, {} services, {} interfaces",

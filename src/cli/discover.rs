@@ -23,7 +23,7 @@ pub(super) fn discover(args: &DiscoverArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let lookup = host_lookup(&config.forward);
+    let lookup = host_lookup(&config.lookup);
     let mut failed = false;
     for source in &config.sources {
         let mut asked = Source::new(source.clone(), lookup.clone());

@@ -75,7 +75,7 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 /// The table without a daemon; says on standard error that it is so, and what was amiss.
 async fn offline(config: &Config) -> anyhow::Result<crate::table::AnswerTable> {
     complain("no daemon runs on this configuration; its sources are asked instead");
-    let (table, notes) = offline_table(config, &host_lookup(&config.forward)).await?;
+    let (table, notes) = offline_table(config, &host_lookup(&config.lookup)).await?;
     notes.iter().for_each(|note| complain(note));
     Ok(table)
 }

@@ -40,6 +40,7 @@ pub(super) struct File {
     pub(super) zones: BTreeMap<Text, Text>,
     pub(super) health: Health,
     pub(super) forward: Forward,
+    pub(super) discovery_dns: DiscoveryDns,
     pub(super) cache: Cache,
     pub(super) admin: Admin,
     pub(super) control: Control,
@@ -251,6 +252,15 @@ pub(super) struct ForwardZone {
     /// As `forward.upstreams`. With an empty list such names are refused.
     #[schemars(required)]
     pub(super) upstreams: Option<Vec<Text>>,
+}
+
+/// Who is asked for the hosts of AWS that discovery calls: never hubdns itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DiscoveryDns {
+    /// Resolvers, as in `forward.upstreams`, for every such host. With none these are looked up as
+    /// names of clients are: by `forward.upstreams`, or by the zone that holds them.
+    pub(super) upstreams: Vec<Text>,
 }
 
 /// What is remembered of the upstreams' answers.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{Name, Ttl, TtlBounds},
-    forward::{self, CacheConfig, CaseRandomization, ForwardConfig},
+    forward::{self, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig},
 };
 
 /// `[forward]` and `[cache]`.
@@ -39,6 +39,13 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
     };
     let cache = cache(found, &file.cache);
     ForwardConfig { upstreams, trusted, case_randomization, zones, cache }
+}
+
+/// `[discovery_dns]`.
+pub(super) fn lookup(found: &mut Findings, file: &File, forward: &ForwardConfig) -> LookupConfig {
+    let written = &file.discovery_dns.upstreams;
+    let own = upstreams(found, "discovery_dns.upstreams", written, &file.server);
+    LookupConfig::new(own, forward)
 }
 
 /// `[cache]`.

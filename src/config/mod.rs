@@ -38,7 +38,7 @@ pub use schema::schema;
 use crate::{
     admin::AdminConfig,
     discover::SourceConfig,
-    forward::ForwardConfig,
+    forward::{ForwardConfig, LookupConfig},
     health::HealthConfig,
     policy::PolicyConfig,
     refresh::RefreshConfig,
@@ -63,6 +63,8 @@ pub struct Config {
     pub refresh: RefreshConfig,
     /// `[forward]` and `[cache]`.
     pub forward: ForwardConfig,
+    /// `[discovery_dns]`, or `[forward]` where that names nobody.
+    pub lookup: LookupConfig,
     /// `[health]`.
     pub health: HealthConfig,
     /// `[admin]`.
@@ -100,12 +102,14 @@ fn parse_with(
         return Err(found.into_errors(None));
     };
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    let forward = forward::forward(&mut found, &written);
     let mut config = Config {
         serve: serve::serve(&mut found, &written.server),
         policy: answers::policy(&mut found, &written),
         sources: sources::sources(&mut found, &written, folder, is_folder),
         refresh: refresh(&mut found, &written.refresh),
-        forward: forward::forward(&mut found, &written),
+        lookup: forward::lookup(&mut found, &written, &forward),
+        forward,
         health: health(&mut found, &written.health),
         admin: serve::admin(&mut found, &written.admin, &written.server),
         control_socket: serve::control_socket(&mut found, &written.control),

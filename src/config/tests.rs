@@ -8,6 +8,7 @@ use super::{Config, load, parse, render_all, schema};
 use crate::{
     base::{Ttl, TtlBounds},
     discover::SourceKind,
+    forward::LookupFrom,
     policy::{AliasTarget, ServiceRule},
     telemetry::LogFormat,
 };
@@ -56,6 +57,8 @@ tags = { env = "prod" }
 deny = ["s3"]
 [zones]
 "10.1.0.0/24" = "eu-west-1a"
+[discovery_dns]
+upstreams = ["10.9.0.7"]
 [health]
 probe = "off"
 interval_secs = 6

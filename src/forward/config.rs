@@ -56,6 +56,54 @@ pub struct ForwardZone {
     pub upstreams: Vec<SocketAddr>,
 }
 
+/// Who is asked for the hosts of AWS that we call ourselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupConfig {
+    /// What of the configuration said so.
+    pub from: LookupFrom,
+    /// Who is asked for hosts that are in no zone. Empty means nobody.
+    pub upstreams: Vec<SocketAddr>,
+    /// The longest that holds a host decides, as for clients; none with `[discovery_dns]`.
+    pub zones: Vec<ForwardZone>,
+}
+
+/// Where a [`LookupConfig`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupFrom {
+    /// `forward.upstreams` and `[[forward.zone]]`.
+    Forward,
+    /// `discovery_dns.upstreams`, for every host.
+    DiscoveryDns,
+}
+
+// === impl LookupConfig ===
+
+impl LookupConfig {
+    /// As `[discovery_dns]` says; where it names nobody, as for clients.
+    pub fn new(own: Vec<SocketAddr>, forward: &ForwardConfig) -> Self {
+        match own.is_empty() {
+            true => Self {
+                from: LookupFrom::Forward,
+                upstreams: forward.upstreams.clone(),
+                zones: forward.zones.clone(),
+            },
+            false => Self { from: LookupFrom::DiscoveryDns, upstreams: own, zones: Vec::new() },
+        }
+    }
+}
+
+// === impl LookupFrom ===
+
+impl LookupFrom {
+    /// The key of the configuration.
+    pub fn key(self) -> &'static str {
+        match self {
+            LookupFrom::Forward => "forward.upstreams",
+            LookupFrom::DiscoveryDns => "discovery_dns.upstreams",
+        }
+    }
+}
+
 // === impl CacheConfig ===
 
 impl CacheConfig {

@@ -1,9 +1,14 @@
 //! How our own AWS calls find their hosts: by the upstreams, never through ourselves.
 //!
 //! Our host may well use us as its resolver. If the EC2 API were looked up through us, we would
-//! need a table to get one.
+//! need a table to get one. So neither the host's resolv.conf nor the forwarder has a part in it,
+//! and a loop that stops the forwarder does not stop discovery.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use hickory_resolver::{
     TokioResolver,
@@ -11,7 +16,8 @@ use hickory_resolver::{
     net::runtime::TokioRuntimeProvider,
 };
 
-use super::config::ForwardConfig;
+use super::config::LookupConfig;
+use crate::base::Name;
 
 /// What the upstreams get to answer, two side by side, before they are asked again. With the two
 /// retries that are the resolver's default a lookup fails within 3 * 2 s = 6 s, inside the SDK's
@@ -22,16 +28,66 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// resolver's trouble, and the first round after it is over should get through.
 const ABSENCE_MAX: Duration = Duration::from_secs(1);
 
-/// Looks hosts up at the default upstreams, and in the host's own hosts file first. Cheap to clone.
+/// Looks hosts up, and in the host's own hosts file first. Cheap to clone.
 #[derive(Clone)]
-pub struct HostLookup(TokioResolver);
+pub struct HostLookup {
+    default: Way,
+    /// The longest first, so that the first that holds a host decides.
+    zones: Vec<(Name, Way)>,
+}
+
+/// Who is asked.
+#[derive(Clone)]
+enum Way {
+    Ask(Box<TokioResolver>),
+    /// Nobody, for this reason.
+    Nobody(&'static str),
+}
 
 // === impl HostLookup ===
 
 impl HostLookup {
-    /// A lookup by `config.upstreams`. Fails when there is none.
-    pub fn new(config: &ForwardConfig) -> io::Result<HostLookup> {
-        let server = |address: &std::net::SocketAddr| {
+    /// A lookup as `config` says. Fails when the resolver cannot be made.
+    pub fn new(config: &LookupConfig) -> io::Result<HostLookup> {
+        let nobody = "no upstream is configured to look hosts up with";
+        let refused = "the configuration refuses to forward the host's zone";
+        let zone = |(name, upstreams): (&Name, &[SocketAddr])| {
+            Ok((name.clone(), Way::new(upstreams, refused)?))
+        };
+        let zones = config.zones.iter().map(|it| (&it.name, it.upstreams.as_slice()));
+        let mut zones = zones.map(zone).collect::<io::Result<Vec<_>>>()?;
+        zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
+        Ok(HostLookup { default: Way::new(&config.upstreams, nobody)?, zones })
+    }
+
+    /// The addresses of `host`.
+    pub async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        match self.way(host) {
+            Way::Ask(resolver) => {
+                let found = resolver.lookup_ip(host).await.map_err(io::Error::other)?;
+                Ok(found.iter().collect())
+            }
+            Way::Nobody(why) => Err(io::Error::other(*why)),
+        }
+    }
+
+    /// Who is asked for `host`: the longest zone that holds it decides, as for clients. What is no
+    /// name is in no zone.
+    fn way(&self, host: &str) -> &Way {
+        let Ok(name) = Name::parse(host) else { return &self.default };
+        let holds = |(zone, _): &&(Name, Way)| name.is_within(zone);
+        self.zones.iter().find(holds).map_or(&self.default, |(_, way)| way)
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    fn new(upstreams: &[SocketAddr], or_else: &'static str) -> io::Result<Way> {
+        if upstreams.is_empty() {
+            return Ok(Way::Nobody(or_else));
+        }
+        let server = |address: &SocketAddr| {
             let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
             let connections = connections.into_iter().map(|mut connection| {
                 connection.port = address.port();
@@ -39,21 +95,42 @@ impl HostLookup {
             });
             NameServerConfig::new(address.ip(), true, connections.collect())
         };
-        let servers: Vec<_> = config.upstreams.iter().map(server).collect();
-        if servers.is_empty() {
-            return Err(io::Error::other("no upstream is configured to look hosts up with"));
-        }
+        let servers = upstreams.iter().map(server).collect();
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
         builder.options_mut().timeout = TIMEOUT;
         builder.options_mut().negative_max_ttl = Some(ABSENCE_MAX);
-        Ok(HostLookup(builder.build().map_err(io::Error::other)?))
+        let resolver = builder.build().map_err(io::Error::other)?;
+        Ok(Way::Ask(Box::new(resolver)))
     }
+}
 
-    /// The addresses of `host`.
-    pub async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let found = self.0.lookup_ip(host).await.map_err(io::Error::other)?;
-        Ok(found.iter().collect())
+#[cfg(test)]
+mod tests {
+    use super::{HostLookup, Way};
+    use crate::forward::{ForwardZone, LookupConfig, LookupFrom};
+
+    #[tokio::test]
+    async fn the_longest_zone_decides_who_is_asked_for_a_host_of_aws() {
+        let zone = |name: &str, upstreams: &[&str]| ForwardZone {
+            name: name.parse().unwrap(),
+            upstreams: upstreams.iter().map(|it| it.parse().unwrap()).collect(),
+        };
+        let config = LookupConfig {
+            from: LookupFrom::Forward,
+            upstreams: vec![],
+            zones: vec![zone("aws.example", &["192.0.2.1:53"]), zone("no.aws.example", &[])],
+        };
+        let lookup = HostLookup::new(&config).unwrap();
+        let why = |host| match lookup.way(host) {
+            Way::Ask(_) => "asked",
+            Way::Nobody(why) => why,
+        };
+        assert_eq!(why("ec2.aws.example"), "asked");
+        assert!(why("ec2.no.AWS.example.").starts_with("the configuration refuses"));
+        assert!(why("ec2.elsewhere.example").starts_with("no upstream is configured"));
+        let error = lookup.lookup("ec2.elsewhere.example").await.unwrap_err();
+        assert_eq!(error.to_string(), "no upstream is configured to look hosts up with");
     }
 }

@@ -20,7 +20,9 @@ mod stream;
 mod transmission;
 mod upstream;
 
-pub use config::{CacheConfig, CaseRandomization, ForwardConfig, ForwardZone};
+pub use config::{
+    CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig, LookupFrom,
+};
 pub use error::ForwardError;
 pub use forwarder::{Answered, Forwarder};
 pub use lookup::HostLookup;

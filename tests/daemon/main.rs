@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws_hosts;
 mod changes;
 mod commands;
 mod connections;

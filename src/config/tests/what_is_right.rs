@@ -31,6 +31,9 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.forward.upstreams[0].to_string(), "169.254.169.253:53");
     assert_eq!(config.forward.upstreams[1].to_string(), "10.9.0.9:5300");
     assert_eq!(config.forward.zones[0].name.to_string(), "corp.example");
+    assert_eq!(config.lookup.from, LookupFrom::DiscoveryDns);
+    assert_eq!(config.lookup.upstreams[0].to_string(), "10.9.0.7:53");
+    assert_eq!(config.lookup.zones, []);
     assert_eq!(config.forward.cache.entries, 1);
     assert_eq!(config.forward.cache.bytes, 2 * 1024 * 1024);
     let TtlBounds { min, max, negative_max } = config.forward.cache.ttls;
@@ -70,6 +73,8 @@ fn what_is_not_said_is_the_documented_default() {
     let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:53", "[::]:53"]);
     assert_eq!(config.admin.listen.unwrap().to_string(), "127.0.0.1:9153");
+    assert_eq!(config.lookup.from, LookupFrom::Forward);
+    assert_eq!(config.lookup.upstreams, config.forward.upstreams);
     assert_eq!(config.health.tcp_port, Some(443));
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.control_socket.as_deref(), Some(Path::new("/run/hubdns/control.sock")));

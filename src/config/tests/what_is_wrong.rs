@@ -63,6 +63,9 @@ fn every_rule_names_the_place_and_the_cause() {
 fn an_upstream_that_is_ourselves_is_a_loop() {
     let own = "[server]\nlisten = [\"10.0.0.10:53\"]\n[forward]\nupstreams = [\"10.0.0.10\"]";
     assert_eq!(wrong(own), ["4: the upstream 10.0.0.10 is hubdns itself"]);
+    let lookup =
+        "[server]\nlisten = [\"10.0.0.10:53\"]\n[discovery_dns]\nupstreams = [\"10.0.0.10\"]";
+    assert_eq!(wrong(lookup), ["4: the upstream 10.0.0.10 is hubdns itself"]);
     let wildcard = "[forward]\nupstreams = [\"127.0.0.1\"]";
     assert_eq!(wrong(wildcard), ["2: the upstream 127.0.0.1 is hubdns itself"]);
     let other_port = "[forward]\nupstreams = [\"127.0.0.1:5353\"]";

@@ -1,0 +1,38 @@
+//! How forwarding stands, and the look-ups of our own: parts of `/api/v1/status`.
+//!
+//! Texts and figures alone: what they come from is another room's.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// A forwarding loop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopDocument {
+    /// Who is not asked for names in `domain`.
+    pub upstream: SocketAddr,
+    /// From here on down; `.` for every name.
+    pub domain: String,
+    /// Since it was found.
+    pub age_secs: u64,
+}
+
+/// Who is asked for AWS's hosts: never the daemon itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsHostsDocument {
+    /// The key of the configuration that says so.
+    pub key: String,
+    /// For hosts in no zone.
+    pub upstreams: Vec<SocketAddr>,
+    /// For those in one of these; the longest decides.
+    pub zones: Vec<AwsZoneDocument>,
+}
+
+/// Who is asked for the hosts in a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsZoneDocument {
+    /// The zone.
+    pub name: String,
+    /// Nobody, if there is none.
+    pub upstreams: Vec<SocketAddr>,
+}
