@@ -4,15 +4,17 @@
 //! from a packet to our own answer allocates nothing. It knows no policy and does no I/O.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod freshness;
 mod query;
 mod question;
 mod relay;
 mod reply;
 
+pub use freshness::freshness;
 pub use query::{Edns, Packet, Query, Reject};
 pub use question::{Form, Head, Mismatch, Question, Sent, Spelling, upstream_query};
 pub use relay::{CHAIN_STEPS_MAX, Hop, Relay, RelayError};
-pub use reply::{Age, Limit, Reply, UDP_PAYLOAD_MAX, write_reject};
+pub use reply::{Age, Channel, Limit, Reply, UDP_PAYLOAD_MAX, write_reject};
 
 /// Octets of a message's header (RFC 1035 section 4.1.1).
 const HEADER_LEN: usize = 12;

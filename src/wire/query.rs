@@ -54,6 +54,10 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// It asks who answers (RFC 5001).
     pub wants_nsid: bool,
+    /// It asks how long an idle connection is kept (RFC 7828).
+    pub wants_keepalive: bool,
+    /// It asks for padding, or has some itself (RFC 7830).
+    pub wants_padding: bool,
 }
 
 /// A query that is answered with an error and nothing else.
@@ -86,6 +90,10 @@ const QUESTION_TAIL_LEN: usize = 4;
 const RECORD_FIXED_LEN: usize = 10;
 /// The option by which a client asks for an NSID (RFC 5001 section 2.3).
 pub(super) const OPTION_NSID: u16 = 3;
+/// edns-tcp-keepalive (RFC 7828 section 3.1).
+pub(super) const OPTION_KEEPALIVE: u16 = 11;
+/// Padding (RFC 7830 section 3).
+pub(super) const OPTION_PADDING: u16 = 12;
 
 // === impl Packet ===
 
@@ -223,9 +231,16 @@ fn read_edns(packet: &[u8], question_len: usize) -> Result<Option<Edns>, EdnsFau
     let Some(opt) = found else { return Ok(None) };
     // RFC 6891 section 6.1.3: extended RCODE, version, DO and 15 bits of zero.
     let [_, version, flags, _] = opt.ttl;
-    let wants_nsid = has_option(opt.data, OPTION_NSID).ok_or(EdnsFault::Malformed)?;
+    let has = |option| has_option(opt.data, option).ok_or(EdnsFault::Malformed);
+    let edns = Edns {
+        udp_size: opt.class,
+        dnssec_ok: flags & 0x80 != 0,
+        wants_nsid: has(OPTION_NSID)?,
+        wants_keepalive: has(OPTION_KEEPALIVE)?,
+        wants_padding: has(OPTION_PADDING)?,
+    };
     match version {
-        0 => Ok(Some(Edns { udp_size: opt.class, dnssec_ok: flags & 0x80 != 0, wants_nsid })),
+        0 => Ok(Some(edns)),
         _ => Err(EdnsFault::Version),
     }
 }

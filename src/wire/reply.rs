@@ -9,7 +9,7 @@ use crate::base::{ExtendedError, Rcode};
 
 use super::{
     HEADER_LEN, put_u16,
-    query::{OPTION_NSID, Query, Reject},
+    query::{OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Query, Reject},
     relay::{Hop, Relay},
 };
 
@@ -29,6 +29,10 @@ const OPTION_EDE: u16 = 15;
 const OPT_LEN: usize = 11;
 /// Code and length of an option (RFC 6891 section 6.1.2).
 const OPTION_HEAD_LEN: usize = 4;
+/// Octets of the time that a keepalive tells (RFC 7828 section 3.1).
+const KEEPALIVE_LEN: usize = 2;
+/// Padded replies are a multiple of this long (RFC 8467 section 4.1).
+const PADDING_BLOCK: usize = 468;
 /// An extended error without words: the option's head and the error's code.
 const ERROR_LEN: usize = OPTION_HEAD_LEN + 2;
 
@@ -41,12 +45,23 @@ pub enum Limit {
     Stream,
 }
 
+/// What a connection adds to the replies on it, where the client asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// How long it is kept when idle, in units of 100 ms (RFC 7828 section 3.1). Nothing for
+    /// datagrams and for HTTP, which has its own words for that.
+    pub keepalive: Option<u16>,
+    /// Whether lengths are hidden, which is for encrypted ones alone (RFC 7830 section 6).
+    pub padded: bool,
+}
+
 /// A reply being written.
 #[must_use = "a reply is complete when it is finished"]
 pub struct Reply<'q, 'o> {
     query: &'q Query<'q>,
     out: &'o mut Vec<u8>,
     counts: [u16; 3],
+    channel: Channel,
 }
 
 // === impl Limit ===
@@ -74,7 +89,12 @@ impl<'q, 'o> Reply<'q, 'o> {
         out.clear();
         out.resize(HEADER_LEN, 0);
         out.extend_from_slice(query.question());
-        Self { query, out, counts: [0; 3] }
+        Self { query, out, counts: [0; 3], channel: Channel::default() }
+    }
+
+    /// Says what the reply goes through; without it, through what adds nothing.
+    pub fn through(self, channel: Channel) -> Self {
+        Self { channel, ..self }
     }
 
     /// Adds `count` answer records that `write` appends, with owners as pointers into the message.
@@ -117,7 +137,7 @@ impl<'q, 'o> Reply<'q, 'o> {
         nsid: &[u8],
         errors: &[ExtendedError],
     ) {
-        let options = Options::new(nsid, errors, self.query);
+        let options = Options::new(nsid, errors, self.query, self.channel);
         let opt_len = if self.query.edns.is_some() { options.opt_len() } else { 0 };
         let limit = limit.octets(self.query);
         let too_long = limit < self.out.len().saturating_add(opt_len);
@@ -125,9 +145,9 @@ impl<'q, 'o> Reply<'q, 'o> {
             let head_len = HEADER_LEN.saturating_add(self.query.question().len());
             self.out.truncate(head_len);
             self.counts = [0; 3];
-            self.opt(rcode, options.within(limit.saturating_sub(head_len)));
+            self.opt(rcode, options.within(limit.saturating_sub(head_len)), limit);
         } else {
-            self.opt(rcode, options);
+            self.opt(rcode, options, limit);
         }
         // Without an OPT there is no room for a code's upper bits, and half a code says another.
         let rcode = match self.query.edns {
@@ -152,8 +172,12 @@ impl<'q, 'o> Reply<'q, 'o> {
     }
 
     /// Appends the OPT record, if the client sent one (RFC 6891 section 7).
-    fn opt(&mut self, rcode: Rcode, options: Options<'_>) {
+    fn opt(&mut self, rcode: Rcode, mut options: Options<'_>, limit: usize) {
         let Some(edns) = self.query.edns else { return };
+        if edns.wants_padding && self.channel.padded {
+            let len = self.out.len().saturating_add(options.opt_len());
+            options.padding = padding(len, limit);
+        }
         put_opt(self.out, rcode, edns.dnssec_ok, options);
         self.add(2, 1);
     }
@@ -163,35 +187,48 @@ impl<'q, 'o> Reply<'q, 'o> {
 #[derive(Clone, Copy, Debug)]
 struct Options<'o> {
     nsid: Option<&'o [u8]>,
+    keepalive: Option<u16>,
     errors: &'o [ExtendedError],
     /// Octets of an error's words at most.
     words_max: usize,
+    /// Octets of padding, known once all else is. It takes no room from anything.
+    padding: Option<u16>,
 }
 
 // === impl Options ===
 
 impl<'o> Options<'o> {
-    const NONE: Options<'static> = Options { nsid: None, errors: &[], words_max: 0 };
+    const NONE: Options<'static> =
+        Options { nsid: None, keepalive: None, errors: &[], words_max: 0, padding: None };
 
-    fn new(nsid: &'o [u8], errors: &'o [ExtendedError], query: &Query<'_>) -> Self {
+    fn new(
+        nsid: &'o [u8],
+        errors: &'o [ExtendedError],
+        query: &Query<'_>,
+        channel: Channel,
+    ) -> Self {
         Self {
             nsid: query.edns.filter(|edns| edns.wants_nsid).map(|_| nsid),
+            // RFC 7828 section 3.3.2: to a client that speaks it.
+            keepalive: channel.keepalive.filter(|_| query.edns.is_some_and(|e| e.wants_keepalive)),
             errors: errors.get(..ERRORS_MAX).unwrap_or(errors),
             words_max: ERROR_TEXT_MAX,
+            padding: None,
         }
     }
 
-    /// Octets of the OPT with these.
+    /// Octets of the OPT with these, but for padding.
     fn opt_len(&self) -> usize {
         let nsid = self.nsid.map_or(0, |nsid| OPTION_HEAD_LEN.saturating_add(nsid.len()));
+        let keepalive = self.keepalive.map_or(0, |_| OPTION_HEAD_LEN.saturating_add(KEEPALIVE_LEN));
         let words = |error: &ExtendedError| floor_text(&error.text, self.words_max).len();
         let error = |error| ERROR_LEN.saturating_add(words(error));
         let errors = self.errors.iter().map(error).fold(0, usize::saturating_add);
-        OPT_LEN.saturating_add(nsid).saturating_add(errors)
+        OPT_LEN.saturating_add(nsid).saturating_add(keepalive).saturating_add(errors)
     }
 
     /// As much as an OPT of `room` octets holds: words go first, then errors from the last on,
-    /// then the NSID.
+    /// then the NSID. A keepalive stays: where there is one there is the room of a stream.
     fn within(mut self, room: usize) -> Self {
         if room < self.opt_len() {
             self.words_max = 0;
@@ -274,9 +311,15 @@ fn put_opt(out: &mut Vec<u8>, rcode: Rcode, dnssec_ok: bool, options: Options<'_
     if let Some(nsid) = options.nsid {
         put_option(out, OPTION_NSID, &[nsid]);
     }
+    if let Some(idle) = options.keepalive {
+        put_option(out, OPTION_KEEPALIVE, &[&idle.to_be_bytes()]);
+    }
     for error in options.errors {
         let words = floor_text(&error.text, options.words_max);
         put_option(out, OPTION_EDE, &[&error.code.0.to_be_bytes(), words.as_bytes()]);
+    }
+    if let Some(padding) = options.padding {
+        put_padding(out, padding);
     }
     let length = out.len().saturating_sub(length_at).saturating_sub(2);
     put_u16(out, length_at, u16::try_from(length).unwrap_or_default());
@@ -289,6 +332,21 @@ fn put_option(out: &mut Vec<u8>, code: u16, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
     }
+}
+
+/// Octets of padding for a message of `len` octets without that option: to the next multiple of the
+/// block, or to the limit where that comes first; `None` where the option itself has no room.
+fn padding(len: usize, limit: usize) -> Option<u16> {
+    let least = len.saturating_add(OPTION_HEAD_LEN);
+    let wanted = least.checked_next_multiple_of(PADDING_BLOCK)?.min(limit);
+    u16::try_from(wanted.checked_sub(least)?).ok()
+}
+
+/// Padding says nothing: its octets are zero (RFC 7830 section 3).
+fn put_padding(out: &mut Vec<u8>, len: u16) {
+    out.extend_from_slice(&OPTION_PADDING.to_be_bytes());
+    out.extend_from_slice(&len.to_be_bytes());
+    out.resize(out.len().saturating_add(len.into()), 0);
 }
 
 /// As much of `text` as fits `max` octets without cutting a character.

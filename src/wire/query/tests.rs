@@ -40,9 +40,26 @@ fn a_plain_question_is_read_with_its_spelling_kept() {
 fn opt_is_read() {
     let bytes = packet(0x0110, [1, 0, 0, 1], &[QUESTION, OPT].concat());
     let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
-    let edns = Edns { udp_size: 1232, dnssec_ok: true, wants_nsid: true };
+    let edns = Edns {
+        udp_size: 1232,
+        dnssec_ok: true,
+        wants_nsid: true,
+        wants_keepalive: false,
+        wants_padding: false,
+    };
     assert_eq!(query.edns, Some(edns));
     assert!(query.checking_disabled);
+}
+
+#[test]
+fn each_option_is_seen_wherever_it_stands() {
+    // A keepalive without data, and three octets of padding before it.
+    let opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0b\
+        \x00\x0c\x00\x03\x00\x00\x00\x00\x0b\x00\x00";
+    let bytes = packet(0x0100, [1, 0, 0, 1], &[QUESTION, opt].concat());
+    let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+    let edns = query.edns.unwrap();
+    assert!(edns.wants_padding && edns.wants_keepalive && !edns.wants_nsid);
 }
 
 #[test]

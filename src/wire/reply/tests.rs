@@ -2,7 +2,7 @@
 
 use domain::base::{Message, opt::nsid::Nsid};
 
-use super::{Limit, Reply, write_reject};
+use super::{Channel, Limit, Reply, write_reject};
 use crate::{
     base::{Ede, ExtendedError, Rcode},
     wire::Packet,
@@ -84,6 +84,81 @@ fn sizes_are_held_to_the_octet() {
     assert!(!truncated(&large, Limit::Datagram, 1232 - 31 - 28));
     assert!(truncated(&large, Limit::Datagram, 1232 - 31 - 27));
     assert!(!truncated(OPT, Limit::Stream, 60_000));
+}
+
+/// The options NSID, keepalive and padding.
+const ALL_OPTIONS: &[u8] = b"\x00\x00\x29\x02\x00\x00\x00\x80\x00\x00\x0d\
+    \x00\x03\x00\x00\x00\x0b\x00\x00\x00\x0c\x00\x01\x00";
+
+/// The reply with a record of so many octets, through a stream that has all there is.
+fn through(channel: Channel, opt: &[u8], data_len: usize) -> Vec<u8> {
+    let bytes = packet(0x0100, opt);
+    let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+    let mut out = Vec::new();
+    let mut reply = Reply::start(&query, &mut out).through(channel);
+    reply.answer(1, |out| {
+        out.extend(b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x05");
+        out.extend(u16::try_from(data_len).unwrap().to_be_bytes());
+        out.extend(vec![0; data_len]);
+    });
+    reply.finish(Rcode::NOERROR, false, Limit::Stream, b"hub-a", &[]);
+    out
+}
+
+const ENCRYPTED: Channel = Channel { keepalive: Some(100), padded: true };
+
+/// Codes and lengths of the options of a reply.
+fn options(message: &[u8]) -> Vec<(u16, usize)> {
+    let message = Message::from_slice(message).unwrap();
+    let opt = message.opt().unwrap();
+    let all = opt.opt().iter::<domain::base::opt::UnknownOptData<_>>().map(Result::unwrap);
+    all.map(|option| (option.code().to_int(), option.as_slice().len())).collect()
+}
+
+#[test]
+fn a_padded_reply_is_a_multiple_of_468_octets() {
+    // 12 header, 7 question, 12 record, 11 OPT, 9 NSID, 6 keepalive, 4 padding without octets.
+    let bare = 61;
+    for (data_len, len) in [(0, 468), (468 - bare, 468), (469 - bare, 936), (936 - bare, 936)] {
+        let out = through(ENCRYPTED, ALL_OPTIONS, data_len);
+        assert_eq!(out.len(), len, "{data_len}");
+        let [nsid, keepalive, (12, padding)] = options(&out)[..] else { panic!("{out:?}") };
+        assert_eq!((nsid, keepalive, padding), ((3, 5), (11, 2), len - bare - data_len));
+    }
+    let padding = through(ENCRYPTED, ALL_OPTIONS, 100);
+    assert!(padding.ends_with(&[0; 468 - 61 - 100]), "it says nothing");
+}
+
+#[test]
+fn padding_takes_no_room_from_the_answer() {
+    let bare = 61;
+    let longest = usize::from(u16::MAX) - bare + 4;
+    let len = |data_len| {
+        let out = through(ENCRYPTED, ALL_OPTIONS, data_len);
+        (out.len(), out[2] & 2 != 0)
+    };
+    // 140 blocks are 65,520 octets; behind them there is only the rest.
+    assert_eq!(len(65_520 - bare), (65_520, false));
+    assert_eq!(len(65_521 - bare), (65_535, false));
+    assert_eq!(len(longest - 4), (65_535, false), "an option without octets");
+    assert_eq!(len(longest - 3), (65_532, false), "no room for the option");
+    assert_eq!(len(longest), (65_535, false));
+    assert_eq!(len(longest + 1), (468, true), "and the rest that is told is padded");
+}
+
+#[test]
+fn a_channel_adds_what_it_has_to_who_asks_for_it() {
+    let codes = |channel, opt| {
+        let all = options(&through(channel, opt, 4));
+        all.into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(ENCRYPTED, ALL_OPTIONS), [3, 11, 12]);
+    assert_eq!(codes(ENCRYPTED, OPT), [3], "neither asked for");
+    assert_eq!(codes(Channel::default(), ALL_OPTIONS), [3], "by UDP");
+    let tcp = Channel { keepalive: Some(100), padded: false };
+    assert_eq!(codes(tcp, ALL_OPTIONS), [3, 11], "RFC 7830 section 6: encrypted or not at all");
+    let out = through(tcp, ALL_OPTIONS, 4);
+    assert!(out.ends_with(b"\x00\x0b\x00\x02\x00\x64"), "10 s in units of 100 ms");
 }
 
 /// A reply to the longest question that tells four errors, to a client that takes 512 octets.
