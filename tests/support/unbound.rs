@@ -211,8 +211,10 @@ impl Unbound {
     }
 }
 
-/// `[time] unbound[1:0] info: 127.0.0.1 www.corp.example. A IN` holds `www.corp.example. A`.
+/// `[time] unbound[1:0] info: 127.0.0.1 wWw.cORp.Example. A IN` holds `www.corp.example. A`: the case
+/// is drawn anew for every query (0x20).
 fn query(line: &str) -> Option<String> {
     let asked = line.split_once("info: 127.0.0.1 ")?.1;
-    asked.strip_suffix(" IN").map(str::to_owned)
+    let (name, rtype) = asked.strip_suffix(" IN")?.split_once(' ')?;
+    Some(format!("{} {rtype}", name.to_ascii_lowercase()))
 }
