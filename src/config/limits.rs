@@ -47,18 +47,18 @@ pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
     why: "it is a share of the known names; 100 lets all pass but the last name",
 };
 
-/// At about half a kilobyte an answer ten million are 5 GB, more than such a host has.
+/// At about a kilobyte an answer ten million are 10 GB, more than such a host has.
 pub(super) const CACHE_ENTRIES: Bounds = Bounds {
     min: 0,
     max: 10_000_000,
-    why: "0 keeps no answers; ten million take about 5 GB of memory",
+    why: "0 keeps no answers; ten million take about 10 GB of memory",
 };
 
-/// Half a kilobyte an answer: a mebibyte holds some 2,000, and 64 GiB more than there are names.
+/// A kilobyte an answer: a mebibyte holds some 1,000, and 64 GiB more than there are names.
 pub(super) const CACHE_MEMORY_MIB: Bounds = Bounds {
     min: 1,
     max: 65_536,
-    why: "to keep no answers set `cache.entries` to 0; a common answer takes half a kilobyte",
+    why: "to keep no answers set `cache.entries` to 0; a common answer takes a kilobyte",
 };
 
 /// Longer than its owner said an answer is wrong answers; an hour is what unbound's manual warns of.

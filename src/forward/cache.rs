@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{config::CacheConfig, error::ForwardError, forwarder::Outcome};
 use crate::{
-    base::{Name, Rcode},
+    base::{Name, Rcode, Ttl},
     telemetry::{CacheResult, Metrics},
     wire::{Question, Relay},
 };
@@ -143,8 +143,10 @@ impl Cache {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
             Ok(relay) => {
                 self.failures.invalidate(question);
-                if relay.lifetime().as_secs() > 0 {
-                    self.answers.insert(question.clone(), kept(relay));
+                match relay.lifetime() {
+                    // What may not be kept still says that what is kept is no more.
+                    Ttl::ZERO => self.answers.invalidate(question),
+                    _ => self.answers.insert(question.clone(), kept(relay)),
                 }
                 return self.measure();
             }
@@ -209,24 +211,29 @@ impl Kept {
         now.saturating_duration_since(self.received)
     }
 
-    /// Whether it should be asked for again though it is fresh: it is asked for often, and its time
-    /// is nearly over. True once.
+    /// Whether it should be asked for again though it is fresh: it is asked for often, its time is
+    /// nearly over, and it was not renewed yet.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let lifetime = self.relay.lifetime().as_duration();
         HOT_HITS <= self.hits.load(Ordering::Relaxed)
             && DUE_LIFETIME_MIN <= lifetime
             && lifetime - lifetime / DUE_PART <= self.age(now)
-            && !self.renewed.swap(true, Ordering::Relaxed)
+            && !self.renewed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it is being asked for again: once is enough.
+    pub(super) fn renews(&self) {
+        self.renewed.store(true, Ordering::Relaxed);
     }
 
     /// What is done about it when its time is over; `all_silent` when no upstream of its zone has
     /// answered lately.
     pub(super) fn renewal(&self, now: Instant, all_silent: bool) -> Renewal {
-        match *self.failed() {
+        // What failed longer ago tells nothing of now.
+        match self.failed().filter(|failed| now < *failed + RECHECK) {
             None if all_silent => Renewal::Behind,
             None => Renewal::Awaited,
-            Some(failed) if now < failed + FAILURE_TTL => Renewal::Later,
-            Some(failed) if all_silent && now < failed + RECHECK => Renewal::Later,
+            Some(failed) if all_silent || now < failed + FAILURE_TTL => Renewal::Later,
             Some(_) => Renewal::Behind,
         }
     }
@@ -241,8 +248,8 @@ impl Kept {
         self.age(now) < self.relay.lifetime().as_duration()
     }
 
-    /// How long it is kept: for its lifetime, and if it is no denial so long after. A name that
-    /// was not there may be there by now, so an NXDOMAIN never stands in.
+    /// How long it is kept: for its lifetime, and if it is no NXDOMAIN so long after. A name that
+    /// was not there may be there by now.
     fn retention(&self, serve_stale: Duration) -> Duration {
         let lifetime = self.relay.lifetime().as_duration();
         match self.relay.rcode() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use super::{
     error::ForwardError,
     flight::fly,
     loops::{Loop, Loops, may_be_ours},
-    routes::Routes,
+    routes::{Purpose, Routes},
 };
 use crate::{
     base::{Name, Rcode, RecordType},
@@ -31,10 +31,6 @@ use crate::{
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
 /// The TTL of an answer past its time (RFC 8767 section 4).
 const STALE_TTL_SECS: u32 = 30;
-/// Questions asked upstream at once for which nobody waits: hot ones before their time is over, and
-/// ones whose older answer has been told. An eighth of the flights there are, so that they take no
-/// client's place when upstreams are slow; past it a question is asked when somebody waits for it.
-const RENEWALS_MAX: usize = 256;
 
 /// Asks upstreams. Cheap to clone.
 #[derive(Clone)]
@@ -46,7 +42,6 @@ struct Inner {
     loops: Loops,
     cache: Cache,
     flights: Mutex<Flights>,
-    renewals: Arc<Semaphore>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
 }
@@ -84,7 +79,6 @@ impl Forwarder {
             loops: Loops::new(Arc::clone(&metrics)),
             cache: Cache::new(&config.cache, Arc::clone(&metrics)),
             flights: Mutex::default(),
-            renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
             tasks: TaskTracker::new(),
             config,
             metrics,
@@ -101,21 +95,18 @@ impl Forwarder {
     pub fn cached(&self, question: &Question) -> Option<Answered> {
         let now = Instant::now();
         let kept = self.0.cache.fresh(question, now)?;
-        if self.0.config.cache.prefetch && kept.is_due(now) {
-            self.0.renew(question);
+        if self.0.config.cache.prefetch && kept.is_due(now) && self.0.renew(question) {
+            kept.renews();
         }
         Some(kept.answered(now))
     }
 
     /// Forgets what was said of `name` and of every name below it, or what led there; everything
-    /// without one. Tells how many answers these were. What is being asked now is told to those
-    /// who wait for it and not kept. Takes as long as looking at every entry of the cache.
+    /// without a name. Tells how many answers these were. What is being asked now, of whatever name,
+    /// is told to those who wait for it and not kept: it may lead there. Takes as long as looking at
+    /// every entry of the cache.
     pub fn flush(&self, name: Option<&Name>) -> u64 {
-        let begun_before = |question: &Question| match name {
-            Some(name) => question.name.is_within(name),
-            None => true,
-        };
-        self.0.flights().landings.retain(|question, _| !begun_before(question));
+        self.0.flights().landings.clear();
         self.0.cache.flush(name)
     }
 
@@ -135,13 +126,15 @@ impl Forwarder {
                 None => Ok(Answered::from_upstream(inner.fetch(&question).await?)),
             };
         };
-        match stale.renewal(now, inner.routes.is_silent(&question.name)) {
+        match stale.renewal(now, inner.routes.is_silent(&question.name, now)) {
             Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&question)).await {
                 Ok(Ok(relay)) if !relay.declines() => return Ok(Answered::from_upstream(relay)),
                 // Past the time the flight goes on, and will renew the cache.
                 Ok(Ok(_) | Err(_)) | Err(_) => (),
             },
-            Renewal::Behind => inner.renew(&question),
+            Renewal::Behind => {
+                inner.renew(&question);
+            }
             Renewal::Later => (),
         }
         Ok(inner.stand_in(&stale))
@@ -199,38 +192,40 @@ impl Forwarder {
 impl Inner {
     /// What upstreams say to `question`.
     async fn fetch(self: &Arc<Self>, question: &Question) -> Outcome {
-        land(self.depart(question, None)?).await
-    }
-
-    /// Asks upstreams for what nobody waits for, unless too much of that is under way.
-    fn renew(self: &Arc<Self>, question: &Question) {
-        if let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned()
-            && self.depart(question, Some(permit)).is_ok()
-        {
-            self.metrics.forward.renewals.inc();
+        let landing = self.depart(question, Purpose::Client);
+        match &landing {
+            Err(ForwardError::Overloaded) => self.metrics.forward.refused.inc(),
+            Err(ForwardError::Loop) => self.metrics.forward.looping.inc(),
+            Ok(_) | Err(_) => (),
         }
+        land(landing?).await
     }
 
-    /// Joins the flight of `question`, or starts it, which then holds `permit` as well.
+    /// Asks upstreams for what nobody waits for, unless too much of that is under way. Whether it
+    /// is being asked.
+    fn renew(self: &Arc<Self>, question: &Question) -> bool {
+        self.depart(question, Purpose::Renewal).is_ok()
+    }
+
+    /// Joins the flight of `question`, or starts it.
     fn depart(
         self: &Arc<Self>,
         question: &Question,
-        permit: Option<OwnedSemaphorePermit>,
+        purpose: Purpose,
     ) -> Result<Landing, ForwardError> {
         let route = self.routes.of(&question.name)?;
         let upstreams = self.loops.open(&route.upstreams, &question.name);
         if upstreams.list().is_empty() {
-            self.metrics.forward.looping.inc();
             return Err(ForwardError::Loop);
         }
         let mut flights = self.flights();
         if let Some((_, landing)) = flights.landings.get(question) {
             return Ok(landing.clone());
         }
-        let Some(permits) = route.permits() else {
-            self.metrics.forward.refused.inc();
-            return Err(ForwardError::Overloaded);
-        };
+        let permits = route.permits(purpose).ok_or(ForwardError::Overloaded)?;
+        if purpose == Purpose::Renewal {
+            self.metrics.forward.renewals.inc();
+        }
         let (land, landing) = watch::channel(None);
         flights.begun += 1;
         let number = flights.begun;
@@ -252,7 +247,7 @@ impl Inner {
             flown.suspect(&outcome, land.receiver_count());
             // Out of the list before it lands: who comes now finds the cache.
             drop(flown);
-            drop((permits, permit));
+            drop(permits);
             let _ = land.send(Some(outcome));
         });
         Ok(landing)

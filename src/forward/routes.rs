@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use super::{
     choice,
@@ -32,6 +35,20 @@ const ZONES_FLIGHTS_MAX: usize = FLIGHTS_MAX / 2;
 /// questions a second. So it takes four dead zones to starve a fifth, and none starves the default.
 const ZONE_SHARES_MAX: usize = 4;
 
+/// One in so many flights may be one that nobody waits for: a hot name before its time is over, or
+/// one whose older answer has been told. So these take no client's place when upstreams are slow,
+/// and past it such a question is asked when somebody waits for it.
+const RENEWALS_PART: usize = 8;
+
+/// For whom upstreams are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A client waits.
+    Client,
+    /// Nobody waits.
+    Renewal,
+}
+
 /// Routes by zone.
 pub(super) struct Routes {
     default: Route,
@@ -43,6 +60,8 @@ pub(super) struct Route {
     pub(super) upstreams: Arc<Upstreams>,
     /// A flight takes a permit of each.
     limits: Vec<Arc<Semaphore>>,
+    /// And of this one, if nobody waits for it.
+    renewals: Arc<Semaphore>,
 }
 
 /// The upstreams of a route, in the configuration's order.
@@ -74,10 +93,12 @@ impl Routes {
         let default = Route {
             upstreams: upstreams(&config.upstreams),
             limits: vec![limit(FLIGHTS_MAX - for_zones)],
+            renewals: limit((FLIGHTS_MAX - for_zones) / RENEWALS_PART),
         };
         let mut route = |addresses: &[SocketAddr]| Route {
             upstreams: upstreams(addresses),
             limits: vec![limit(for_zone), Arc::clone(&all_zones)],
+            renewals: limit(for_zone / RENEWALS_PART),
         };
         let mut zones: Vec<_> =
             config.zones.iter().map(|zone| (zone.name.clone(), route(&zone.upstreams))).collect();
@@ -118,8 +139,8 @@ impl Routes {
     }
 
     /// Whether none of the upstreams of `name` has answered lately.
-    pub(super) fn is_silent(&self, name: &Name) -> bool {
-        self.of(name).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent()))
+    pub(super) fn is_silent(&self, name: &Name, now: Instant) -> bool {
+        self.of(name).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent(now)))
     }
 }
 
@@ -156,9 +177,13 @@ impl Upstreams {
 
 impl Route {
     /// Leave for one more flight; `None` when there are too many.
-    pub(super) fn permits(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+    pub(super) fn permits(&self, purpose: Purpose) -> Option<Vec<OwnedSemaphorePermit>> {
+        let renewals = match purpose {
+            Purpose::Client => None,
+            Purpose::Renewal => Some(&self.renewals),
+        };
         let permit = |limit: &Arc<Semaphore>| Arc::clone(limit).try_acquire_owned().ok();
-        self.limits.iter().map(permit).collect()
+        self.limits.iter().chain(renewals).map(permit).collect()
     }
 }
 
@@ -184,7 +209,7 @@ mod tests {
     /// Flights to `name` until there are too many.
     fn fill(routes: &Routes, name: &str) -> Vec<Vec<OwnedSemaphorePermit>> {
         let Ok(route) = routes.of(&name.parse().unwrap()) else { panic!("no route") };
-        std::iter::from_fn(|| route.permits()).collect()
+        std::iter::from_fn(|| route.permits(Purpose::Client)).collect()
     }
 
     #[test]

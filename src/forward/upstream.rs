@@ -24,6 +24,8 @@ use crate::telemetry::{ForwardMetrics, UpstreamFailure, UpstreamLack, UpstreamMe
 
 /// Failures in a row after which an upstream is avoided.
 const FAILURES_MAX: u32 = 3;
+/// How long it counts as silent after the last of them.
+const SILENT_FOR: Duration = Duration::from_secs(30);
 /// How long it is avoided before a question is sent to it as well: doubled from the first to the
 /// last.
 const AVOID_MIN: Duration = Duration::from_secs(1);
@@ -56,6 +58,8 @@ pub(super) struct Upstream {
 struct Known {
     /// Questions in a row that it did not answer.
     failures: u32,
+    /// When the last of them was.
+    failed_at: Option<Instant>,
     /// How long it was avoided the last time.
     avoided_for: Option<Duration>,
     /// When it is to be asked beside another.
@@ -93,9 +97,12 @@ impl Upstream {
         Standing { failing: FAILURES_MAX <= known.failures, smoothed }
     }
 
-    /// Whether it has not answered the last few questions.
-    pub(super) fn is_silent(&self) -> bool {
-        self.standing().failing
+    /// Whether it has not answered the last few questions, the last of them just now: what it did
+    /// hours ago tells nothing.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        let known = self.known();
+        let lately = known.failed_at.is_some_and(|at| now < at + SILENT_FOR);
+        FAILURES_MAX <= known.failures && lately
     }
 
     /// Whether it should be asked beside another now: it fails and may be back (half open), or it
@@ -166,6 +173,7 @@ impl Upstream {
         self.metrics.failed(reason);
         let mut known = self.known();
         known.failures = known.failures.saturating_add(1);
+        known.failed_at = Some(now);
         if known.failures == FAILURES_MAX {
             let pause = known.avoid_longer();
             known.look_at = Some(now + pause);
@@ -269,9 +277,10 @@ mod tests {
         let start = Instant::now();
         upstream.failed(UpstreamFailure::Timeout, start);
         upstream.failed(UpstreamFailure::Timeout, start);
-        assert!(!upstream.is_silent() && !upstream.claim_look(start));
+        assert!(!upstream.is_silent(start) && !upstream.claim_look(start));
         upstream.failed(UpstreamFailure::Timeout, start);
-        assert!(upstream.is_silent() && !upstream.claim_look(start));
+        assert!(upstream.is_silent(start) && !upstream.claim_look(start));
+        assert!(!upstream.is_silent(start + SILENT_FOR), "nobody knows any more");
         let mut at = start;
         for pause in [1, 2, 4, 8, 16, 30, 30] {
             at += Duration::from_secs(pause);
@@ -280,7 +289,7 @@ mod tests {
             assert!(!upstream.claim_look(at), "for one question");
         }
         upstream.answered(Duration::from_millis(1), at);
-        assert!(!upstream.is_silent());
+        assert!(!upstream.is_silent(at));
         assert!(!upstream.claim_look(at));
         assert!(upstream.claim_look(at + MEASURED_FOR), "to be measured again");
     }

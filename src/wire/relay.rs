@@ -145,7 +145,7 @@ impl Relay {
         let TtlBounds { min, max, negative_max } = *bounds;
         let (min, max) = match self.positive {
             true => (min, max),
-            false => (Ttl::ZERO, negative_max),
+            false => (Ttl::ZERO, negative_max.min(max)),
         };
         // Copied when the first TTL moves, and most times none does.
         let mut records: Option<Vec<u8>> = None;

@@ -161,3 +161,15 @@ fn ttls_are_moved_into_their_bounds() {
     assert_eq!(bounded([&[], short, &[]], DomainRcode::NXDOMAIN), (vec![5], 5), "no least");
     assert_eq!(bounded([&[], &[], &[]], DomainRcode::NXDOMAIN), (vec![], 0), "may not be kept");
 }
+
+#[test]
+fn the_greatest_ttl_holds_for_an_alias_that_ends_in_nothing() {
+    let secs = |secs| Ttl::from_secs(secs).unwrap();
+    let bounds = TtlBounds { min: secs(0), max: secs(60), negative_max: secs(10_800) };
+    let question = question("a.example", RecordType::A);
+    let sections: [&[&str]; 3] =
+        [&["a.example 3600 CNAME b.example"], &["example 3600 SOA 3600"], &[]];
+    let response = response(&question, DomainRcode::NOERROR, sections);
+    let relay = Relay::read(&question, &response).unwrap().bounded(&bounds);
+    assert!(relay.lifetime() <= secs(60), "{:?}", relay.lifetime());
+}
