@@ -13,7 +13,7 @@ use crate::{
     forward::{Answered, ForwardError},
     table::Published,
     telemetry::{AnswerSource, Metrics, ViewMetrics},
-    wire::{Limit, Packet, Query, Question, Reply},
+    wire::{Channel, Limit, Packet, Query, Question, Reply},
 };
 
 /// A query to be answered by an upstream, with all it takes to tell the answer.
@@ -27,6 +27,7 @@ pub struct Pending {
     pub(super) view: Arc<ViewMetrics>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limit: Limit,
+    pub(super) channel: Channel,
     pub(super) rotation: usize,
     pub(super) started: Instant,
 }
@@ -64,7 +65,7 @@ impl Pending {
         out: &mut Vec<u8>,
     ) {
         let nsid = &self.settings.identity;
-        let mut reply = Reply::start(query, out);
+        let mut reply = Reply::start(query, out).through(self.channel);
         let (rcode, source) = match answered {
             Err(error) => {
                 reply.finish(error.rcode(), false, self.limit, nsid, &[error.extended()]);

@@ -7,6 +7,7 @@ use std::{
     cmp::Ordering,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -20,7 +21,9 @@ use crate::{
     forward::{ForwardError, Forwarder},
     table::{Entry, Generation, Published, Reader},
     telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
-    wire::{Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply, write_reject},
+    wire::{
+        Channel, Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply, write_reject,
+    },
 };
 
 /// HINFO in place of everything (RFC 8482 section 4.2): type, class IN; CPU "RFC8482", OS empty.
@@ -50,6 +53,8 @@ pub struct Settings {
 pub struct Session {
     responder: Responder,
     proto: Proto,
+    /// What the connection adds to replies; nothing for datagrams.
+    channel: Channel,
     counted: Counted,
     rotation: Rotation,
 }
@@ -85,7 +90,18 @@ impl Responder {
     /// clients that each open one connection should not all get the same address first.
     pub fn session(&self, proto: Proto, seed: u32) -> Session {
         let counted = (Generation::NONE, Arc::default());
-        Session { responder: self.clone(), proto, counted, rotation: Rotation(seed.into()) }
+        let padded = match proto {
+            Proto::Udp | Proto::Tcp => false,
+            Proto::Tls | Proto::Https => true,
+        };
+        let channel = Channel { keepalive: None, padded };
+        Session {
+            responder: self.clone(),
+            proto,
+            channel,
+            counted,
+            rotation: Rotation(seed.into()),
+        }
     }
 
     /// Makes the counters of the views in force exist at 0, before anybody has asked.
@@ -149,6 +165,13 @@ impl Rotation {
 // === impl Session ===
 
 impl Session {
+    /// Lets clients that ask for it know how long an idle connection is kept (RFC 7828).
+    pub fn keeping(mut self, idle: Duration) -> Self {
+        let tenths = u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX);
+        self.channel.keepalive = Some(tenths);
+        self
+    }
+
     /// Answers `packet` into `out`, or says what has to be done first.
     pub fn begin(
         &mut self,
@@ -217,7 +240,7 @@ impl Session {
             Decision::NoData(entry) => (entry, None),
             Decision::Refuse(refusal) => {
                 let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
-                let reply = Reply::start(query, out);
+                let reply = Reply::start(query, out).through(self.channel);
                 self.end(reply, refusal.rcode(), &[error]);
                 return self.replied(&view, refusal.rcode(), AnswerSource::Local, started);
             }
@@ -227,7 +250,7 @@ impl Session {
                     .forward(packet, query, *vantage, published, view, rotation, started, out);
             }
         };
-        let mut reply = Reply::start(query, out);
+        let mut reply = Reply::start(query, out).through(self.channel);
         match told {
             Some(told) => {
                 write_told(&mut reply, entry, told, QUESTION_POINTER, decided.az, rotation);
@@ -287,6 +310,7 @@ impl Session {
             view,
             metrics: Arc::clone(&self.responder.metrics),
             limit: self.limit(),
+            channel: self.channel,
             rotation,
             started,
         };
@@ -302,7 +326,7 @@ impl Session {
     fn limit(&self) -> Limit {
         match self.proto {
             Proto::Udp => Limit::Datagram,
-            Proto::Tcp => Limit::Stream,
+            Proto::Tcp | Proto::Tls | Proto::Https => Limit::Stream,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use sd_notify::NotifyState;
@@ -14,13 +14,14 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     loops::Lookout,
     reload::Loader,
-    start::{aws_hosts, host_lookup, listen_problem, raise_descriptors, settings},
+    start::{aws_hosts, host_lookup, raise_descriptors, refused_problem, settings},
 };
 use crate::{
     admin::{self, Admin, json::AwsHostsDocument},
@@ -35,6 +36,10 @@ use crate::{
 
 /// Reloads waiting for the control loop: `reload` waits for each, so there is one.
 const ORDERS_MAX: usize = 1;
+
+/// Between two looks at the files of certificates: two or four small reads. A renewed one is in
+/// force within this, and a pair that does not fit is told after twice of it.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(5);
 
 /// A daemon, built and not yet answering.
 pub struct Daemon {
@@ -135,8 +140,11 @@ impl Daemon {
         tracing::info!(?listening, "ready");
         notify(&[NotifyState::Ready]);
         ready(&listening);
+        let mut certificates = tokio::time::interval(CERTIFICATES_EVERY);
+        certificates.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = certificates.tick() => self.server.look_at_certificates(now_secs()),
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
                     Asked::Reload => self.reload().await,
@@ -172,11 +180,9 @@ impl Daemon {
     }
 
     fn open(&mut self) -> Result<(), StartError> {
-        let wanted = &self.config.serve.listen;
+        let wanted = &self.config.serve;
         let opened = self.server.open(wanted).map_err(|refused| {
-            let problem = |refused: &crate::serve::Refused| {
-                listen_problem(&self.config, refused.index, &refused.entry, &refused.source)
-            };
+            let problem = |refused| refused_problem(&self.config, refused);
             StartError::Problems(refused.iter().map(problem).collect())
         })?;
         self.server.listen(opened, wanted);
@@ -277,7 +283,7 @@ pub(super) fn notify(states: &[NotifyState<'_>]) {
 
 /// Seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one clock; rooms get it as an argument")]
-fn now_secs() -> u64 {
+pub fn now_secs() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -9,7 +9,7 @@ mod offline;
 mod reload;
 mod start;
 
-pub use daemon::{Daemon, StartError};
+pub use daemon::{Daemon, StartError, now_secs};
 pub use offline::{Asked, OfflineError, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;
-pub use start::{host_lookup, try_places};
+pub use start::{certificate_doubts, host_lookup, try_places};

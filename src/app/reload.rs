@@ -1,17 +1,19 @@
 //! A new configuration in place of the one in force: all of it, or nothing.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{error::Error, net::SocketAddr, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    daemon::{Daemon, inputs, notify, tell_aws_hosts},
-    start::{aws_hosts, listen_problem, settings},
+    daemon::{Daemon, inputs, notify, now_secs, tell_aws_hosts},
+    start::{aws_hosts, certificate_doubts, refused_problem, settings},
 };
 use crate::{
+    base::Chain,
     config::{Config, ConfigErrors},
     refresh::Reconfigure,
+    serve::{Refused, ServeConfig},
 };
 
 /// Reads the configuration again.
@@ -55,16 +57,16 @@ impl Daemon {
         })?;
         let listens = !self.server.listening().borrow().is_empty();
         // Before the first table no socket is open, and none is opened by a reload.
-        let wanted = if listens { config.serve.listen.as_slice() } else { &[] };
+        let nowhere = ServeConfig::nowhere();
+        let wanted = if listens { &config.serve } else { &nowhere };
         let opened = self.server.open(wanted).map_err(|refused| {
-            let problem = |refused: &crate::serve::Refused| {
-                let index = refused.index;
-                let problem = listen_problem(&config, index, &refused.entry, &refused.source);
-                format!("{problem}: {}", refused.source)
+            let problem = |refused: &Refused| {
+                let why = refused.source().map(|source| Chain(source).to_string());
+                format!("{}: {}", refused_problem(&config, refused), why.unwrap_or_default())
             };
             refused.iter().map(problem).collect::<Vec<_>>()
         })?;
-        for warning in &config.warnings {
+        for warning in config.warnings.iter().chain(&certificate_doubts(&config, now_secs())) {
             tracing::warn!(%warning, "configuration");
         }
         self.tell_what_needs_a_restart(&config);

@@ -8,11 +8,15 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::{
     admin::json::{AwsHostsDocument, AwsZoneDocument},
     answer::Settings,
+    base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
     forward::{self, ForwardZone, Forwarder, LookupConfig},
-    serve::{BindError, ListenAddress, ServeConfig, bind},
-    telemetry::Metrics,
+    serve::{
+        BindError, Certificate, CertificateError, Doubt, Entry, PemFile, Refused, ServeConfig,
+        Service, bind,
+    },
+    telemetry::{Encrypted, Metrics},
 };
 
 /// NSID if the host does not tell its name.
@@ -24,11 +28,16 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
     let mut problems = Vec::new();
     // Held to the end: two entries may be in each other's way.
     let mut opened = Vec::new();
-    for (index, entry) in config.serve.listen.iter().enumerate() {
-        match bind(entry) {
+    for entry in config.serve.entries() {
+        match bind(entry.service, &entry.listen) {
             Ok(bound) => opened.push(bound),
             Err(BindError::InUse { address, .. }) if held(address) => (),
-            Err(error) => problems.push(listen_problem(config, index, entry, &error)),
+            Err(error) => problems.push(listen_problem(config, &entry, &error)),
+        }
+    }
+    for (service, files) in config.serve.encrypted() {
+        if let Err(error) = Certificate::read(files) {
+            problems.push(certificate_problem(config, service, &error));
         }
     }
     if let Some(address) = config.admin.listen
@@ -45,15 +54,46 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
     problems
 }
 
+/// What is doubtful about the certificates that can be served, at this time.
+pub fn certificate_doubts(config: &Config, now_secs: u64) -> Vec<Problem> {
+    let doubts = config.serve.encrypted().filter_map(|(service, files)| {
+        // One that cannot be read is told as a problem.
+        let doubt = Certificate::read(files).ok()?.validity().doubt(now_secs)?;
+        let help = match doubt {
+            Doubt::Ended(_) => "renew it: new connections get it as soon as the file has it",
+            Doubt::NotBegun(_) => "see whether this machine's clock is right",
+        };
+        let what = format!("clients will refuse the certificate of [{}]", table(service));
+        let place = Place::Pem(service, PemFile::Certificate);
+        Some(config.places.warning(place, &what, &doubt.to_string(), help))
+    });
+    doubts.collect()
+}
+
+/// What the server refused, with its place in the file.
+pub(super) fn refused_problem(config: &Config, refused: &Refused) -> Problem {
+    match refused {
+        Refused::Listen { entry, source } => listen_problem(config, entry, source),
+        Refused::Certificate { service, source } => certificate_problem(config, *service, source),
+    }
+}
+
 /// A `listen` entry that cannot be opened, with its place in the file.
-pub(super) fn listen_problem(
-    config: &Config,
-    index: usize,
-    entry: &ListenAddress,
-    error: &BindError,
-) -> Problem {
-    let what = format!("`server.listen` {:?} cannot be opened", entry.to_string());
-    config.places.problem(Place::Listen(index), &what, &error.to_string(), &error.help())
+fn listen_problem(config: &Config, entry: &Entry, error: &BindError) -> Problem {
+    let what = format!("{entry} cannot be opened");
+    let place = Place::Listen(entry.service, entry.index);
+    config.places.problem(place, &what, &error.to_string(), &error.help())
+}
+
+/// A certificate that cannot be served, with its place in the file.
+fn certificate_problem(config: &Config, service: Encrypted, error: &CertificateError) -> Problem {
+    let what = format!("the certificate of [{}] cannot be served", table(service));
+    let place = Place::Pem(service, error.file());
+    config.places.problem(place, &what, &Chain(error).to_string(), error.help())
+}
+
+fn table(service: Encrypted) -> &'static str {
+    Service::Encrypted(service).table()
 }
 
 /// How AWS's hosts are found: by the upstreams of this configuration, never through ourselves.

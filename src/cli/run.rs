@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 
 use super::{args::ConfigArgs, color, complain};
 use crate::{
-    app::{Daemon, Loader, StartError, try_places},
+    app::{Daemon, Loader, StartError, certificate_doubts, now_secs, try_places},
     config::{self, Config, ConfigErrors, Problem, render_all},
     telemetry::init_log,
 };
@@ -62,8 +62,11 @@ pub(super) fn load_and_try(
     };
     match config::load(path) {
         Err(errors) => Err(errors.and(try_them).render(color())),
-        Ok(config) => match try_them(&config) {
-            problems if problems.is_empty() => Ok(config),
+        Ok(mut config) => match try_them(&config) {
+            problems if problems.is_empty() => {
+                config.warnings.extend(certificate_doubts(&config, now_secs()));
+                Ok(config)
+            }
             problems => Err(render_all(&problems, color())),
         },
     }

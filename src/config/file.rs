@@ -57,9 +57,9 @@ pub(super) struct Server {
     /// What NSID tells (RFC 5001). Without it: the name of the host.
     #[schemars(length(min = 1, max = 255))]
     pub(super) identity: Option<Text>,
-    /// DNS over TLS. Not served by this version: such a table is refused.
+    /// DNS over TLS (RFC 7858).
     pub(super) tls: Option<Located<Tls>>,
-    /// DNS over HTTPS. Not served by this version: such a table is refused.
+    /// DNS over HTTPS (RFC 8484).
     pub(super) https: Option<Located<Https>>,
 }
 
@@ -67,13 +67,14 @@ pub(super) struct Server {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tls {
-    /// As `server.listen`.
+    /// As `server.listen`, by TCP alone.
     #[schemars(required)]
-    pub(super) listen: Option<Vec<Text>>,
-    /// The file of the certificate chain, PEM.
+    pub(super) listen: Option<Located<Vec<Text>>>,
+    /// The file of the certificate and its issuers', PEM, relative to the folder of this file.
+    /// When it changes, new connections get what it holds then.
     #[schemars(required)]
     pub(super) certificate: Option<Text>,
-    /// The file of the private key, PEM.
+    /// The file of the private key, PEM, likewise.
     #[schemars(required)]
     pub(super) key: Option<Text>,
 }
@@ -82,16 +83,17 @@ pub(super) struct Tls {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Https {
-    /// As `server.listen`.
+    /// As `server.listen`, by TCP alone.
     #[schemars(required)]
-    pub(super) listen: Option<Vec<Text>>,
-    /// The file of the certificate chain, PEM.
+    pub(super) listen: Option<Located<Vec<Text>>>,
+    /// The file of the certificate and its issuers', PEM, relative to the folder of this file.
+    /// When it changes, new connections get what it holds then.
     #[schemars(required)]
     pub(super) certificate: Option<Text>,
-    /// The file of the private key, PEM.
+    /// The file of the private key, PEM, likewise.
     #[schemars(required)]
     pub(super) key: Option<Text>,
-    /// The path of the queries.
+    /// The path of the queries, by GET and POST.
     #[serde(default = "defaults::https_path")]
     pub(super) path: Text,
 }
@@ -198,7 +200,7 @@ pub(super) struct View {
     /// Networks (or single addresses) of its clients.
     pub(super) clients: Option<Vec<Text>>,
     /// Which of our own addresses its clients ask: "IP:PORT", each one covered by
-    /// `server.listen`. With `clients` both must match.
+    /// `server.listen`, or that of TLS or HTTPS. With `clients` both must match.
     pub(super) listeners: Option<Vec<Text>>,
     /// Only endpoints that have all of these tags. Without it: all.
     pub(super) tags: Option<BTreeMap<Text, Text>>,

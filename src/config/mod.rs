@@ -104,7 +104,7 @@ fn parse_with(
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
     let forward = forward::forward(&mut found, &written);
     let mut config = Config {
-        serve: serve::serve(&mut found, &written.server),
+        serve: serve::serve(&mut found, &written.server, folder),
         policy: answers::policy(&mut found, &written),
         sources: sources::sources(&mut found, &written, folder, is_folder),
         refresh: refresh(&mut found, &written.refresh),

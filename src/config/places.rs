@@ -4,15 +4,22 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     file::File,
+    located::Text,
     problem::{Problem, SourceText},
     words,
+};
+use crate::{
+    serve::{PemFile, Service},
+    telemetry::Encrypted,
 };
 
 /// A value that only the machine can judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// An entry of `server.listen`, from 0.
-    Listen(usize),
+    /// An entry of a service's `listen`, from 0.
+    Listen(Service, usize),
+    /// The path of a certificate or of its key.
+    Pem(Encrypted, PemFile),
     /// `admin.listen`.
     Admin,
 }
@@ -22,30 +29,83 @@ pub enum Place {
 pub struct Places {
     source: Arc<SourceText>,
     listen: Vec<Range<usize>>,
+    tls: EncryptedPlaces,
+    https: EncryptedPlaces,
     admin: Range<usize>,
+}
+
+/// Those of `[server.tls]` or `[server.https]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct EncryptedPlaces {
+    listen: Vec<Range<usize>>,
+    certificate: Range<usize>,
+    key: Range<usize>,
 }
 
 // === impl Places ===
 
 impl Places {
     pub(super) fn new(source: Arc<SourceText>, file: &File) -> Self {
-        // Those that can be read, as in the configuration itself.
-        let entries = file.server.listen.value.iter();
-        let readable = entries.filter(|entry| words::listen(&entry.value).is_ok());
+        let tls = file.server.tls.as_ref().map(|tls| &tls.value);
+        let https = file.server.https.as_ref().map(|https| &https.value);
+        let span = |text: &Option<Text>| text.as_ref().map_or(0..0, |text| text.span.clone());
         Self {
             source,
-            listen: readable.map(|entry| entry.span.clone()).collect(),
+            listen: readable(&file.server.listen.value),
+            tls: tls.map_or_else(EncryptedPlaces::default, |tls| EncryptedPlaces {
+                listen: tls.listen.as_ref().map_or(vec![], |listen| readable(&listen.value)),
+                certificate: span(&tls.certificate),
+                key: span(&tls.key),
+            }),
+            https: https.map_or_else(EncryptedPlaces::default, |https| EncryptedPlaces {
+                listen: https.listen.as_ref().map_or(vec![], |listen| readable(&listen.value)),
+                certificate: span(&https.certificate),
+                key: span(&https.key),
+            }),
             admin: file.admin.listen.span.clone(),
         }
     }
 
     /// A problem with what stands at `place`: what is wrong, why, and the next step.
     pub fn problem(&self, place: Place, what: &str, why: &str, help: &str) -> Problem {
-        let (key, span) = match place {
-            Place::Listen(index) => ("server.listen", self.listen.get(index)),
-            Place::Admin => ("admin.listen", Some(&self.admin)),
-        };
-        let span = span.cloned().unwrap_or(0..0);
-        Problem::found_later(Arc::clone(&self.source), key, span, [what, why, help])
+        let (key, span) = self.find(place);
+        Problem::found_later(Arc::clone(&self.source), &key, span, [what, why, help])
     }
+
+    /// The same for what works and is hardly meant.
+    pub fn warning(&self, place: Place, what: &str, why: &str, help: &str) -> Problem {
+        let (key, span) = self.find(place);
+        Problem::doubted_later(Arc::clone(&self.source), &key, span, [what, why, help])
+    }
+
+    /// The key at a place, and where it stands in the file.
+    fn find(&self, place: Place) -> (String, Range<usize>) {
+        let of = |service| match service {
+            Encrypted::Tls => &self.tls,
+            Encrypted::Https => &self.https,
+        };
+        let (table, key, span) = match place {
+            Place::Listen(service @ Service::Plain, index) => {
+                (service.table(), "listen", self.listen.get(index))
+            }
+            Place::Listen(service @ Service::Encrypted(it), index) => {
+                (service.table(), "listen", of(it).listen.get(index))
+            }
+            Place::Pem(service, PemFile::Certificate) => {
+                let table = Service::Encrypted(service).table();
+                (table, "certificate", Some(&of(service).certificate))
+            }
+            Place::Pem(service, PemFile::Key) => {
+                (Service::Encrypted(service).table(), "key", Some(&of(service).key))
+            }
+            Place::Admin => ("admin", "listen", Some(&self.admin)),
+        };
+        (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
+    }
+}
+
+/// Where the entries that can be read stand, as in the configuration itself.
+fn readable(entries: &[Text]) -> Vec<Range<usize>> {
+    let readable = entries.iter().filter(|entry| words::listen(&entry.value).is_ok());
+    readable.map(|entry| entry.span.clone()).collect()
 }

@@ -107,11 +107,31 @@ impl Problem {
         source: Arc<SourceText>,
         key: &str,
         span: Range<usize>,
+        texts: [&str; 3],
+    ) -> Problem {
+        Problem::later(Severity::Problem, source, key, span, texts)
+    }
+
+    /// A warning found after the file was read.
+    pub(super) fn doubted_later(
+        source: Arc<SourceText>,
+        key: &str,
+        span: Range<usize>,
+        texts: [&str; 3],
+    ) -> Problem {
+        Problem::later(Severity::Warning, source, key, span, texts)
+    }
+
+    fn later(
+        severity: Severity,
+        source: Arc<SourceText>,
+        key: &str,
+        span: Range<usize>,
         [what, label, help]: [&str; 3],
     ) -> Problem {
         Problem {
             source,
-            severity: Severity::Problem,
+            severity,
             key: key.to_owned(),
             span,
             what: what.to_owned(),

@@ -1,6 +1,9 @@
 //! `[server]`, `[admin]` and `[control]`: our own addresses, no two of which may clash.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{
     file::{Admin, Control, Https, Server, Tls},
@@ -10,7 +13,7 @@ use super::{
 };
 use crate::{
     admin::AdminConfig,
-    serve::{ListenAddress, ServeConfig},
+    serve::{HttpsConfig, ListenAddress, ServeConfig, TlsConfig},
 };
 
 /// Octets of an NSID that we send. The option could hold more, an answer hardly (RFC 5001).
@@ -18,38 +21,101 @@ const IDENTITY_LEN_MAX: usize = 255;
 /// Octets of a Unix socket's path without its final NUL (`sun_path` is 108 on Linux).
 const SOCKET_PATH_LEN_MAX: usize = 107;
 
-/// `[server]`.
-pub(super) fn serve(found: &mut Findings, server: &Server) -> ServeConfig {
-    let Located { value: texts, span } = &server.listen;
-    let listen = read_all(found, "server.listen", texts, words::listen);
-    if texts.is_empty() && !found.doubts("server.listen") {
-        found
-            .problem("server.listen", span, "`server.listen` is empty")
-            .label("nobody could ask")
-            .help("name at least one address, or leave the key out for all of them");
+/// `[server]`. `folder` is where the configuration file lies.
+pub(super) fn serve(found: &mut Findings, server: &Server, folder: &Path) -> ServeConfig {
+    let mut taken = Taken::default();
+    let help = "name at least one address, or leave the key out for all of them";
+    let listen = listen(found, "server.listen", &server.listen, &mut taken, help);
+    let identity =
+        server.identity.as_ref().and_then(|text| read(found, "server.identity", text, identity));
+    let tls = server.tls.as_ref().and_then(|tls| {
+        let Tls { listen, certificate, key } = &tls.value;
+        encrypted(found, "server.tls", (listen, certificate, key), &mut taken, folder)
+    });
+    let https = server.https.as_ref().and_then(|https| {
+        let Https { listen, certificate, key, path } = &https.value;
+        let files = (listen, certificate, key);
+        let path = read(found, "server.https.path", path, url_path);
+        let tls = encrypted(found, "server.https", files, &mut taken, folder);
+        Some(HttpsConfig { tls: tls?, path: path? })
+    });
+    ServeConfig { listen, identity, tls, https }
+}
+
+/// The entries of a `listen`. None may be there twice, nor have the TCP port of another list's.
+fn listen<'f>(
+    found: &mut Findings,
+    key: &'static str,
+    Located { value: texts, span }: &'f Located<Vec<Text>>,
+    taken: &mut Taken<'f>,
+    help: &str,
+) -> Vec<ListenAddress> {
+    let listen = read_all(found, key, texts, words::listen);
+    if texts.is_empty() && !found.doubts(key) {
+        found.problem(key, span, format!("`{key}` is empty")).label("nobody could ask").help(help);
     }
     for (at, (text, address)) in listen.iter().enumerate() {
         if let Some((first, _)) = listen[..at].iter().find(|(_, other)| same(other, address)) {
             found
-                .problem(
-                    "server.listen",
-                    &text.span,
-                    format!("`server.listen` has {:?} twice", text.value),
-                )
+                .problem(key, &text.span, format!("`{key}` has {:?} twice", text.value))
                 .label("the second time")
                 .also(&first.span, "the first time")
                 .help("remove one of them");
         }
+        if let Some((of, first, _)) = taken.0.iter().find(|(.., other)| meet(other, address)) {
+            let what = format!("`{key}` has {:?}, whose TCP port `{of}` has", text.value);
+            found
+                .problem(key, &text.span, what)
+                .label("only one of them can have it")
+                .also(&first.span, "the other")
+                .help("DNS over TLS is on port 853 and DNS over HTTPS on port 443 by custom");
+        }
     }
-    if let Some(tls) = &server.tls {
-        refuse_tls(found, tls);
+    let here = listen.iter().map(|(text, address)| (key, *text, address.clone()));
+    taken.0.extend(here);
+    listen.into_iter().map(|(_, address)| address).collect()
+}
+
+/// The lists that were read, for those that come after: each entry with its key.
+#[derive(Default)]
+struct Taken<'f>(Vec<(&'static str, &'f Text, ListenAddress)>);
+
+type TlsKeys<'f> = (&'f Option<Located<Vec<Text>>>, &'f Option<Text>, &'f Option<Text>);
+
+/// `[server.tls]`, and what `[server.https]` has of it. None if something of it is wrong or
+/// lacks, which is then told.
+fn encrypted<'f>(
+    found: &mut Findings,
+    table: &str,
+    (written, certificate, key): TlsKeys<'f>,
+    taken: &mut Taken<'f>,
+    folder: &Path,
+) -> Option<TlsConfig> {
+    let listen_key =
+        if table == "server.tls" { "server.tls.listen" } else { "server.https.listen" };
+    let help = "name at least one address, or remove the table";
+    let listen = written.as_ref().map(|it| listen(found, listen_key, it, taken, help));
+    let mut file = |name: &str, text: &Option<Text>| {
+        let text = text.as_ref()?;
+        read(found, &format!("{table}.{name}"), text, |text| match text {
+            "" => Err(wrong("empty", "allowed: the path of a PEM file")),
+            path => Ok(folder.join(path)),
+        })
+    };
+    let (certificate, key) = (file("certificate", certificate), file("key", key));
+    Some(TlsConfig { listen: listen?, certificate: certificate?, key: key? })
+}
+
+fn url_path(text: &str) -> Result<String, Wrong> {
+    let right = text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#{}".contains(&byte));
+    match right {
+        true => Ok(text.to_owned()),
+        false => Err(wrong(
+            "not a URL's path",
+            "allowed: a text that begins with `/`, without spaces, `?`, `#` and braces",
+        )),
     }
-    if let Some(https) = &server.https {
-        refuse_https(found, https);
-    }
-    let identity =
-        server.identity.as_ref().and_then(|text| read(found, "server.identity", text, identity));
-    ServeConfig { listen: listen.into_iter().map(|(_, address)| address).collect(), identity }
 }
 
 /// `[admin]`.
@@ -60,15 +126,16 @@ pub(super) fn admin(found: &mut Findings, admin: &Admin, server: &Server) -> Adm
     }
     let listen = read(found, "admin.listen", text, words::address);
     let clash = listen.and_then(|address| {
+        let address = ListenAddress::Socket(address);
         let clashes =
-            |entry: &&Text| words::listen(&entry.value).is_ok_and(|other| clash(&other, address));
-        server.listen.value.iter().find(clashes)
+            |entry: &Text| words::listen(&entry.value).is_ok_and(|other| meet(&other, &address));
+        all_entries(server).find(|(_, entry)| clashes(entry))
     });
-    if let Some(entry) = clash {
+    if let Some((key, entry)) = clash {
         // Whichever of the two is written can be put right.
         let span = if text.is_written() { &text.span } else { &entry.span };
         let what = format!(
-            "`admin.listen` {:?} and `server.listen` {:?} are the same TCP port",
+            "`admin.listen` {:?} and `{key}` {:?} are the same TCP port",
             text.value, entry.value
         );
         found
@@ -112,7 +179,7 @@ pub(super) fn reached_at(server: &Server, address: SocketAddr) -> Option<&Text> 
 /// Whether a query can arrive at `asked`, an address that a view names. An interface's addresses
 /// are not known here, so only its port counts.
 pub(super) fn can_be_asked(server: &Server, asked: SocketAddr) -> bool {
-    server.listen.value.iter().any(|entry| match words::listen(&entry.value) {
+    all_entries(server).any(|(_, entry)| match words::listen(&entry.value) {
         Ok(ListenAddress::Socket(own)) => {
             let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
             own.port() == asked.port() && (any || own.ip() == asked.ip())
@@ -146,54 +213,31 @@ fn same(one: &ListenAddress, other: &ListenAddress) -> bool {
     port != 0 && one == other
 }
 
-/// Whether the admin listener cannot be opened beside this entry.
-fn clash(entry: &ListenAddress, admin: SocketAddr) -> bool {
-    match entry {
-        ListenAddress::Socket(own) => {
-            let any = own.ip().is_unspecified() || admin.ip().is_unspecified();
-            let meet = own.ip() == admin.ip() || (any && own.is_ipv4() == admin.is_ipv4());
-            admin.port() != 0 && own.port() == admin.port() && meet
+/// Whether two entries cannot both have their TCP port. Port 0 is another port each time, and
+/// which addresses an interface has is not known here.
+fn meet(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Socket(one), ListenAddress::Socket(other)) => {
+            let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+            let meet = one.ip() == other.ip() || (any && one.is_ipv4() == other.is_ipv4());
+            one.port() != 0 && one.port() == other.port() && meet
         }
-        ListenAddress::Interface { .. } => false,
+        (ListenAddress::Interface { .. }, ListenAddress::Interface { .. }) => same(one, other),
+        (ListenAddress::Socket(_), ListenAddress::Interface { .. })
+        | (ListenAddress::Interface { .. }, ListenAddress::Socket(_)) => false,
     }
 }
 
-fn refuse_tls(found: &mut Findings, tls: &Located<Tls>) {
-    let Tls { listen, certificate, key } = &tls.value;
-    check_tls_keys(found, "server.tls", (listen, certificate, key));
-    refuse(found, "server.tls", "TLS", tls);
-}
-
-fn refuse_https(found: &mut Findings, https: &Located<Https>) {
-    let Https { listen, certificate, key, path } = &https.value;
-    check_tls_keys(found, "server.https", (listen, certificate, key));
-    read(found, "server.https.path", path, |text| match text.starts_with('/') {
-        true => Ok(()),
-        false => Err(wrong("not a URL's path", "allowed: a text that begins with `/`")),
-    });
-    refuse(found, "server.https", "HTTPS", https);
-}
-
-type TlsKeys<'f> = (&'f Option<Vec<Text>>, &'f Option<Text>, &'f Option<Text>);
-
-fn check_tls_keys(found: &mut Findings, table: &str, (listen, certificate, key): TlsKeys<'_>) {
-    let listen = listen.as_deref().unwrap_or_default();
-    read_all(found, &format!("{table}.listen"), listen, words::listen);
-    for (name, file) in [("certificate", certificate), ("key", key)] {
-        if let Some(text) = file {
-            read(found, &format!("{table}.{name}"), text, |text| match text {
-                "" => Err(wrong("empty", "allowed: the path of a PEM file")),
-                _ => Ok(()),
-            });
-        }
-    }
-}
-
-/// Better no start than clients that ask an address where nobody listens.
-fn refuse<T>(found: &mut Findings, key: &str, protocol: &str, table: &Located<T>) {
-    let what = format!("DNS over {protocol} is not served by this version");
-    found
-        .problem(key, &table.span, what)
-        .label("this table asks for it")
-        .help(format!("remove [{key}]; UDP and TCP are served on `server.listen`"));
+/// Every entry of every list, with the list's key.
+pub(super) fn all_entries(server: &Server) -> impl Iterator<Item = (&'static str, &Text)> {
+    let tls = server.tls.as_ref().and_then(|tls| tls.value.listen.as_ref());
+    let https = server.https.as_ref().and_then(|https| https.value.listen.as_ref());
+    let lists = [
+        ("server.listen", Some(&server.listen)),
+        ("server.tls.listen", tls),
+        ("server.https.listen", https),
+    ];
+    lists.into_iter().flat_map(|(key, listen)| {
+        listen.into_iter().flat_map(move |listen| listen.value.iter().map(move |it| (key, it)))
+    })
 }

@@ -20,6 +20,14 @@ const WHOLE: &str = r#"
 [server]
 listen = ["10.0.0.10:53", "10.0.0.10:5353", "[fd00::1]:53", "interface:ens5:53"]
 identity = "hub-a"
+[server.tls]
+listen = ["10.0.0.10:853", "interface:ens5:853"]
+certificate = "tls/cert.pem"
+key = "/etc/ssl/key.pem"
+[server.https]
+listen = ["10.0.0.10:443"]
+certificate = "tls/cert.pem"
+key = "/etc/ssl/key.pem"
 [clients]
 allow = ["10.0.0.0/8", "192.168.0.0/16", "192.0.2.1"]
 [[source]]

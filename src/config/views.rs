@@ -9,7 +9,7 @@ use super::{
     file::{File, View},
     located::Text,
     problem::Findings,
-    serve::can_be_asked,
+    serve::{all_entries, can_be_asked},
     sources::{Names, tags},
     words::{self, read_all},
 };
@@ -71,7 +71,7 @@ fn listeners(found: &mut Findings, view: &View, file: &File) -> Vec<std::net::So
     let addresses = read_all(found, "view.listeners", texts, words::address);
     // With `server.listen` in doubt a listener may well be one of what was meant.
     if !found.doubts("server") {
-        let entries: Vec<&str> = file.server.listen.value.iter().map(|text| &*text.value).collect();
+        let entries: Vec<&str> = all_entries(&file.server).map(|(_, text)| &*text.value).collect();
         for (text, _) in
             addresses.iter().filter(|(_, address)| !can_be_asked(&file.server, *address))
         {
@@ -79,7 +79,7 @@ fn listeners(found: &mut Findings, view: &View, file: &File) -> Vec<std::net::So
                 .problem("view.listeners", &text.span, format!("no one can ask {}", text.value))
                 .label("not in `server.listen`")
                 .help(format!(
-                    "add it to `server.listen`, or take one of it: {}",
+                    "add it to `server.listen`, or take one that we listen on: {}",
                     entries.join(", ")
                 ));
         }

@@ -1,4 +1,5 @@
-//! Opens the sockets of a `listen` entry: UDP and TCP on each of its addresses.
+//! Opens the sockets of a `listen` entry on each of its addresses: UDP and TCP, or TCP alone for what
+//! is encrypted.
 
 use std::{
     io,
@@ -10,7 +11,7 @@ use std::{
 use nix::ifaddrs::getifaddrs;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::config::ListenAddress;
+use super::config::{ListenAddress, Service};
 
 /// Octets the kernel may hold for us while we are busy: at 100 octets of question and 768 of the
 /// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
@@ -27,7 +28,7 @@ const TCP_BACKLOG: i32 = 1_024;
 pub struct Bound {
     /// The address, with the port that was found if 0 was asked for.
     pub address: SocketAddr,
-    /// One a thread: the kernel spreads clients over them.
+    /// One a thread: the kernel spreads clients over them. None for what is encrypted.
     pub(super) udp: Vec<std::net::UdpSocket>,
     pub(super) tcp: std::net::TcpListener,
 }
@@ -102,8 +103,12 @@ pub enum BindError {
 }
 
 /// Opens every address of an entry, or none.
-pub fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
-    addresses(listen)?.into_iter().map(bind_one).collect()
+pub fn bind(service: Service, listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
+    let one = match service {
+        Service::Plain => bind_both,
+        Service::Encrypted(_) => bind_tcp,
+    };
+    addresses(listen)?.into_iter().map(one).collect()
 }
 
 /// The threads that read each address: one a core.
@@ -208,7 +213,7 @@ fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
 
 /// Both sockets of an address. For port 0 the UDP socket finds one, and TCP takes the same; if
 /// somebody has that one, another is tried.
-fn bind_one(wanted: SocketAddr) -> Result<Bound, BindError> {
+fn bind_both(wanted: SocketAddr) -> Result<Bound, BindError> {
     for _ in 1..PORT_TRIES {
         match try_bind(wanted) {
             Err(BindError::InUse { protocol: "TCP", .. }) if wanted.port() == 0 => (),
@@ -224,6 +229,13 @@ fn try_bind(wanted: SocketAddr) -> Result<Bound, BindError> {
     let udp = udp.collect::<io::Result<_>>().map_err(|source| failed("UDP", address, source))?;
     let tcp = open_tcp(address).map_err(|source| failed("TCP", address, source))?;
     Ok(Bound { address, udp, tcp: tcp.into() })
+}
+
+fn bind_tcp(wanted: SocketAddr) -> Result<Bound, BindError> {
+    let tcp = open_tcp(wanted).map_err(|source| failed("TCP", wanted, source))?;
+    let address = tcp.local_addr().map(|found| found.as_socket().unwrap_or(wanted));
+    let address = address.map_err(|source| failed("TCP", wanted, source))?;
+    Ok(Bound { address, udp: Vec::new(), tcp: tcp.into() })
 }
 
 /// The address with the port that is free, if it is: sockets that share a port also share it with
@@ -274,8 +286,12 @@ fn failed(protocol: &'static str, address: SocketAddr, source: io::Error) -> Bin
 
 #[cfg(test)]
 mod tests {
-    use super::{BindError, bind};
-    use crate::serve::ListenAddress;
+    use super::{BindError, Bound};
+    use crate::serve::{ListenAddress, Service};
+
+    fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
+        super::bind(Service::Plain, listen)
+    }
 
     fn socket(text: &str) -> ListenAddress {
         ListenAddress::Socket(text.parse().unwrap())
@@ -291,6 +307,15 @@ mod tests {
         assert_ne!(bound[0].address.port(), 0);
         assert_eq!(bound[0].tcp.local_addr().unwrap(), bound[0].address);
         assert_eq!(bound[0].udp[0].local_addr().unwrap(), bound[0].address);
+    }
+
+    #[test]
+    fn what_is_encrypted_has_tcp_alone() {
+        let service = Service::Encrypted(crate::telemetry::Encrypted::Tls);
+        let bound = super::bind(service, &socket("127.0.0.1:0")).unwrap();
+        assert!(bound[0].udp.is_empty());
+        assert_eq!(bound[0].tcp.local_addr().unwrap(), bound[0].address);
+        assert!(std::net::UdpSocket::bind(bound[0].address).is_ok(), "UDP is left free");
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Where we listen.
+//! Where we listen, and what is spoken there.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use crate::telemetry::Encrypted;
 
 /// `[server]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,50 @@ pub struct ServeConfig {
     pub listen: Vec<ListenAddress>,
     /// `identity`: what NSID tells (RFC 5001); `None` takes the host's name.
     pub identity: Option<String>,
+    /// `[server.tls]`: DNS over TLS.
+    pub tls: Option<TlsConfig>,
+    /// `[server.https]`: DNS over HTTPS.
+    pub https: Option<HttpsConfig>,
+}
+
+/// What every listener inside of TLS has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// `listen`: TCP on each.
+    pub listen: Vec<ListenAddress>,
+    /// `certificate`: the file of the chain, PEM.
+    pub certificate: PathBuf,
+    /// `key`: the file of the private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[server.https]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpsConfig {
+    /// Addresses and files.
+    pub tls: TlsConfig,
+    /// `path`: where queries are sent to.
+    pub path: String,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// DNS by UDP and TCP.
+    Plain,
+    /// Inside of TLS.
+    Encrypted(Encrypted),
+}
+
+/// One entry of a `listen`, with the list that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is spoken there.
+    pub service: Service,
+    /// Its place in the list, from 0.
+    pub index: usize,
+    /// The address.
+    pub listen: ListenAddress,
 }
 
 /// One entry of `listen`.
@@ -28,6 +74,32 @@ pub enum ListenAddress {
 // === impl ServeConfig ===
 
 impl ServeConfig {
+    /// A configuration that listens nowhere.
+    pub fn nowhere() -> Self {
+        Self { listen: Vec::new(), identity: None, tls: None, https: None }
+    }
+
+    /// Every entry of every list.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let plain = [(Service::Plain, self.listen.as_slice())];
+        let encrypted = self.encrypted().map(|(it, tls)| (Service::Encrypted(it), &*tls.listen));
+        plain.into_iter().chain(encrypted).flat_map(|(service, listen)| {
+            let listen = listen.iter().cloned().enumerate();
+            listen.map(move |(index, listen)| Entry { service, index, listen })
+        })
+    }
+
+    /// What is served inside of TLS.
+    pub fn encrypted(&self) -> impl Iterator<Item = (Encrypted, &TlsConfig)> {
+        let tls = self.tls.iter().map(|tls| (Encrypted::Tls, tls));
+        tls.chain(self.https.iter().map(|https| (Encrypted::Https, &https.tls)))
+    }
+
+    /// The path of DNS over HTTPS; empty without it.
+    pub(super) fn https_path(&self) -> &str {
+        self.https.as_ref().map_or("", |https| &https.path)
+    }
+
     /// The address that a client most likely asks: the first that is listened on, or any address
     /// with its port where only the machine knows it.
     pub fn likely_asked(&self) -> SocketAddr {
@@ -37,6 +109,35 @@ impl ServeConfig {
             Some(ListenAddress::Interface { port, .. }) => any(*port),
             None => any(53),
         }
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// The table of the configuration that it is set up in.
+    pub fn table(self) -> &'static str {
+        match self {
+            Service::Plain => "server",
+            Service::Encrypted(Encrypted::Tls) => "server.tls",
+            Service::Encrypted(Encrypted::Https) => "server.https",
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it is the same listener: the same words for the same service, wherever they stand.
+    pub(super) fn is_same(&self, other: &Entry) -> bool {
+        (self.service, &self.listen) == (other.service, &other.listen)
+    }
+}
+
+/// `` `server.tls.listen` "10.0.0.10:853" ``.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}.listen` {:?}", self.service.table(), self.listen.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Knows the TCP connections that are open, and holds them to their limits.
+//! Knows the connections that are open, by TCP, TLS and HTTPS alike, and holds them to their limits.
 //!
 //! Who may ask is the table's to say; here it only decides which limit a connection falls under.
 
@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{sync::Semaphore, time::Instant};
@@ -29,13 +30,26 @@ pub(super) struct Limits {
     pub(super) per_client: usize,
     /// Of those who may not ask, who are only told so.
     pub(super) strangers: usize,
+    /// TLS handshakes under way.
+    pub(super) handshakes: usize,
+    /// Of one client.
+    pub(super) handshakes_per_client: usize,
 }
 
 /// 4,096 idle connections keep about 10 kB each, 40 MB, and as many descriptors of the 524,288 that
 /// systemd grants. One client gets a quarter of them: a resolver in front of a large site opens some
 /// dozens, a Route 53 endpoint or a load balancer stands for hundreds of clients with one address.
 /// What answers may add is told where they are queued.
-pub(super) const LIMITS: Limits = Limits { all: 4_096, per_client: 1_024, strangers: 64 };
+///
+/// A client that only begins handshakes has a quarter of their places too. What 1,024 cost that
+/// come at once is told in `docs/ARCHITECTURE.md`'s terms: no more than the 5 s they have.
+pub(super) const LIMITS: Limits = Limits {
+    all: 4_096,
+    per_client: 1_024,
+    strangers: 64,
+    handshakes: 1_024,
+    handshakes_per_client: 256,
+};
 
 /// The connections of all listeners.
 pub(super) struct Connections {
@@ -51,6 +65,8 @@ struct Open {
     places: HashMap<u64, Held>,
     clients: HashMap<IpAddr, usize>,
     strangers: usize,
+    handshakes: usize,
+    handshaking: HashMap<IpAddr, usize>,
 }
 
 /// What is known of a connection from outside of it.
@@ -70,8 +86,15 @@ struct Activity {
 pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
+    client: IpAddr,
     evicted: CancellationToken,
     activity: Arc<Activity>,
+}
+
+/// A handshake's place among those under way; free again when dropped.
+pub(super) struct Turn {
+    connections: Arc<Connections>,
+    client: IpAddr,
 }
 
 // === impl Connections ===
@@ -117,7 +140,7 @@ impl Connections {
             false => open.strangers += 1,
         }
         self.metrics.dns.tcp_connections.inc();
-        Some(Place { connections: Arc::clone(self), id, evicted, activity })
+        Some(Place { connections: Arc::clone(self), id, client, evicted, activity })
     }
 
     /// Closes the connection that has been idle longest, of the clients' that are `among` those.
@@ -136,18 +159,24 @@ impl Connections {
         true
     }
 
+    /// A turn for a handshake of `client`, unless a limit is reached.
+    fn shake(self: &Arc<Self>, client: IpAddr) -> Option<Turn> {
+        let mut open = self.lock();
+        let of_client = open.handshaking.get(&client).copied().unwrap_or_default();
+        let room = open.handshakes < self.limits.handshakes
+            && of_client < self.limits.handshakes_per_client;
+        room.then(|| {
+            open.handshakes += 1;
+            open.handshaking.insert(client, of_client + 1);
+            Turn { connections: Arc::clone(self), client }
+        })
+    }
+
     fn remove(&self, open: &mut Open, id: u64) -> Option<Held> {
         let held = open.places.remove(&id)?;
         match held.admitted {
             false => open.strangers = open.strangers.saturating_sub(1),
-            true => {
-                if let Some(connections) = open.clients.get_mut(&held.client) {
-                    *connections = connections.saturating_sub(1);
-                    if *connections == 0 {
-                        open.clients.remove(&held.client);
-                    }
-                }
-            }
+            true => take_one(&mut open.clients, held.client),
         }
         self.metrics.dns.tcp_connections.dec();
         Some(held)
@@ -192,6 +221,17 @@ impl Place {
         self.activity.heard_millis.store(self.connections.now(), Ordering::Relaxed);
     }
 
+    /// How long ago the last one came.
+    pub(super) fn quiet_for(&self) -> Duration {
+        let heard = self.activity.heard_millis.load(Ordering::Relaxed);
+        Duration::from_millis(self.connections.now().saturating_sub(heard))
+    }
+
+    /// A turn for this connection's handshake, if there is one.
+    pub(super) fn handshake(&self) -> Option<Turn> {
+        self.connections.shake(self.client)
+    }
+
     /// Comes back when another connection needs the place.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
@@ -202,6 +242,24 @@ impl Drop for Place {
     fn drop(&mut self) {
         // One that was evicted is not there any more.
         let _ = self.connections.remove(&mut self.connections.lock(), self.id);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut open = self.connections.lock();
+        open.handshakes = open.handshakes.saturating_sub(1);
+        take_one(&mut open.handshaking, self.client);
+    }
+}
+
+/// Counts one less of a client's.
+fn take_one(counts: &mut HashMap<IpAddr, usize>, client: IpAddr) {
+    if let Some(count) = counts.get_mut(&client) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&client);
+        }
     }
 }
 
@@ -226,7 +284,8 @@ mod tests {
     use crate::telemetry::Metrics;
 
     fn connections() -> Arc<Connections> {
-        let limits = Limits { all: 3, per_client: 2, strangers: 1 };
+        let limits =
+            Limits { all: 3, per_client: 2, strangers: 1, handshakes: 2, handshakes_per_client: 1 };
         Arc::new(Connections::new(limits, Arc::new(Metrics::new().unwrap())))
     }
 
@@ -264,6 +323,23 @@ mod tests {
         assert!(!clients.iter().any(is_evicted));
         assert_eq!(all.metrics.dns.tcp_connections.get(), 4);
         assert_eq!(all.metrics.dns.tcp_refused.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn handshakes_have_turns_of_which_a_client_has_its_share() {
+        let all = connections();
+        let places = ["10.0.0.1", "10.0.0.1", "10.0.0.2"].map(|ip| admit(&all, ip, true).unwrap());
+        let first = places[0].handshake();
+        assert!(first.is_some());
+        assert!(places[1].handshake().is_none(), "the client has its share");
+        let second = places[2].handshake();
+        assert!(second.is_some());
+        let stranger = admit(&all, "10.0.0.3", false).unwrap();
+        assert!(stranger.handshake().is_none(), "all are taken");
+        drop(second);
+        assert!(stranger.handshake().is_some());
+        drop(first);
+        assert!(places[1].handshake().is_some());
     }
 
     #[tokio::test]

@@ -9,15 +9,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    accept::{self, Shared, Speaks},
     bind::{BindError, Bound, bind},
-    config::ListenAddress,
+    certificate::CertificateError,
+    config::{Entry, ServeConfig, Service},
     connections::{Connections, LIMITS},
-    tcp::{self, Shared},
+    encryption::{Encryption, Prepared},
+    tcp,
     udp::{self, Socket},
 };
 use crate::{
     answer::Responder,
-    telemetry::{Metrics, Proto},
+    telemetry::{Encrypted, Metrics, Proto},
 };
 
 /// How long queries in hand may take when we stop: the forwarder's deadline and a little.
@@ -27,6 +30,8 @@ const LINGER: Duration = Duration::from_secs(5);
 pub struct Server {
     responder: Responder,
     listeners: Vec<Listener>,
+    tls: Encryption,
+    https: Encryption,
     connections: Arc<Connections>,
     udp_permits: Arc<Semaphore>,
     tcp_permits: Arc<Semaphore>,
@@ -37,34 +42,46 @@ pub struct Server {
 
 /// One `listen` entry's sockets.
 struct Listener {
-    entry: ListenAddress,
+    entry: Entry,
     addresses: Vec<SocketAddr>,
     token: CancellationToken,
 }
 
-/// A `listen` entry whose sockets are open and wait to be served.
+/// What a configuration needs besides what is there: sockets that wait to be served, and
+/// certificates that wait to be shown.
+#[must_use = "nothing is served before `Server::listen`"]
 pub struct Opened {
-    entry: ListenAddress,
-    sockets: Vec<Ready>,
+    listeners: Vec<(Entry, Vec<Ready>)>,
+    certificates: Vec<Prepared>,
 }
 
 /// The sockets of one address, with nothing left to be done that can fail.
 struct Ready {
     address: SocketAddr,
+    /// None where what is spoken is encrypted.
     udp: Vec<Socket>,
     tcp: TcpListener,
 }
 
-/// A `listen` entry that could not be opened.
+/// A part of the configuration that cannot be had on this machine.
 #[derive(Debug, thiserror::Error)]
-#[error("server.listen {entry} cannot be opened")]
-pub struct Refused {
-    /// The entry.
-    pub entry: ListenAddress,
-    /// Its place in `server.listen`, from 0.
-    pub index: usize,
-    /// Why.
-    pub source: BindError,
+pub enum Refused {
+    /// A `listen` entry.
+    #[error("{entry} cannot be opened")]
+    Listen {
+        /// The entry.
+        entry: Entry,
+        /// Why.
+        source: BindError,
+    },
+    /// A certificate.
+    #[error("the certificate of `{}` cannot be served", Service::Encrypted(*service).table())]
+    Certificate {
+        /// Whose.
+        service: Encrypted,
+        /// Why.
+        source: CertificateError,
+    },
 }
 
 // === impl Server ===
@@ -76,6 +93,8 @@ impl Server {
         Self {
             responder,
             listeners: Vec::new(),
+            tls: Encryption::new(Encrypted::Tls, Arc::clone(&metrics)),
+            https: Encryption::new(Encrypted::Https, Arc::clone(&metrics)),
             connections: Arc::new(Connections::new(LIMITS, metrics)),
             udp_permits: Arc::new(Semaphore::new(udp::PENDING_MAX)),
             tcp_permits: Arc::new(Semaphore::new(tcp::PENDING_MAX)),
@@ -96,44 +115,56 @@ impl Server {
         self.broken.clone()
     }
 
-    /// Opens the entries that are not open yet. None is served before [`listen`](Self::listen).
-    /// Must be called within the runtime.
-    pub fn open(&self, wanted: &[ListenAddress]) -> Result<Vec<Opened>, Vec<Refused>> {
-        let mut opened = Vec::new();
-        let mut refused = Vec::new();
-        for (index, entry) in wanted.iter().enumerate() {
-            if self.listeners.iter().any(|listener| listener.entry == *entry) {
+    /// Opens the entries that are not open yet, and reads the certificates. Nothing of it is
+    /// served before [`listen`](Self::listen). Must be called within the runtime.
+    pub fn open(&self, wanted: &ServeConfig) -> Result<Opened, Vec<Refused>> {
+        let mut listeners = Vec::new();
+        let (certificates, refused) = Prepared::read_all(wanted);
+        let certificate = |(service, source)| Refused::Certificate { service, source };
+        let mut refused: Vec<_> = refused.into_iter().map(certificate).collect();
+        for entry in wanted.entries() {
+            if self.listeners.iter().any(|listener| listener.entry.is_same(&entry)) {
                 continue;
             }
-            let bound = bind(entry).map_err(|error| error.known_as_ours(&self.addresses()));
+            let bound = bind(entry.service, &entry.listen);
+            let bound = bound.map_err(|error| error.known_as_ours(&self.addresses()));
             let ready = |bound| Ready::new(bound, self.responder.metrics());
             match bound.and_then(|all| all.into_iter().map(ready).collect()) {
-                Ok(sockets) => opened.push(Opened { entry: entry.clone(), sockets }),
-                Err(source) => refused.push(Refused { entry: entry.clone(), index, source }),
+                Ok(sockets) => listeners.push((entry, sockets)),
+                Err(source) => refused.push(Refused::Listen { entry, source }),
             }
         }
-        if refused.is_empty() { Ok(opened) } else { Err(refused) }
+        if refused.is_empty() { Ok(Opened { listeners, certificates }) } else { Err(refused) }
     }
 
     /// Serves what was opened, and stops what is not among `wanted` any more.
-    pub fn listen(&mut self, opened: Vec<Opened>, wanted: &[ListenAddress]) {
+    pub fn listen(&mut self, opened: Opened, wanted: &ServeConfig) {
         self.responder.count_from_zero();
-        for Opened { entry, sockets } in opened {
+        let Opened { listeners, mut certificates } = opened;
+        self.tls.replace(&mut certificates);
+        self.https.replace(&mut certificates);
+        for (entry, sockets) in listeners {
             let token = CancellationToken::new();
             let addresses = sockets.iter().map(|ready| ready.address).collect();
             for ready in sockets {
-                self.start(ready, &token);
+                self.start(entry.service, ready, &token);
             }
             self.listeners.push(Listener { entry, addresses, token });
         }
         self.listeners.retain(|listener| {
-            let stays = wanted.contains(&listener.entry);
+            let stays = wanted.entries().any(|entry| entry.is_same(&listener.entry));
             if !stays {
                 listener.token.cancel();
             }
             stays
         });
         self.tell();
+    }
+
+    /// Looks whether the files of certificates have changed, and takes what can be served.
+    pub fn look_at_certificates(&mut self, now_secs: u64) {
+        self.tls.look(now_secs);
+        self.https.look(now_secs);
     }
 
     /// Stops listening, answers what is in hand, and comes back when that is done or its time up.
@@ -148,7 +179,7 @@ impl Server {
         }
     }
 
-    fn start(&self, ready: Ready, token: &CancellationToken) {
+    fn start(&self, service: Service, ready: Ready, token: &CancellationToken) {
         let Ready { udp, tcp, .. } = ready;
         for socket in udp {
             let session = self.responder.session(Proto::Udp, rand::random());
@@ -158,13 +189,18 @@ impl Server {
                 udp::serve(&socket, session, permits, pending, &watched.token);
             });
         }
+        let speaks = match service {
+            Service::Plain => Speaks::Tcp,
+            Service::Encrypted(it @ Encrypted::Tls) => Speaks::Encrypted(it, self.tls.terms()),
+            Service::Encrypted(it @ Encrypted::Https) => Speaks::Encrypted(it, self.https.terms()),
+        };
         let shared = Shared {
             responder: self.responder.clone(),
             connections: Arc::clone(&self.connections),
             permits: Arc::clone(&self.tcp_permits),
             tasks: self.tasks.clone(),
         };
-        let served = tcp::serve(tcp, shared, token.clone());
+        let served = accept::serve(tcp, speaks, shared, token.clone());
         self.spawn_listener(served, token);
     }
 
@@ -205,7 +241,7 @@ impl Drop for Server {
 impl Opened {
     /// The addresses, with the port that was found if 0 was asked for.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.sockets.iter().map(|ready| ready.address)
+        self.listeners.iter().flat_map(|(_, sockets)| sockets.iter().map(|ready| ready.address))
     }
 }
 

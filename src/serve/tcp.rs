@@ -1,48 +1,36 @@
-//! Questions by TCP (RFC 7766): pipelined, answered as they finish.
+//! Questions on a stream, by TCP (RFC 7766) or inside of TLS (RFC 7858): pipelined, answered as they
+//! finish.
 //!
 //! A connection is a reader and a writer that wait for each other nowhere but at a limit, so a
 //! client that reads slowly delays nobody, and one that asks no more still gets its answers.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::stream::{Stream, StreamExt, try_unfold};
 use hickory_server::server::TimeoutStream;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connections::{Connections, PIPELINE_MAX, Place};
+use super::{accept::Connection, connections::PIPELINE_MAX};
 use crate::{
-    answer::{Pending, Responder, Step},
+    answer::{Pending, Step},
     telemetry::Proto,
 };
 
-/// Questions by TCP that wait for upstreams, of all connections. Waiting costs some 2 kB, so 4,096
-/// are 8 MB; should all of them come to be answers of 65,535 octets that wait for room in their
-/// connections' queues, 268 MB. Past it clients get SERVFAIL at once.
+/// Questions on connections that wait for upstreams, of all of them. Waiting costs some 2 kB, so
+/// 4,096 are 8 MB; should all of them come to be answers of 65,535 octets that wait for room in
+/// their connections' queues, 268 MB. Past it clients get SERVFAIL at once.
 pub(super) const PENDING_MAX: usize = 4_096;
 /// Octets of answers that wait to be taken by one client; four of the largest, and of common ones
 /// hundreds. Past it they wait, and then so do its questions. All 4,096 connections full of them
 /// would be 1 GB, which takes eight clients that `clients.allow` names and that read nothing, and
 /// lasts for [`WRITE_MAX`].
-const QUEUED_OCTETS_MAX: usize = 256 * 1024;
+pub(super) const QUEUED_OCTETS_MAX: usize = 256 * 1024;
 /// How long a client may take for one answer of at most 65,537 octets.
 const WRITE_MAX: Duration = Duration::from_secs(5);
-/// A connection on which no question has come in full for so long is closed (RFC 7766 section
-/// 6.2.3).
-const IDLE: Duration = Duration::from_secs(10);
-/// The same for those who may not ask: the time to be told so.
-const IDLE_OF_STRANGERS: Duration = Duration::from_secs(2);
-/// How long accepting rests when the process has no descriptor left. Without a rest the listener
-/// would be ready at once again, and spin.
-pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// An answer on its way, with all that it occupies until it is written.
 struct Answer {
@@ -58,79 +46,24 @@ struct Answers {
     room: Arc<Semaphore>,
 }
 
-/// What all connections share.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) responder: Responder,
-    pub(super) connections: Arc<Connections>,
-    /// A permit for each question that waits for an upstream.
-    pub(super) permits: Arc<Semaphore>,
-    pub(super) tasks: TaskTracker,
-}
-
-/// Accepts connections until `token` is cancelled; each then answers what it has in hand and ends.
-pub(super) async fn serve(listener: TcpListener, shared: Shared, token: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            () = token.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, client)) => {
-                let ip = client.ip().to_canonical();
-                let admitted = shared.responder.table().load().table().admits(ip);
-                let Some(place) = shared.connections.admit(ip, admitted) else { continue };
-                let idle = if admitted { IDLE } else { IDLE_OF_STRANGERS };
-                let (shared, token) = (shared.clone(), token.clone());
-                shared.tasks.clone().spawn(async move {
-                    let ended = tokio::select! {
-                        ended = converse(stream, client, &shared, &place, idle, token) => ended,
-                        () = place.evicted() => Ok(()),
-                    };
-                    if let Err(error) = ended {
-                        tracing::debug!(%client, %error, "TCP connection ended");
-                    }
-                });
-            }
-            Err(error) => {
-                // The peer may have gone before we came; that is its affair. Anything else is
-                // ours: no descriptors, no memory.
-                if error.kind() != io::ErrorKind::ConnectionAborted {
-                    tracing::warn!(%error, "TCP connections cannot be accepted for a moment");
-                    tokio::time::sleep(REST).await;
-                }
-            }
-        }
-    }
-}
-
 /// Answers one connection's questions until it ends, falls idle, or we stop; and then until what
 /// it has in hand is written, as the client may only have ended its own side.
-async fn converse(
-    stream: TcpStream,
-    client: SocketAddr,
-    shared: &Shared,
-    place: &Place,
-    idle: Duration,
-    token: CancellationToken,
+pub(super) async fn converse(
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
+    proto: Proto,
+    connection: &Connection,
 ) -> io::Result<()> {
-    let listener = stream.local_addr()?;
-    stream.set_nodelay(true)?;
-    let (reader, writer) = stream.into_split();
     // As many as can be in hand: to put one in never waits.
     let (queue, queued) = mpsc::channel(PIPELINE_MAX);
     let answers = Answers { queue, room: Arc::new(Semaphore::new(QUEUED_OCTETS_MAX)) };
-    let path = (client, listener);
-    tokio::try_join!(
-        read(reader, answers, path, shared, place, idle, token),
-        write(writer, queued),
-    )?;
+    tokio::try_join!(read(reader, answers, proto, connection), write(writer, queued))?;
     Ok(())
 }
 
 /// The questions of a connection, until its end or until none has come for `idle`.
 fn questions(
-    reader: OwnedReadHalf,
+    reader: impl AsyncRead + Unpin,
     idle: Duration,
 ) -> TimeoutStream<impl Stream<Item = io::Result<Vec<u8>>> + Unpin> {
     let questions = try_unfold(reader, |mut reader| async move {
@@ -141,16 +74,14 @@ fn questions(
 
 /// Reads questions. When it returns well, the answers that are still to come keep the queue open.
 async fn read(
-    reader: OwnedReadHalf,
+    reader: impl AsyncRead + Unpin,
     answers: Answers,
-    (client, listener): (SocketAddr, SocketAddr),
-    shared: &Shared,
-    place: &Place,
-    idle: Duration,
-    token: CancellationToken,
+    proto: Proto,
+    connection: &Connection,
 ) -> io::Result<()> {
-    let mut session = shared.responder.session(Proto::Tcp, rand::random());
-    let mut questions = questions(reader, idle);
+    let Connection { client, listener, shared, place, idle, token } = connection;
+    let mut session = shared.responder.session(proto, rand::random()).keeping(*idle);
+    let mut questions = questions(reader, *idle);
     let mut out = Vec::with_capacity(512);
     loop {
         let next = async {
@@ -171,7 +102,7 @@ async fn read(
             None => return Ok(()),
         };
         place.heard();
-        match session.begin(&packet, client, listener, &mut out) {
+        match session.begin(&packet, *client, *listener, &mut out) {
             Step::Silence => (),
             Step::Reply => answers.send(&out, in_hand).await,
             Step::Ask(query) => match Arc::clone(&shared.permits).try_acquire_owned() {
@@ -207,7 +138,7 @@ async fn finish(
 
 /// One message behind the two octets of its length (RFC 1035 section 4.2.2); `None` at the end,
 /// wherever it comes. The buffer grows with what has come, not with what was announced.
-async fn read_message(reader: &mut OwnedReadHalf) -> io::Result<Option<Vec<u8>>> {
+async fn read_message(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let announced = match reader.read_u16().await {
         Ok(announced) => announced,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -219,11 +150,19 @@ async fn read_message(reader: &mut OwnedReadHalf) -> io::Result<Option<Vec<u8>>>
 }
 
 /// Writes answers as they come, until there can be no more.
-async fn write(mut writer: OwnedWriteHalf, mut queued: mpsc::Receiver<Answer>) -> io::Result<()> {
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queued: mpsc::Receiver<Answer>,
+) -> io::Result<()> {
     while let Some(answer) = queued.recv().await {
-        timeout(WRITE_MAX, writer.write_all(&answer.framed)).await??;
+        let written = async {
+            writer.write_all(&answer.framed).await?;
+            // TLS may hold the end of it back.
+            writer.flush().await
+        };
+        timeout(WRITE_MAX, written).await??;
     }
-    writer.shutdown().await
+    timeout(WRITE_MAX, writer.shutdown()).await?
 }
 
 // === impl Answers ===

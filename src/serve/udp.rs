@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    accept::REST,
     batch::{Inbox, Outbox, Path},
-    tcp::REST,
 };
 use crate::{
     answer::{Pending, Session, Step},

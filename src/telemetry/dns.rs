@@ -17,6 +17,10 @@ label! {
         Udp = "udp",
         /// A TCP connection.
         Tcp = "tcp",
+        /// DNS over TLS.
+        Tls = "tls",
+        /// DNS over HTTPS.
+        Https = "https",
     }
 }
 
@@ -73,9 +77,9 @@ pub struct DnsMetrics {
     responses: IntCounterVec,
     durations: Vec<Histogram>,
     dropped: Vec<IntCounter>,
-    /// Open TCP connections of clients.
+    /// Open connections of clients, by TCP, TLS and HTTPS.
     pub tcp_connections: IntGauge,
-    /// TCP connections closed for being over a limit.
+    /// Connections closed for being over a limit.
     pub tcp_refused: IntCounter,
 }
 
@@ -135,13 +139,13 @@ impl DnsMetrics {
                 registry,
                 IntGauge,
                 "hubdns_tcp_connections",
-                "Open TCP connections of clients."
+                "Open connections of clients, by TCP, TLS and HTTPS."
             ),
             tcp_refused: register!(
                 registry,
                 IntCounter,
                 "hubdns_tcp_connections_refused_total",
-                "TCP connections closed for being over a limit."
+                "Connections closed for being over a limit, by TCP, TLS and HTTPS."
             ),
             requests,
             responses,

@@ -7,12 +7,14 @@ mod config;
 mod control;
 mod dns;
 mod log;
+mod tls;
 mod upstream;
 
 pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
 pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};
 pub use log::init as init_log;
+pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use upstream::{
     CacheResult, ForwardMetrics, LoopProbe, UpstreamFailure, UpstreamLack, UpstreamMetrics,
     UpstreamMismatch,
@@ -25,6 +27,8 @@ pub struct Metrics {
     registry: Registry,
     /// What clients asked and were told.
     pub dns: DnsMetrics,
+    /// DNS over TLS and HTTPS.
+    pub tls: TlsMetrics,
     /// Upstreams and the cache.
     pub forward: ForwardMetrics,
     /// Discovery, the table, the state file, reloads.
@@ -52,6 +56,7 @@ impl Metrics {
         registry.register(Box::new(build))?;
         Ok(Metrics {
             dns: DnsMetrics::new(&registry)?,
+            tls: TlsMetrics::new(&registry)?,
             forward: ForwardMetrics::new(&registry)?,
             control: ControlMetrics::new(&registry)?,
             registry,
@@ -115,6 +120,9 @@ mod tests {
         zero(r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="default"}"#);
         zero(r#"hubdns_dns_responses_total{rcode="SERVFAIL",source="upstream",view="default"}"#);
         zero(r#"hubdns_dns_dropped_total{reason="short"}"#);
+        zero(r#"hubdns_tls_handshakes_total{outcome="refused",service="https"}"#);
+        zero(r#"hubdns_tls_certificate_renewals_total{outcome="done",service="tls"}"#);
+        zero(r#"hubdns_https_responses_total{status="415"}"#);
         zero(r#"hubdns_cache_requests_total{result="hit"}"#);
         zero(r#"hubdns_refresh_rounds_total{outcome="published"}"#);
         zero(r#"hubdns_state_file_errors_total{operation="write"}"#);

@@ -72,7 +72,7 @@ fn several_at_once_in_the_order_of_the_file() {
         "[forward]
 upstreams = [\"127.0.0.1\"]
 [server.tls]
-listen = [\"10.0.0.10:853\"]
+listen = [\"10.0.0.10:853\", \"0.0.0.0:53\"]
 certificate = \"/etc/hubdns/tls/cert.pem\"
 key = \"/etc/hubdns/tls/key.pem\"
 [answers]

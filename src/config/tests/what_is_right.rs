@@ -68,6 +68,17 @@ fn a_relative_folder_starts_where_the_file_lies() {
 }
 
 #[test]
+fn files_of_encrypted_listeners_start_where_the_file_lies_too() {
+    let serve = good(WHOLE).serve;
+    let (tls, https) = (serve.tls.unwrap(), serve.https.unwrap());
+    assert_eq!(tls.certificate, Path::new("/etc/hubdns/tls/cert.pem"));
+    assert_eq!(tls.key, Path::new("/etc/ssl/key.pem"));
+    let listen: Vec<String> = tls.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["10.0.0.10:853", "interface:ens5:853"]);
+    assert_eq!((https.tls.certificate, &*https.path), (tls.certificate, "/dns-query"));
+}
+
+#[test]
 fn what_is_not_said_is_the_documented_default() {
     let config = good(MINIMAL);
     let listen: Vec<String> = config.serve.listen.iter().map(ToString::to_string).collect();

@@ -187,23 +187,57 @@ fn views_that_nobody_can_be_in_are_warned_of() {
 }
 
 #[test]
-fn what_is_not_served_is_refused_and_checked() {
+fn what_an_encrypted_listener_needs_is_asked_for() {
     let tls = "[server.tls]\nlisten = [\"x\"]\ncertificate = \"/c\"\nkey = \"\"";
-    assert_eq!(
-        wrong(tls),
-        [
-            "1: DNS over TLS is not served by this version",
-            "2: `server.tls.listen` cannot be \"x\"",
-            "4: `server.tls.key` cannot be \"\"",
-        ]
-    );
-    let https = "[server.https]\nlisten = [\"10.0.0.10:443\"]\nkey = \"/k\"";
+    let told = ["2: `server.tls.listen` cannot be \"x\"", "4: `server.tls.key` cannot be \"\""];
+    assert_eq!(wrong(tls), told);
+    let https = "[server.https]\nlisten = []\nkey = \"/k\"\npath = \"dns query\"";
     assert_eq!(
         wrong(https),
         [
             "1: [server.https] lacks `certificate`",
-            "1: DNS over HTTPS is not served by this version",
+            "2: `server.https.listen` is empty",
+            "4: `server.https.path` cannot be \"dns query\"",
         ]
+    );
+}
+
+#[test]
+fn no_two_listeners_have_one_tcp_port() {
+    let files = "certificate = \"c\"\nkey = \"k\"";
+    let tls = |listen: &str| format!("[server.tls]\nlisten = [{listen}]\n{files}\n");
+    let https = |listen: &str| format!("[server.https]\nlisten = [{listen}]\n{files}\n");
+    let plain = "server.listen = [\"127.0.0.1:53\"]\n";
+    assert_eq!(wrong(&(plain.to_owned() + &tls("\"127.0.0.1:853\", \"127.0.0.2:53\""))), [""; 0]);
+    assert_eq!(
+        wrong(&(plain.to_owned() + &tls("\"127.0.0.1:53\""))),
+        ["3: `server.tls.listen` has \"127.0.0.1:53\", whose TCP port `server.listen` has"]
+    );
+    assert_eq!(
+        wrong(&(plain.to_owned() + &tls("\"0.0.0.0:53\""))),
+        ["3: `server.tls.listen` has \"0.0.0.0:53\", whose TCP port `server.listen` has"]
+    );
+    assert_eq!(
+        wrong(&tls("\"127.0.0.1:853\", \"127.0.0.1:853\"")),
+        ["2: `server.tls.listen` has \"127.0.0.1:853\" twice"]
+    );
+    let interface = "\"interface:lo:853\"";
+    assert_eq!(
+        wrong(&(tls(interface) + &https(interface))),
+        [
+            "6: `server.https.listen` has \"interface:lo:853\", whose TCP port `server.tls.listen` has"
+        ]
+    );
+    assert_eq!(
+        wrong(&https("\"127.0.0.1:9153\"")),
+        ["2: `admin.listen` \"127.0.0.1:9153\" and `server.https.listen` \"127.0.0.1:9153\" are \
+          the same TCP port"]
+    );
+    let view = |listener| format!("[[view]]\nname = \"v\"\nlisteners = [\"{listener}\"]\n");
+    assert_eq!(wrong(&(tls("\"127.0.0.1:853\"") + &view("127.0.0.1:853"))), [""; 0]);
+    assert_eq!(
+        wrong(&(tls("\"127.0.0.1:853\"") + &view("127.0.0.1:854"))),
+        ["7: no one can ask 127.0.0.1:854"]
     );
 }
 

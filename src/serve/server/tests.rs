@@ -12,6 +12,7 @@ use crate::{
     base::RecordType,
     forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, facts},
+    serve::ListenAddress,
     table::{channel, compile},
     telemetry::Metrics,
     wire::{Question, upstream_query},
@@ -38,11 +39,16 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
     let (_, settings) = watch::channel(Settings { forwarder, identity: Arc::from(*b"hub") });
     let mut server = Server::new(Responder::new(table, settings, metrics));
-    let entries = [ListenAddress::Socket(listen.parse().unwrap())];
-    let opened = server.open(&entries).unwrap();
-    let address = opened[0].addresses().next().unwrap();
-    server.listen(opened, &entries);
+    let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);
+    let opened = server.open(&wanted).unwrap();
+    let address = opened.addresses().next().unwrap();
+    server.listen(opened, &wanted);
     (server, address, silent)
+}
+
+/// UDP and TCP on these alone.
+fn on(listen: impl Into<Vec<ListenAddress>>) -> ServeConfig {
+    ServeConfig { listen: listen.into(), ..ServeConfig::nowhere() }
 }
 
 fn query(name: &str, id: u16) -> Vec<u8> {
@@ -138,13 +144,16 @@ async fn entries_come_and_go_and_others_stay() {
     let (mut server, first, _silent) = server("127.0.0.1:0");
     let entry = |address: SocketAddr| ListenAddress::Socket(address);
     let second = free_for_both();
-    let wanted = [entry("127.0.0.1:0".parse().unwrap()), entry(second)];
+    let wanted = on([entry("127.0.0.1:0".parse().unwrap()), entry(second)]);
     let opened = server.open(&wanted).unwrap();
     server.listen(opened, &wanted);
     assert_eq!(*server.listening().borrow(), [first, second]);
-    let refused = server.open(&[entry("192.0.2.1:53".parse().unwrap())]).err().unwrap();
-    assert_eq!(refused[0].index, 0);
-    server.listen(vec![], &wanted[1..]);
+    let elsewhere = on([entry(second), entry("192.0.2.1:53".parse().unwrap())]);
+    let refused = server.open(&elsewhere).err().unwrap();
+    assert!(matches!(&refused[..], [Refused::Listen { entry, .. }] if entry.index == 1));
+    let wanted = on([entry(second)]);
+    let opened = server.open(&wanted).unwrap();
+    server.listen(opened, &wanted);
     assert_eq!(*server.listening().borrow(), [second]);
     let deadline = Instant::now() + Duration::from_secs(5);
     while UdpSocket::bind(first).is_err() {
@@ -158,15 +167,17 @@ async fn entries_come_and_go_and_others_stay() {
 async fn a_port_of_our_own_is_told_apart_from_a_strangers() {
     let (server, address, _silent) = server("127.0.0.1:0");
     let wildcard = format!("0.0.0.0:{}", address.port()).parse().unwrap();
-    let refused = server.open(&[ListenAddress::Socket(wildcard)]).err().unwrap();
-    let why = &refused[0].source;
+    let refused = server.open(&on([ListenAddress::Socket(wildcard)])).err().unwrap();
+    let [Refused::Listen { source: why, .. }] = &refused[..] else { panic!("{refused:?}") };
     let said = format!("UDP {wildcard} overlaps with {address}, on which hubdns listens now");
     assert_eq!(why.to_string(), said);
     assert!(why.help().contains("restart"), "{}", why.help());
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let entry = ListenAddress::Socket(taken.local_addr().unwrap());
-    let refused = server.open(&[entry]).err().unwrap();
-    assert!(matches!(refused[0].source, BindError::InUse { .. }), "{}", refused[0].source);
+    let refused = server.open(&on([entry])).err().unwrap();
+    let [Refused::Listen { source: BindError::InUse { .. }, .. }] = &refused[..] else {
+        panic!("{refused:?}")
+    };
     server.stop().await;
 }
 
