@@ -15,7 +15,7 @@ use std::{
 };
 
 use hyper::{
-    Request, Response,
+    Method, Request, Response,
     body::{Bytes, Incoming},
     header::{CACHE_CONTROL, HeaderValue},
     rt::Executor,
@@ -154,10 +154,15 @@ async fn drive(served: impl Graceful, connection: &Connection) -> io::Result<()>
 
 impl Exchange {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let (response, status) = match self.try_answer(request).await {
+        let wants_head = request.method() == Method::HEAD;
+        let (mut response, status) = match self.try_answer(request).await {
             Ok(response) => (response, HttpStatus::Ok),
             Err(refusal) => (refusal.response(), refusal.status()),
         };
+        if wants_head {
+            // RFC 9110 section 9.3.2: never a body.
+            *response.body_mut() = Body::text("");
+        }
         self.connection.shared.responder.metrics().tls.answered(status);
         response
     }

@@ -28,7 +28,7 @@ pub(crate) enum Step {
 /// A row: what is sent, and what has to come back.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// Arguments of dig, or a packet.
+    /// Arguments of dig, a packet, or a request.
     pub(crate) question: Question,
     /// The code spans of the second cell.
     pub(crate) answered: Vec<String>,
@@ -43,6 +43,8 @@ pub(crate) enum Question {
     Dig(String),
     /// `sent`.
     Packet(String),
+    /// `requested`.
+    Http(String),
 }
 
 /// Records of a zone that a server of the test knows: a ```` ```zone SERVER ORIGIN ```` block.
@@ -106,6 +108,7 @@ impl Document {
         let question = match cells(head, at) {
             ["asked", "answered", "because"] => Question::Dig,
             ["sent", "answered", "because"] => Question::Packet,
+            ["requested", "answered", "because"] => Question::Http,
             other => panic!("line {at}: a table of {other:?} is not known"),
         };
         let mut rows = rows.peekable();

@@ -13,7 +13,7 @@ const UDP_PLAIN: usize = 512;
 const AGED_SECS: u32 = 20;
 
 /// A row's second cell, understood.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     /// `NOERROR`, ...; empty for `nothing`.
     pub(crate) status: String,
@@ -32,6 +32,9 @@ pub(crate) struct Expected {
     /// `OPT`, for packets.
     pub(crate) opt: bool,
     by_tcp: bool,
+    /// Octets of the message.
+    octets: Option<usize>,
+    keepalive: Option<String>,
     /// The server that was asked for this row.
     pub(crate) forwarded: Option<String>,
     /// `from cache`: it was asked for an earlier row, and not again.
@@ -111,6 +114,10 @@ impl Expected {
             self.answers = count.parse().ok();
             return self.answers.is_some();
         }
+        if let Some(octets) = term.strip_suffix(" octets") {
+            self.octets = octets.parse().ok();
+            return self.octets.is_some();
+        }
         let Some((word, rest)) = term.split_once(' ') else { return false };
         match word {
             "ttl" => {
@@ -119,6 +126,7 @@ impl Expected {
             }
             "first" => self.first = Some(rest.to_owned()),
             "NSID" => self.nsid = Some(rest.to_owned()),
+            "keepalive" => self.keepalive = Some(rest.to_owned()),
             "authority" => match rest.split(' ').collect::<Vec<_>>()[..] {
                 [owner, ttl, rtype] => {
                     let Ok(ttl) = ttl.parse() else { return false };
@@ -177,8 +185,12 @@ impl Expected {
         same("the OPT", answer.edns.clone().unwrap_or_default(), self.edns(&asked));
         same("the EDE", ede(answer.ede, answer.ede_text.as_ref()), self.ede_text());
         same("the NSID", format!("{:?}", answer.nsid), format!("{:?}", self.nsid));
-        let tcp = self.by_tcp || asked.has("+tcp");
-        same("it came by", answer.transport.clone(), if tcp { "TCP" } else { "UDP" }.to_owned());
+        same("the keepalive", format!("{:?}", answer.keepalive), format!("{:?}", self.keepalive));
+        let transport = if self.by_tcp { "TCP" } else { asked.transport() };
+        same("it came by", answer.transport.clone(), transport.to_owned());
+        if let Some(octets) = self.octets {
+            same("its length", answer.size.to_string(), octets.to_string());
+        }
         if let Some(ttl) = self.ttl {
             let ttls = answer.answer.iter().map(|record| record.ttl);
             let others: Vec<u32> = ttls.filter(|its| !self.may_be(*its, ttl)).collect();
@@ -187,10 +199,28 @@ impl Expected {
         if let Some(first) = &self.first {
             same("the first address", first_address(answer).to_owned(), first.clone());
         }
-        if !tcp && asked.limit() < answer.size {
+        if transport == "UDP" && asked.limit() < answer.size {
             found.push(format!("it has {} octets, at most {} fit", answer.size, asked.limit()));
         }
         found
+    }
+
+    /// What the same question is answered when it is asked once more, on a stream: the same, but
+    /// from the cache, and the whole of it. None where only the first answer can be so, where a
+    /// message's size is what the row is about, or where each question takes seconds.
+    pub(crate) fn once_more_on_a_stream(&self) -> Option<Self> {
+        let fleeting = self.forwarded.is_some() && self.ttl.is_some_and(|ttl| ttl < AGED_SECS);
+        let waits = matches!(self.ede, Some((22 | 23, _)));
+        let sized = self.tc || self.by_tcp || self.octets.is_some();
+        if self.status.is_empty() || sized || fleeting || waits {
+            return None;
+        }
+        Some(Self {
+            cached: self.cached || self.forwarded.is_some(),
+            forwarded: None,
+            in_turn: false,
+            ..self.clone()
+        })
     }
 
     /// As dig prints them, in the header's order.
@@ -253,6 +283,16 @@ impl<'a> Asked<'a> {
 
     fn has(&self, word: &str) -> bool {
         self.words.contains(&word)
+    }
+
+    /// What dig asks by.
+    fn transport(&self) -> &'static str {
+        let by = |word, name| self.has(word).then_some(name);
+        by("+tcp", "TCP")
+            .or(by("+tls", "TLS"))
+            .or(by("+https", "HTTPS"))
+            .or(by("+https-get", "HTTPS-GET"))
+            .unwrap_or("UDP")
     }
 
     /// The word that follows an option.

@@ -5,6 +5,7 @@
 
 mod document;
 mod expected;
+mod https;
 mod packet;
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,7 +20,7 @@ use std::{
 use crate::{
     document::{Document, Question, Row, Step, Until, Zone},
     expected::{Expected, first_address},
-    support::{DigAnswer, Hubdns, Record, Unbound, eventually, http_get, try_dig},
+    support::{DigAnswer, Hubdns, Pair, Record, Unbound, eventually, http_get, try_dig},
 };
 
 const TEXT: &str = include_str!("../../docs/BEHAVIOUR.md");
@@ -31,11 +32,17 @@ const TURNS: usize = 30;
 /// The admin listener is there at once; two cores may be busy.
 const UNREADY_LIMIT: Duration = Duration::from_secs(30);
 
+/// How each question is asked once more.
+const STREAMS: [&str; 4] = ["+tcp", "+tls", "+https", "+https-get"];
+/// What says how dig asks.
+const TRANSPORTS: [&str; 5] = ["+tcp", "+notcp", "+tls", "+https", "+https-get"];
+
 /// The world of the document while its steps are taken.
 struct World {
     zones: BTreeMap<String, Vec<Zone>>,
     upstreams: BTreeMap<String, Unbound>,
     daemon: Option<Hubdns>,
+    pair: Pair,
     /// How many questions each upstream had been asked when the daemon started.
     before: BTreeMap<String, usize>,
     rows: usize,
@@ -81,7 +88,9 @@ fn a_wrong_row_is_told() {
     let wrong = |args: &str, terms: &[&str]| expected(terms).unwrap().differences(args, &answer);
     let right = ["NOERROR", "A 10.0.0.1", "ttl 60", "first 10.0.0.1"];
     assert!(wrong("n A", &right).is_empty());
-    for args in ["N A", "n AAAA", "n A +norec", "n A +cdflag", "n A +dnssec", "n A +tcp"] {
+    for args in
+        ["N A", "n AAAA", "n A +norec", "n A +cdflag", "n A +dnssec", "n A +tcp", "n A +tls"]
+    {
         assert!(!wrong(args, &right).is_empty(), "{args}");
     }
     assert!(!wrong("n A +noedns", &right).is_empty());
@@ -98,6 +107,8 @@ fn a_wrong_row_is_told() {
         &["NOERROR", "A 10.0.0.1", "tc"],
         &["NOERROR", "A 10.0.0.1", "no OPT"],
         &["NOERROR", "A 10.0.0.1", "no question"],
+        &["NOERROR", "A 10.0.0.1", "468 octets"],
+        &["NOERROR", "A 10.0.0.1", "keepalive 10.0 secs"],
     ] {
         assert!(!wrong("n A", terms).is_empty(), "{terms:?}");
     }
@@ -135,6 +146,7 @@ impl World {
             upstreams: zones.iter().map(start).collect(),
             zones,
             daemon: None,
+            pair: Pair::new("behaviour"),
             before: BTreeMap::new(),
             rows: 0,
             faults: Vec::new(),
@@ -161,7 +173,7 @@ impl World {
         // Stopped first: the next one is another process on another port.
         drop(self.daemon.take());
         let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/src/discover/demo");
-        let mut text = text.replace("{demo}", demo);
+        let mut text = also_encrypted(text, &self.pair).replace("{demo}", demo);
         for (server, unbound) in &self.upstreams {
             text = text.replace(&format!("{{{server}}}"), &unbound.address().to_string());
         }
@@ -204,15 +216,44 @@ impl World {
                 let answer = packet::exchange(daemon.dns(), &sent, silent);
                 Ok(packet::differences(&expected, &sent, answer.as_deref()))
             }),
-            Question::Dig(args) => {
-                Expected::of_dig(&row.answered).map(|expected| self.dig(daemon, args, &expected))
+            Question::Dig(args) => Expected::of_dig(&row.answered).map(|expected| {
+                let mut found = self.dig(daemon, args, &expected);
+                found.extend(self.on_streams(daemon, args, &expected));
+                found
+            }),
+            Question::Http(request) => {
+                Ok(https::differences(daemon.https(), request, &row.answered))
             }
         };
         found.unwrap_or_else(|why| vec![why])
     }
 
+    /// The same question by every stream, and what is wrong with the answers.
+    fn on_streams(&self, daemon: &Hubdns, args: &str, expected: &Expected) -> Vec<String> {
+        let Some(expected) = expected.once_more_on_a_stream() else { return Vec::new() };
+        // A row that is about one of them is about that one.
+        if ["+tls", "+https", "+https-get"].iter().any(|word| args.contains(word)) {
+            return Vec::new();
+        }
+        let words = args.split(' ').filter(|word| !TRANSPORTS.contains(word));
+        let args = words.collect::<Vec<_>>().join(" ");
+        // dig 9.18 writes an IPv6 address without brackets into a URL.
+        let can = |stream: &&&str| !(stream.starts_with("+https") && args.contains("@::"));
+        let each = STREAMS.iter().filter(can).flat_map(|stream| {
+            let found = self.dig(daemon, &format!("{args} {stream}"), &expected);
+            found.into_iter().map(move |found| format!("{stream}: {found}"))
+        });
+        each.collect()
+    }
+
     fn dig(&self, daemon: &Hubdns, args: &str, expected: &Expected) -> Vec<String> {
-        let (server, args) = server(args, daemon.dns_port());
+        let has = |word| args.split(' ').any(|it| it == word);
+        let port = match (has("+tls"), has("+https") || has("+https-get")) {
+            (true, _) => daemon.tls().port(),
+            (false, true) => daemon.https().port(),
+            (false, false) => daemon.dns_port(),
+        };
+        let (server, args) = server(args, port);
         let start = self.asked();
         let answer = match try_dig(server, &args) {
             Ok(answer) => answer,
@@ -293,6 +334,34 @@ fn unbound(zones: &[Zone]) -> Unbound {
     let zones: Vec<(&str, &str)> =
         zones.iter().map(|zone| (zone.origin.as_str(), zone.records.as_str())).collect();
     Unbound::start_with(&zones, "")
+}
+
+/// The configuration with each of its addresses served by TLS and HTTPS as well, on ports of their
+/// own; a view that goes by an address goes by these too.
+fn also_encrypted(text: &str, pair: &Pair) -> String {
+    let mut out = String::new();
+    let mut tables = String::new();
+    for line in text.lines() {
+        let on = |port: &str| line.replace("{dns_port}", port);
+        if line.starts_with("listeners = ") {
+            let list = |line: &str| line["listeners = [".len()..line.len() - 1].to_owned();
+            let all = [line.to_owned(), on("{tls_port}"), on("{https_port}")].map(|it| list(&it));
+            out += &format!("listeners = [{}]\n", all.join(", "));
+            continue;
+        }
+        if line.starts_with("listen = ") {
+            let (certificate, key) = (pair.certificate(), pair.key());
+            for (service, port) in [("tls", "{tls_port}"), ("https", "{https_port}")] {
+                let listen = on(port);
+                tables += &format!(
+                    "[server.{service}]\n{listen}\ncertificate = {certificate:?}\nkey = {key:?}\n"
+                );
+            }
+        }
+        out += line;
+        out.push('\n');
+    }
+    out + &tables
 }
 
 /// The address behind `@`, and the other arguments.

@@ -28,7 +28,9 @@ pub struct DigAnswer {
     pub ede_text: Option<String>,
     /// The text of NSID (RFC 5001), when it was asked for.
     pub nsid: Option<String>,
-    /// `UDP` or `TCP`: what the answer came by.
+    /// The idle time of a keepalive (RFC 7828), as in `10.0 secs`.
+    pub keepalive: Option<String>,
+    /// `UDP`, `TCP`, `TLS`, `HTTPS` or `HTTPS-GET`: what the answer came by.
     pub transport: String,
     /// Bytes of the message.
     pub size: usize,
@@ -135,6 +137,8 @@ impl DigAnswer {
             self.ede_text = text.map(|text| text.trim_end_matches(')').to_owned());
         } else if let Some(rest) = line.strip_prefix("; NSID: ") {
             self.nsid = Some(between(rest, "(\"", "\")").to_owned());
+        } else if let Some(rest) = line.strip_prefix("; TCP KEEPALIVE: ") {
+            self.keepalive = Some(rest.to_owned());
         } else if let Some(rest) = line.strip_prefix(";; SERVER: ") {
             self.transport = rest.rsplit('(').next().unwrap_or("").trim_end_matches(')').to_owned();
         } else if let Some(rest) = line.strip_prefix(";; MSG SIZE  rcvd: ") {

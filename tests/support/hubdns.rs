@@ -41,9 +41,17 @@ pub struct Hubdns {
     process: Process,
     config: String,
     environment: Vec<(String, String)>,
-    dns_port: u16,
-    admin_port: u16,
+    ports: Ports,
     dir: TempDir,
+}
+
+/// What is picked for a daemon.
+#[derive(Clone, Copy)]
+struct Ports {
+    dns: u16,
+    tls: u16,
+    https: u16,
+    admin: u16,
 }
 
 /// Takes the machine's own settings of AWS, proxies and certificates away from a command.
@@ -64,8 +72,8 @@ pub fn hubdns(home: &Path) -> Command {
 impl Hubdns {
     /// Starts `hubdns run` and waits until it is ready.
     ///
-    /// In the text, `{dns_port}`, `{admin_port}` and `{dir}` (a fresh folder) stand for what the
-    /// helper picks. The tables `[server]`, `[admin]`, `[control]`, `[refresh]`, `[health]` and
+    /// In the text, `{dns_port}`, `{tls_port}`, `{https_port}`, `{admin_port}` and `{dir}` (a fresh
+    /// folder) stand for what the helper picks. The tables `[server]`, `[admin]`, `[control]`, `[refresh]`, `[health]` and
     /// `[forward]` are added where the text has none: listening on those ports, with state and
     /// socket in the folder, without probes and without an upstream.
     #[track_caller]
@@ -89,12 +97,13 @@ impl Hubdns {
     /// Starts it and does not wait: for tests of what it does before it is ready.
     pub fn spawn(config: &str, environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
-        let (dns_port, admin_port) = (free_port(), free_port());
-        let config = filled(config, dns_port, admin_port, dir.path());
+        let ports =
+            Ports { dns: free_port(), tls: free_port(), https: free_port(), admin: free_port() };
+        let config = filled(config, ports, dir.path());
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
         let process = run(&config, &environment, dir.path());
-        Self { process, config, environment, dns_port, admin_port, dir }
+        Self { process, config, environment, ports, dir }
     }
 
     /// Starts it again after it has ended: the same folder, ports, configuration, environment.
@@ -118,7 +127,7 @@ impl Hubdns {
     /// Asks it, over UDP unless the arguments say otherwise.
     #[track_caller]
     pub fn dig(&self, args: &str) -> DigAnswer {
-        dig(self.dns_port, args)
+        dig(self.ports.dns, args)
     }
 
     /// Status and body of a page of its admin listener.
@@ -138,17 +147,27 @@ impl Hubdns {
 
     /// The port of `[server] listen`.
     pub fn dns_port(&self) -> u16 {
-        self.dns_port
+        self.ports.dns
+    }
+
+    /// Where `[server.tls]` listens if the configuration says `{tls_port}`.
+    pub fn tls(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.tls).into()
+    }
+
+    /// Where `[server.https]` listens if the configuration says `{https_port}`.
+    pub fn https(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.https).into()
     }
 
     /// Where `[server] listen` is.
     pub fn dns(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.dns_port).into()
+        (Ipv4Addr::LOCALHOST, self.ports.dns).into()
     }
 
     /// Where `[admin] listen` is.
     pub fn admin(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.admin_port).into()
+        (Ipv4Addr::LOCALHOST, self.ports.admin).into()
     }
 
     /// Its folder: `hubdns.toml`, `inventory.json`, `control.sock`.
@@ -158,7 +177,7 @@ impl Hubdns {
 
     /// Writes another configuration for the next reload, filled as by [`Hubdns::start`].
     pub fn write_config(&mut self, config: &str) {
-        self.config = filled(config, self.dns_port, self.admin_port, self.dir.path());
+        self.config = filled(config, self.ports, self.dir.path());
         fs::write(self.dir.path().join("hubdns.toml"), &self.config).expect("a file");
     }
 
@@ -225,7 +244,7 @@ fn with_environment<'c>(
 }
 
 /// The configuration with its placeholders filled and the missing tables added.
-fn filled(config: &str, dns_port: u16, admin_port: u16, dir: &Path) -> String {
+fn filled(config: &str, ports: Ports, dir: &Path) -> String {
     let defaults = [
         ("server", "listen = [\"127.0.0.1:{dns_port}\"]"),
         ("admin", "listen = \"127.0.0.1:{admin_port}\""),
@@ -243,7 +262,9 @@ fn filled(config: &str, dns_port: u16, admin_port: u16, dir: &Path) -> String {
     }
     // The default state file is the machine's; a test that runs as root would write it.
     assert!(text.contains("state_file"), "[refresh] without a state_file");
-    text.replace("{dns_port}", &dns_port.to_string())
-        .replace("{admin_port}", &admin_port.to_string())
+    text.replace("{dns_port}", &ports.dns.to_string())
+        .replace("{tls_port}", &ports.tls.to_string())
+        .replace("{https_port}", &ports.https.to_string())
+        .replace("{admin_port}", &ports.admin.to_string())
         .replace("{dir}", &dir.display().to_string())
 }

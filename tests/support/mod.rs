@@ -12,6 +12,7 @@
     reason = "each test binary compiles this for itself and uses its own part"
 )]
 
+mod certificates;
 mod dig;
 mod double;
 mod http;
@@ -23,13 +24,14 @@ mod resolver;
 mod unbound;
 
 pub use self::{
+    certificates::{ECDSA, Pair, RSA, s_client},
     dig::{DigAnswer, Record, dig, dig_at, try_dig},
     double::{Ec2Double, Endpoint, Eni, Hub, venv},
     http::{http_get, http_post, http_send},
     hubdns::{Hubdns, hubdns, loopback_env},
     named::{Named, Signing, ZoneFile},
     ports::free_port,
-    process::{Process, eventually},
+    process::{Process, eventually, run_with_input},
     resolver::{Resolver, daemon},
     unbound::Unbound,
 };

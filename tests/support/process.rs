@@ -2,8 +2,9 @@
 
 use std::{
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -33,6 +34,16 @@ pub fn eventually<T>(what: &str, limit: Duration, mut condition: impl FnMut() ->
         assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
         thread::sleep(POLL);
     }
+}
+
+/// What a command says to what it is given, once it has ended.
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        piped.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    // Taken, so that it is closed behind the last octet; one that has ended may not have read it.
+    let _ = child.stdin.take().expect("it is piped").write_all(input);
+    child.wait_with_output().expect("it is our child")
 }
 
 // === impl Process ===

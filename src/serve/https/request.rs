@@ -58,17 +58,25 @@ enum Carried {
 
 /// The DNS message that a request carries.
 pub(super) async fn question(request: Request<Incoming>, path: &str) -> Result<Vec<u8>, Refusal> {
-    match carried(request.method(), request.uri(), request.headers(), path)? {
-        Carried::Whole(packet) => Ok(packet),
-        Carried::InBody => {
-            let body = Limited::new(request.into_body(), QUERY_MAX).collect();
-            match timeout(BODY_WITHIN, body).await {
-                Ok(Ok(body)) => Ok(body.to_bytes().into()),
-                Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-                Ok(Err(_)) => Err(Refusal::BrokenOff),
-                Err(_) => Err(Refusal::TooSlow),
-            }
+    match carried(request.method(), request.uri(), request.headers(), path) {
+        Ok(Carried::Whole(packet)) => Ok(packet),
+        Ok(Carried::InBody) => whole(request.into_body()).await,
+        Err(refusal) => {
+            // Clients take an answer that comes before their body has gone for a broken stream.
+            // What becomes of the body changes nothing.
+            let _ = whole(request.into_body()).await;
+            Err(refusal)
         }
+    }
+}
+
+/// All of a body.
+async fn whole(body: Incoming) -> Result<Vec<u8>, Refusal> {
+    match timeout(BODY_WITHIN, Limited::new(body, QUERY_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Ok(Err(_)) => Err(Refusal::BrokenOff),
+        Err(_) => Err(Refusal::TooSlow),
     }
 }
 

@@ -1,0 +1,94 @@
+//! Certificates made by the real openssl, and what it says of a server's.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use super::process::run_with_input;
+
+/// A certificate signed by itself, with its key, as two files that a daemon is configured with.
+pub struct Pair {
+    dir: TempDir,
+}
+
+/// The kind of a key, as `openssl req -newkey` is told it.
+pub const ECDSA: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+/// Likewise.
+pub const RSA: &[&str] = &["rsa:2048"];
+
+// === impl Pair ===
+
+impl Pair {
+    /// A pair for this common name, 127.0.0.1 and `hub.test`, of ECDSA.
+    pub fn new(common_name: &str) -> Self {
+        Self::with(common_name, ECDSA, &["-days", "30"])
+    }
+
+    /// The same with a key of another kind, and other dates.
+    pub fn with(common_name: &str, key: &[&str], dates: &[&str]) -> Self {
+        let pair = Self { dir: TempDir::new().expect("a temporary folder") };
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-nodes", "-newkey"])
+            .args(key)
+            .args(dates)
+            .args(["-subj", &format!("/CN={common_name}")])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:hub.test"])
+            .arg("-keyout")
+            .arg(pair.key())
+            .arg("-out")
+            .arg(pair.certificate())
+            .output()
+            .expect("openssl is installed: run tests/setup.sh");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        pair
+    }
+
+    /// The certificate's file.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
+    }
+
+    /// The key's file.
+    pub fn key(&self) -> PathBuf {
+        self.dir.path().join("key.pem")
+    }
+
+    /// `[server.tls]` or the like with this pair: `table("tls", "127.0.0.1:{tls_port}")`.
+    pub fn table(&self, service: &str, listen: &str) -> String {
+        let (certificate, key) = (self.certificate(), self.key());
+        format!(
+            "[server.{service}]\nlisten = [\"{listen}\"]\ncertificate = {certificate:?}\nkey = {key:?}\n"
+        )
+    }
+
+    /// Puts another pair's files into the place of this one's, each at once.
+    pub fn replace_by(&self, other: &Pair) {
+        replace(&other.certificate(), &self.certificate());
+        replace(&other.key(), &self.key());
+    }
+
+    /// Puts another pair's certificate alone there, whose key is another.
+    pub fn replace_certificate_by(&self, other: &Pair) {
+        replace(&other.certificate(), &self.certificate());
+    }
+}
+
+fn replace(from: &Path, to: &Path) {
+    let beside = to.with_extension("new");
+    fs::copy(from, &beside).expect("a file");
+    fs::rename(beside, to).expect("a file");
+}
+
+/// What `openssl s_client` prints of a server, with these arguments more.
+pub fn s_client(server: SocketAddr, args: &[&str]) -> String {
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-connect", &server.to_string(), "-brief"]).args(args);
+    // Q at the start of a line ends it.
+    let said = run_with_input(&mut client, b"Q\n");
+    String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr)
+}
