@@ -13,7 +13,7 @@ use std::{
 use hubdns::discover::Action;
 use serde_json::Value;
 
-use crate::support::{Hubdns, Unbound};
+use crate::support::{Hubdns, Pair, Unbound};
 
 /// Every family with its type, and the values of each of its labels; none listed means any.
 type Families = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
@@ -80,13 +80,15 @@ fn exposed(page: &str) -> Families {
 
 #[test]
 fn the_metrics_page_and_the_document_tell_the_same() {
-    let upstream = Unbound::start();
-    let daemon = Hubdns::start(&format!(
+    let (upstream, pair) = (Unbound::start(), Pair::new("hub.test"));
+    let config = format!(
         "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{}\"\n\
          [forward]\nupstreams = [\"{}\"]\n",
         root().join("src/discover/demo").display(),
         upstream.address()
-    ));
+    );
+    let encrypted = ["tls", "https"].map(|it| pair.table(it, &format!("127.0.0.1:{{{it}_port}}")));
+    let daemon = Hubdns::start(&(config + &encrypted.concat()));
     // An upstream's figures exist from its first question at the latest.
     daemon.dig("www.corp.example A");
     let (status, page) = daemon.get("/metrics");

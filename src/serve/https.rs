@@ -122,8 +122,8 @@ pub(super) async fn converse(
         }
         false => {
             let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(connection.idle)
+                // Idle time is `drive`'s, a head that comes by drops included: it ends in order.
+                .header_read_timeout(None)
                 .max_buf_size(HEAD_LEN_MAX)
                 .serve_connection(stream, service);
             drive(served, connection).await

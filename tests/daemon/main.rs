@@ -20,6 +20,9 @@ mod signals;
 mod sources;
 mod stability;
 mod state_file;
+mod tls;
+mod tls_client;
+mod tls_limits;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -26,26 +26,41 @@ pub const RSA: &[&str] = &["rsa:2048"];
 impl Pair {
     /// A pair for this common name, 127.0.0.1 and `hub.test`, of ECDSA.
     pub fn new(common_name: &str) -> Self {
-        Self::with(common_name, ECDSA, &["-days", "30"])
+        Self::of(common_name, ECDSA)
     }
 
-    /// The same with a key of another kind, and other dates.
-    pub fn with(common_name: &str, key: &[&str], dates: &[&str]) -> Self {
-        let pair = Self { dir: TempDir::new().expect("a temporary folder") };
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-newkey"])
-            .args(key)
-            .args(dates)
-            .args(["-subj", &format!("/CN={common_name}")])
-            .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:hub.test"])
-            .arg("-keyout")
-            .arg(pair.key())
-            .arg("-out")
-            .arg(pair.certificate())
-            .output()
-            .expect("openssl is installed: run tests/setup.sh");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    /// The same with a key of another kind.
+    pub fn of(common_name: &str, key: &[&str]) -> Self {
+        let pair = Self::request(common_name, key);
+        pair.sign("30");
         pair
+    }
+
+    /// A pair whose time has ended.
+    pub fn ended(common_name: &str) -> Self {
+        let pair = Self::request(common_name, ECDSA);
+        pair.sign("-1");
+        pair
+    }
+
+    /// A key, and a request for its certificate.
+    fn request(common_name: &str, key: &[&str]) -> Self {
+        let pair = Self { dir: TempDir::new().expect("a temporary folder") };
+        let mut request = Command::new("openssl");
+        request.args(["req", "-new", "-nodes", "-newkey"]).args(key);
+        request.args(["-subj", &format!("/CN={common_name}"), "-keyout"]).arg(pair.key());
+        succeed(request.arg("-out").arg(pair.dir.path().join("request.pem")));
+        pair
+    }
+
+    /// Answers the request by its own key.
+    fn sign(&self, days: &str) {
+        let extensions = self.dir.path().join("extensions");
+        fs::write(&extensions, "subjectAltName=IP:127.0.0.1,DNS:hub.test\n").expect("a file");
+        let mut sign = Command::new("openssl");
+        sign.args(["x509", "-req", "-days", days, "-extfile"]).arg(extensions);
+        sign.arg("-in").arg(self.dir.path().join("request.pem")).arg("-key").arg(self.key());
+        succeed(sign.arg("-out").arg(self.certificate()));
     }
 
     /// The certificate's file.
@@ -78,6 +93,11 @@ impl Pair {
     }
 }
 
+fn succeed(command: &mut Command) {
+    let made = command.output().expect("openssl is installed: run tests/setup.sh");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
 fn replace(from: &Path, to: &Path) {
     let beside = to.with_extension("new");
     fs::copy(from, &beside).expect("a file");
@@ -87,7 +107,7 @@ fn replace(from: &Path, to: &Path) {
 /// What `openssl s_client` prints of a server, with these arguments more.
 pub fn s_client(server: SocketAddr, args: &[&str]) -> String {
     let mut client = Command::new("openssl");
-    client.args(["s_client", "-connect", &server.to_string(), "-brief"]).args(args);
+    client.args(["s_client", "-connect", &server.to_string()]).args(args);
     // Q at the start of a line ends it.
     let said = run_with_input(&mut client, b"Q\n");
     String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr)
