@@ -114,8 +114,8 @@ fn a_client_has_its_share_of_handshakes_and_others_have_theirs() {
     let pair = Pair::new("hub.test");
     let daemon = Hubdns::start(&encrypted(&pair));
     let config = client(&pair);
-    // 128 that never begin take the client's share; its next ones are refused, another's is not.
-    let mute: Vec<_> = (0..140).map(|_| connect_from(from(11), daemon.tls())).collect();
+    // 256 that never begin take the client's share; its next ones are refused, another's is not.
+    let mute: Vec<_> = (0..268).map(|_| connect_from(from(11), daemon.tls())).collect();
     let refused = "hubdns_tls_handshakes_total{outcome=\"refused\",service=\"tls\"}";
     await_metric(&daemon, refused, 12.0);
     assert!(Held::new(&config, connect_from(from(11), daemon.tls())).is_err());
