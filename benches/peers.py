@@ -112,9 +112,29 @@ async def serve_upstream(port, ttl):
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
+    """Free for UDP and TCP. Another process can still take it first: see `retried`."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                udp.bind(tcp.getsockname())
+                return tcp.getsockname()[1]
+
+
+class NotStarted(Exception):
+    """A child ended, or was not there in time."""
+
+
+def retried(start):
+    """Starts once more, on other ports, what did not start."""
+
+    def start_or_again(*arguments):
+        try:
+            return start(*arguments)
+        except NotStarted:
+            return start(*arguments)
+
+    return start_or_again
 
 
 class Children(contextlib.ExitStack):
@@ -130,6 +150,7 @@ class Children(contextlib.ExitStack):
         child.log = log
         return child
 
+    @retried
     def upstream(self, ttl):
         port = free_port()
         child = self.start(sys.executable, __file__, str(port), str(ttl))
@@ -139,6 +160,7 @@ class Children(contextlib.ExitStack):
     def folder(self):
         return Path(self.enter_context(tempfile.TemporaryDirectory()))
 
+    @retried
     def hubdns(self, binary, upstreams):
         folder, port, admin = self.folder(), free_port(), free_port()
         addresses = ", ".join(f'"127.0.0.1:{it}"' for it in upstreams)
@@ -164,6 +186,7 @@ upstreams = [{addresses}]
         wait_for(lambda: is_ready(admin), child)
         return port
 
+    @retried
     def unbound(self, upstreams, *more):
         folder, port = self.folder(), free_port()
         local = "".join(f'local-data: "{n} 60 A {a}"\n' for n in OURS for a in ADDRESSES)
@@ -198,7 +221,7 @@ def wait_for(condition, child):
     while not condition():
         if child.poll() is not None or deadline < time.monotonic():
             child.log.seek(0)
-            sys.exit(f"{child.args[0]} does not start:\n{child.log.read().decode()}")
+            raise NotStarted(f"{child.args[0]}:\n{child.log.read().decode()}")
         time.sleep(0.05)
 
 
