@@ -11,7 +11,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-pub use forwarding::{AwsHostsDocument, AwsZoneDocument, LoopDocument};
+pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -184,6 +184,8 @@ pub struct StatusDocument {
     /// Where what we forward comes back to us. A daemon before this was told has none.
     #[serde(default)]
     pub loops: Vec<LoopDocument>,
+    /// Packets to the upstreams that AWS limits; nothing when there is none.
+    pub budget: Option<BudgetDocument>,
     /// Who is asked for the hosts of AWS that discovery calls.
     pub aws_hosts: Option<AwsHostsDocument>,
     /// In the order of the configuration.

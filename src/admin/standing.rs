@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     Admin,
-    json::{LoopDocument, RoundDocument, SourceDocument, StatusDocument, ViewSummary},
+    json::{
+        BudgetDocument, LoopDocument, RoundDocument, SourceDocument, StatusDocument, ViewSummary,
+    },
 };
 use crate::refresh::{SourceStatus, Status};
 
@@ -87,6 +89,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             false => Vec::new(),
         },
         loops: loops(admin, now),
+        budget: budget(admin),
         aws_hosts: Some(admin.aws_hosts.borrow().clone()),
         sources: status.sources.iter().map(source).collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
@@ -95,6 +98,18 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             reason: round.reason.clone(),
         }),
     }
+}
+
+/// How near the limits of packets we are.
+fn budget(admin: &Admin) -> Option<BudgetDocument> {
+    let standing = admin.settings.borrow().forwarder.budget()?;
+    Some(BudgetDocument {
+        upstreams: standing.upstreams,
+        packets: standing.packets,
+        peak: standing.peak,
+        soft: standing.soft,
+        hard: standing.hard,
+    })
 }
 
 /// Where what we forward comes back to us.

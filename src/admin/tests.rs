@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     answer::{self, Settings, Vantage},
-    forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{RoundReport, SourceStatus, Status},
     table::{AnswerTable, Publisher, channel, compile},
@@ -74,6 +74,7 @@ fn forward() -> ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
         case_randomization: CaseRandomization::Auto,
+        budget: BudgetConfig::DEFAULT,
         zones: vec![],
         cache: CacheConfig::NONE,
     }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     base::{Name, RecordType},
-    forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::{Metrics, Proto},
@@ -39,6 +39,7 @@ fn forward() -> ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
         case_randomization: CaseRandomization::Auto,
+        budget: BudgetConfig::DEFAULT,
         zones: vec![],
         cache: CacheConfig::NONE,
     }

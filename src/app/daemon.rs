@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    allowance::watch_allowance,
     loops::Lookout,
     reload::Loader,
     start::{aws_hosts, host_lookup, raise_descriptors, refused_problem, settings},
@@ -120,7 +121,9 @@ impl Daemon {
             table: daemon.table.clone(),
             listening: daemon.server.listening(),
         };
-        daemon.start("the look-out for loops", lookout.run(token));
+        daemon.start("the look-out for loops", lookout.run(token.clone()));
+        let watched = watch_allowance(daemon.settings.subscribe(), daemon.metrics.clone(), token);
+        daemon.start("the look at the interfaces", watched);
         Ok(daemon)
     }
 

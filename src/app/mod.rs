@@ -3,6 +3,7 @@
 //! Nothing is decided here but the order: what is needed first is made first, and what others need
 //! ends last.
 
+mod allowance;
 mod daemon;
 mod loops;
 mod offline;

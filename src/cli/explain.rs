@@ -27,7 +27,7 @@ mod tests {
     use crate::{
         admin::json::{ExplainDocument, from_text},
         answer::{Explanation, Vantage, explain},
-        forward::{CacheConfig, CaseRandomization, ForwardConfig},
+        forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig},
         policy::{self, PolicyConfig, facts},
         table::compile,
     };
@@ -49,6 +49,7 @@ mod tests {
             upstreams: vec!["169.254.169.253:53".parse().unwrap()],
             trusted: vec![],
             case_randomization: CaseRandomization::Auto,
+            budget: BudgetConfig::DEFAULT,
             zones: vec![],
             cache: CacheConfig::NONE,
         };

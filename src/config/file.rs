@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     limits::{
-        CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS, CACHE_TTL_MAX_SECS,
-        CACHE_TTL_MIN_SECS, INTERVAL_SECS, NEGATIVE_TTL_SECS, PROBE_INTERVAL_SECS,
-        SERVE_STALE_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT, TTL_SECS,
+        BUDGET_PACKETS, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS,
+        CACHE_TTL_MAX_SECS, CACHE_TTL_MIN_SECS, INTERVAL_SECS, NEGATIVE_TTL_SECS,
+        PROBE_INTERVAL_SECS, SERVE_STALE_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT,
+        TTL_SECS,
     },
     located::{Located, Text},
 };
@@ -232,6 +233,7 @@ pub(super) struct Forward {
     /// Whether names are sent in random case, which who forges answers has to guess (0x20): "auto"
     /// to upstreams that keep it, but not to link-local ones; "off" to none.
     pub(super) case_randomization: Located<CaseRandomization>,
+    pub(super) budget: Budget,
     /// Domains that other resolvers know; the longest that holds a name decides.
     pub(super) zone: Vec<Located<ForwardZone>>,
 }
@@ -242,6 +244,23 @@ pub(super) struct Forward {
 pub(super) enum CaseRandomization {
     Auto,
     Off,
+}
+
+/// How many packets a second may go to upstreams that AWS limits.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Budget {
+    /// More are not sent, and questions that would need them get an older answer or SERVFAIL. AWS
+    /// drops silently above 1,024 from one interface, metadata and time included.
+    #[schemars(range(min = BUDGET_PACKETS.min, max = BUDGET_PACKETS.max))]
+    pub(super) packets_per_second: Located<i64>,
+    /// From here on packets are spared: older answers are given at once, nothing is asked twice or
+    /// before its time.
+    #[schemars(range(min = BUDGET_PACKETS.min, max = BUDGET_PACKETS.max))]
+    pub(super) soft_packets_per_second: Located<i64>,
+    /// Whom it is for, all together. Without it: upstreams on the link (169.254.169.253,
+    /// fd00:ec2::253) and the base and two of a VPC that this host's networks can be in.
+    pub(super) upstreams: Option<Vec<Text>>,
 }
 
 /// A domain that other resolvers know.

@@ -4,10 +4,10 @@ use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
 
 use super::{
     answers::not_a_name,
-    file::{self, Cache, File, ForwardZone, Server},
+    file::{self, Budget, Cache, File, ForwardZone, Server},
     limits::{
-        Bounds, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS, CACHE_TTL_MAX_SECS,
-        CACHE_TTL_MIN_SECS, SERVE_STALE_SECS,
+        BUDGET_PACKETS, Bounds, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS,
+        CACHE_TTL_MAX_SECS, CACHE_TTL_MIN_SECS, SERVE_STALE_SECS,
     },
     located::{Located, Text},
     problem::Findings,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{Name, Ttl, TtlBounds},
-    forward::{self, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig},
+    forward::{self, BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig},
 };
 
 /// `[forward]` and `[cache]`.
@@ -32,13 +32,47 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
             );
     }
     let zones = zones(found, &file.forward.zone, &file.server);
-    let trusted = trusted(found, &file.forward.trusted, &upstreams, &zones);
+    let trusted =
+        asked_upstreams(found, "forward.trusted", &file.forward.trusted, &upstreams, &zones);
     let case_randomization = match file.forward.case_randomization.value {
         file::CaseRandomization::Auto => CaseRandomization::Auto,
         file::CaseRandomization::Off => CaseRandomization::Off,
     };
+    let budget = budget(found, &file.forward.budget, &upstreams, &zones);
     let cache = cache(found, &file.cache);
-    ForwardConfig { upstreams, trusted, case_randomization, zones, cache }
+    ForwardConfig { upstreams, trusted, case_randomization, budget, zones, cache }
+}
+
+/// `[forward.budget]`.
+fn budget(
+    found: &mut Findings,
+    written: &Budget,
+    upstreams: &[SocketAddr],
+    zones: &[forward::ForwardZone],
+) -> BudgetConfig {
+    let Budget { packets_per_second, soft_packets_per_second, .. } = written;
+    let packets =
+        BUDGET_PACKETS.check(found, "forward.budget.packets_per_second", packets_per_second);
+    let key = "forward.budget.soft_packets_per_second";
+    let soft_packets = BUDGET_PACKETS.check(found, key, soft_packets_per_second);
+    if packets < soft_packets {
+        // The default is put right where it is the other that is written.
+        let written = match soft_packets_per_second.is_written() {
+            true => soft_packets_per_second,
+            false => packets_per_second,
+        };
+        found
+            .problem(key, &written.span, "packets are spared only above the limit")
+            .label(format!("spared from {soft_packets}, not sent from {packets}"))
+            .help(
+                "set both, `soft_packets_per_second` to the lesser: 900 and 1000 are the defaults",
+            );
+    }
+    let named = written
+        .upstreams
+        .as_deref()
+        .map(|texts| asked_upstreams(found, "forward.budget.upstreams", texts, upstreams, zones));
+    BudgetConfig { packets, soft_packets, upstreams: named }
 }
 
 /// `[discovery_dns]`.
@@ -86,14 +120,14 @@ fn cache(found: &mut Findings, written: &Cache) -> CacheConfig {
     }
 }
 
-/// Trusted upstreams; each must be one that is asked.
-fn trusted(
+/// Upstreams named once more; each must be one that is asked.
+fn asked_upstreams(
     found: &mut Findings,
+    key: &str,
     written: &[Text],
     upstreams: &[SocketAddr],
     zones: &[forward::ForwardZone],
 ) -> Vec<SocketAddr> {
-    let key = "forward.trusted";
     let addresses = read_all(found, key, written, words::upstream);
     let is_asked = |address| {
         upstreams.contains(address) || zones.iter().any(|zone| zone.upstreams.contains(address))

@@ -47,6 +47,14 @@ pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
     why: "it is a share of the known names; 100 lets all pass but the last name",
 };
 
+/// AWS's own limit is 1,024; a network elsewhere may take a million. Less than ten would starve the
+/// probes for loops.
+pub(super) const BUDGET_PACKETS: Bounds = Bounds {
+    min: 10,
+    max: 1_000_000,
+    why: "AWS drops above 1,024, metadata and time included; fewer than 10 answer nobody",
+};
+
 /// At about a kilobyte an answer ten million are 10 GB, more than such a host has.
 pub(super) const CACHE_ENTRIES: Bounds = Bounds {
     min: 0,

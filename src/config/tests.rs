@@ -8,7 +8,7 @@ use super::{Config, load, parse, render_all, schema};
 use crate::{
     base::{Ttl, TtlBounds},
     discover::SourceKind,
-    forward::LookupFrom,
+    forward::{BudgetConfig, LookupFrom},
     policy::{AliasTarget, ServiceRule},
     telemetry::LogFormat,
 };
@@ -65,6 +65,10 @@ tags = { env = "prod" }
 deny = ["s3"]
 [zones]
 "10.1.0.0/24" = "eu-west-1a"
+[forward.budget]
+packets_per_second = 12
+soft_packets_per_second = 11
+upstreams = ["10.9.0.9:5300"]
 [discovery_dns]
 upstreams = ["10.9.0.7"]
 [health]

@@ -15,6 +15,8 @@ pub struct ForwardConfig {
     pub trusted: Vec<SocketAddr>,
     /// `case_randomization`.
     pub case_randomization: CaseRandomization,
+    /// `[forward.budget]`: packets to upstreams that AWS limits.
+    pub budget: BudgetConfig,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
     /// `[cache]`: what is remembered of their answers.
@@ -28,6 +30,17 @@ pub enum CaseRandomization {
     Auto,
     /// To none.
     Off,
+}
+
+/// `[forward.budget]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetConfig {
+    /// `packets_per_second`: more are not sent.
+    pub packets: u32,
+    /// `soft_packets_per_second`: from here on packets are spared.
+    pub soft_packets: u32,
+    /// `upstreams`: those that it is for, if the configuration names them.
+    pub upstreams: Option<Vec<SocketAddr>>,
 }
 
 /// `[cache]`.
@@ -115,6 +128,15 @@ impl CacheConfig {
         prefetch: false,
         serve_stale: Duration::ZERO,
     };
+}
+
+// === impl BudgetConfig ===
+
+impl BudgetConfig {
+    /// Of AWS's 1,024 a second 24 are left to the metadata and time services, which this host asks
+    /// a few times a minute; the last tenth is for what cannot be spared.
+    pub const DEFAULT: BudgetConfig =
+        BudgetConfig { packets: 1_000, soft_packets: 900, upstreams: None };
 }
 
 // === impl ForwardConfig ===

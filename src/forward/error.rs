@@ -28,6 +28,9 @@ pub enum ForwardError {
     /// Whoever could be asked sends what we ask back to us.
     #[error("a forwarding loop: the upstreams ask us for this name again")]
     Loop,
+    /// The network would drop one more packet in this second.
+    #[error("the upstreams take no more packets in this second")]
+    OverBudget,
     /// Too many questions wait already.
     #[error("too many questions wait for upstreams")]
     Overloaded,
@@ -46,6 +49,7 @@ impl ForwardError {
             | ForwardError::Unusable
             | ForwardError::NoSocket
             | ForwardError::Loop
+            | ForwardError::OverBudget
             | ForwardError::Overloaded => Rcode::SERVFAIL,
         }
     }
@@ -58,6 +62,7 @@ impl ForwardError {
             ForwardError::NoUpstream
             | ForwardError::NoSocket
             | ForwardError::Loop
+            | ForwardError::OverBudget
             | ForwardError::Overloaded => Ede::OTHER,
             ForwardError::TimedOut(_) | ForwardError::Unusable => Ede::NO_REACHABLE_AUTHORITY,
             ForwardError::Network => Ede::NETWORK_ERROR,

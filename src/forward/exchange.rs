@@ -24,6 +24,7 @@ use nix::errno::Errno;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    budget::{OverBudget, TCP_PACKETS, UDP_PACKETS},
     stream::over_tcp,
     transmission::{Heard, Transmission},
     upstream::Upstream,
@@ -88,6 +89,8 @@ enum ExchangeError {
     Unusable(#[source] RelayError),
     #[error("the response does not fit the question")]
     Mismatch,
+    #[error("the network would drop it: there were too many packets in this second")]
+    OverBudget,
 }
 
 /// Whose fault it is that an exchange gave nothing.
@@ -207,6 +210,7 @@ impl Exchange {
     async fn send(&mut self, form: Form, spelled: bool) -> Result<(), ExchangeError> {
         let spelling = spelled.then(rand::random::<Spelling>);
         let sent = Sent::new(&self.question, rand::random(), form, spelling.as_ref());
+        self.upstream.spend(UDP_PACKETS)?;
         self.transmissions.push(Transmission::send(self.upstream.address, sent).await?);
         self.upstream.metrics.sent_udp.inc();
         Ok(())
@@ -226,9 +230,13 @@ impl Exchange {
         let Exchange { upstream, question, .. } = self;
         loop {
             let sent = Sent::new(question, rand::random(), form, None);
+            if let Err(over) = upstream.spend(TCP_PACKETS) {
+                return Ended::Failed(over.into());
+            }
             match over_tcp(upstream.address, &sent, question, &upstream.metrics).await {
                 Ok(Heard::NotUnderstood(_)) if form.edns => form = Form::PLAIN,
                 Ok(Heard::NotUnderstood(relay) | Heard::Answer(relay)) => {
+                    upstream.count_acks(relay.weight());
                     return Ended::Told(relay);
                 }
                 Ok(Heard::Unusable(error)) => {
@@ -304,6 +312,12 @@ impl Exchange {
 
 // === impl ExchangeError ===
 
+impl From<OverBudget> for ExchangeError {
+    fn from(_: OverBudget) -> Self {
+        ExchangeError::OverBudget
+    }
+}
+
 impl From<io::Error> for ExchangeError {
     fn from(error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
@@ -322,12 +336,13 @@ impl ExchangeError {
             ExchangeError::Network(_) => UpstreamFailure::Network,
             ExchangeError::Local(_) => UpstreamFailure::Local,
             ExchangeError::Unusable(_) | ExchangeError::Mismatch => UpstreamFailure::Unusable,
+            ExchangeError::OverBudget => UpstreamFailure::Budget,
         }
     }
 
     fn blame(&self) -> Blame {
         match self {
-            ExchangeError::Local(_) => Blame::Us,
+            ExchangeError::Local(_) | ExchangeError::OverBudget => Blame::Us,
             ExchangeError::Unusable(RelayError::ChainLoop | RelayError::ChainTooLong) => {
                 Blame::Name
             }

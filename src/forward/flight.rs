@@ -20,7 +20,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    telemetry::UpstreamFailure,
+    telemetry::{Spared, UpstreamFailure},
     wire::{Question, Relay},
 };
 
@@ -51,6 +51,7 @@ pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Re
         (Ok(None) | Err(_), Some(declined), _) => Ok(declined),
         (Ok(None), None, UpstreamFailure::Network) => Err(ForwardError::Network),
         (Ok(None), None, UpstreamFailure::Local) => Err(ForwardError::NoSocket),
+        (Ok(None), None, UpstreamFailure::Budget) => Err(ForwardError::OverBudget),
         (Ok(None), None, _) => Err(ForwardError::Unusable),
         (Err(_), None, _) => Err(ForwardError::TimedOut(DEADLINE)),
     }
@@ -114,7 +115,8 @@ impl Flight {
     /// more, as well as to whose turn it is: that shows, and no client waits for it.
     fn look_beside(&mut self, now: Instant) {
         for seat in 1..self.seats.len() {
-            if self.seats[seat].upstream.claim_look(now) {
+            let upstream = &self.seats[seat].upstream;
+            if !upstream.is_short(now) && upstream.claim_look(now) {
                 self.ask(seat, false, now);
             }
         }
@@ -130,9 +132,13 @@ impl Flight {
                 self.turn.push_back(seat);
                 let patience = self.seats[seat].upstream.patience();
                 next_at = now + patience * (1 << self.unanswered);
-                self.ask(seat, true, now);
+                // Near the limit of packets a question is asked once: its answer may still come.
+                let Seat { upstream, asked } = &self.seats[seat];
+                if !(*asked && upstream.spares(Spared::Retransmission, now)) {
+                    self.ask(seat, true, now);
+                    self.unanswered += 1;
+                }
                 self.sent += 1;
-                self.unanswered += 1;
             }
             let more = self.may_send();
             tokio::select! {

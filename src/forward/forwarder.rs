@@ -14,6 +14,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
+    budget::BudgetStanding,
     cache::{Cache, Failure, Kept, Renewal},
     config::ForwardConfig,
     error::ForwardError,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     base::{Name, Rcode, RecordType},
-    telemetry::{AnswerSource, CacheResult, Metrics},
+    telemetry::{AnswerSource, CacheResult, Metrics, Spared},
     wire::{Age, Question, Relay},
 };
 
@@ -126,6 +127,9 @@ impl Forwarder {
                 None => Ok(Answered::from_upstream(inner.fetch(&question).await?)),
             };
         };
+        if inner.routes.spares(&question.name, Spared::Stale, now) {
+            return Ok(inner.stand_in(&stale));
+        }
         match stale.renewal(now, inner.routes.is_silent(&question.name, now)) {
             Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&question)).await {
                 Ok(Ok(relay)) if !relay.declines() => return Ok(Answered::from_upstream(relay)),
@@ -138,6 +142,11 @@ impl Forwarder {
             Renewal::Later => (),
         }
         Ok(inner.stand_in(&stale))
+    }
+
+    /// How the budget of upstreams that AWS limits stands, if there are any. Sets its gauges.
+    pub fn budget(&self) -> Option<BudgetStanding> {
+        self.0.routes.budget(Instant::now())
     }
 
     /// The loops that are known: names that upstreams ask us for again.
@@ -204,7 +213,8 @@ impl Inner {
     /// Asks upstreams for what nobody waits for, unless too much of that is under way. Whether it
     /// is being asked.
     fn renew(self: &Arc<Self>, question: &Question) -> bool {
-        self.depart(question, Purpose::Renewal).is_ok()
+        !self.routes.spares(&question.name, Spared::Renewal, Instant::now())
+            && self.depart(question, Purpose::Renewal).is_ok()
     }
 
     /// Joins the flight of `question`, or starts it.
@@ -243,7 +253,10 @@ impl Inner {
                 }
             };
             let outcome = outcome.map(|relay| Arc::new(relay.bounded(&inner.config.cache.ttls)));
-            flown.note(&outcome);
+            // What is over in a moment is not remembered for two seconds.
+            if !matches!(outcome, Err(ForwardError::OverBudget | ForwardError::Loop)) {
+                flown.note(&outcome);
+            }
             flown.suspect(&outcome, land.receiver_count());
             // Out of the list before it lands: who comes now finds the cache.
             drop(flown);
@@ -314,7 +327,7 @@ impl Flown {
     fn suspect(&self, outcome: &Outcome, receivers: usize) {
         let fruitless = match outcome {
             Ok(relay) => relay.declines(),
-            Err(ForwardError::Loop) => false,
+            Err(ForwardError::Loop | ForwardError::OverBudget) => false,
             Err(_) => true,
         };
         let joined = 2 < receivers || 1 < self.inner.flights().variants(&self.question);

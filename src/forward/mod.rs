@@ -3,6 +3,8 @@
 //! What comes back is an upstream's response whole, or an error that says in the field's own codes
 //! why there is none. It never decides what is ours and never answers NXDOMAIN of its own.
 
+mod allowance;
+mod budget;
 mod cache;
 mod choice;
 mod config;
@@ -20,8 +22,11 @@ mod stream;
 mod transmission;
 mod upstream;
 
+pub use allowance::Allowance;
+pub use budget::BudgetStanding;
 pub use config::{
-    CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig, LookupFrom,
+    BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig,
+    LookupFrom,
 };
 pub use error::ForwardError;
 pub use forwarder::{Answered, Forwarder};

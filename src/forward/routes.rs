@@ -18,12 +18,16 @@ use tokio::{
 };
 
 use super::{
+    budget::{self, Budget, BudgetStanding},
     choice,
     config::{CaseRandomization, ForwardConfig},
     error::ForwardError,
     upstream::Upstream,
 };
-use crate::{base::Name, telemetry::Metrics};
+use crate::{
+    base::Name,
+    telemetry::{Metrics, Spared},
+};
 
 /// Questions with a flight of their own, all clients together. At the deadline of 3.5 s this
 /// bounds us to 585 unanswered questions a second, and at four transmissions to 8,192 sockets;
@@ -53,6 +57,9 @@ pub(super) enum Purpose {
 pub(super) struct Routes {
     default: Route,
     zones: Vec<(Name, Route)>,
+    /// Upstreams that AWS limits, and their budget.
+    limited: Vec<SocketAddr>,
+    budget: Option<Arc<Budget>>,
 }
 
 /// The upstreams of a zone, or of all that is in none.
@@ -76,11 +83,15 @@ pub(super) struct Upstreams {
 impl Routes {
     pub(super) fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
         let randomizes = config.case_randomization == CaseRandomization::Auto;
+        let (limited, budget) = budget::of(config, &metrics.forward.budget);
         let mut known: HashMap<SocketAddr, Arc<Upstream>> = HashMap::new();
         let mut upstreams = |addresses: &[SocketAddr]| {
             let upstream = |address: &SocketAddr| {
                 let trusted = config.trusted.contains(address);
-                let new = || Upstream::new(*address, trusted, randomizes, &metrics.forward);
+                let within = budget.clone().filter(|_| limited.contains(address));
+                let new = || {
+                    Upstream::new(*address, trusted, randomizes, &metrics.forward).within(within)
+                };
                 Arc::clone(known.entry(*address).or_insert_with(|| Arc::new(new())))
             };
             Arc::new(Upstreams::of(addresses.iter().map(upstream).collect()))
@@ -104,7 +115,7 @@ impl Routes {
             config.zones.iter().map(|zone| (zone.name.clone(), route(&zone.upstreams))).collect();
         // The longest first, so that the first that holds a name decides.
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
-        Self { default, zones }
+        Self { default, zones, limited, budget }
     }
 
     /// The route of `name`, or why there is none.
@@ -136,6 +147,19 @@ impl Routes {
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         let routes = [&self.default].into_iter().chain(self.zones.iter().map(|(_, route)| route));
         routes.flat_map(|route| route.upstreams.list.iter())
+    }
+
+    /// How the budget of limited upstreams stands, if there is one.
+    pub(super) fn budget(&self, now: Instant) -> Option<BudgetStanding> {
+        Some(self.budget.as_ref()?.standing(self.limited.clone(), now))
+    }
+
+    /// Whether a packet for `name` that can be done without is spared now, which is then counted:
+    /// every upstream that would be asked is near its limit.
+    pub(super) fn spares(&self, name: &Name, how: Spared, now: Instant) -> bool {
+        let list = self.asked_for(name);
+        let all_short = !list.is_empty() && list.iter().all(|it| it.is_short(now));
+        all_short && list.first().is_some_and(|it| it.spares(how, now))
     }
 
     /// Whether none of the upstreams of `name` has answered lately.
@@ -201,6 +225,7 @@ mod tests {
             upstreams: upstreams.clone(),
             trusted: vec![],
             case_randomization: CaseRandomization::Auto,
+            budget: crate::forward::BudgetConfig::DEFAULT,
             cache: CacheConfig::NONE,
         };
         Routes::new(&config, &Metrics::new().unwrap())

@@ -16,11 +16,12 @@ use tokio::{
 };
 
 use super::{
+    budget::{Budget, OCTETS_AN_ACK, OverBudget},
     choice::Standing,
     habit::{Belief, Habit},
     latency::{Latency, PATIENCE_MAX},
 };
-use crate::telemetry::{ForwardMetrics, UpstreamFailure, UpstreamLack, UpstreamMetrics};
+use crate::telemetry::{ForwardMetrics, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics};
 
 /// Failures in a row after which an upstream is avoided.
 const FAILURES_MAX: u32 = 3;
@@ -50,6 +51,8 @@ pub(super) struct Upstream {
     /// Whether questions may be sent to it in random case.
     randomizes: bool,
     trailing: Arc<Semaphore>,
+    /// What it takes of packets, with others that have the same limit.
+    budget: Option<Arc<Budget>>,
     known: Mutex<Known>,
 }
 
@@ -85,9 +88,39 @@ impl Upstream {
             randomizes: randomizes && !is_link_local(address.ip()),
             metrics: metrics.upstream(&address),
             trailing: Arc::new(Semaphore::new(TRAILING_MAX)),
+            budget: None,
             known: Mutex::default(),
             address,
         }
+    }
+
+    /// The same, within a budget.
+    pub(super) fn within(self, budget: Option<Arc<Budget>>) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Leave to send it so many packets now.
+    pub(super) fn spend(&self, packets: u32) -> Result<(), OverBudget> {
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.spend(packets, Instant::now()))
+    }
+
+    /// Counts packets that an answer of so many octets by TCP has cost besides.
+    pub(super) fn count_acks(&self, octets: usize) {
+        let more = u32::try_from(octets / OCTETS_AN_ACK).unwrap_or(u32::MAX);
+        if let Some(budget) = self.budget.as_ref().filter(|_| 0 < more) {
+            budget.count(more, Instant::now());
+        }
+    }
+
+    /// Whether packets to it are to be spared.
+    pub(super) fn is_short(&self, now: Instant) -> bool {
+        self.budget.as_ref().is_some_and(|budget| budget.is_short(now))
+    }
+
+    /// Whether a packet to it that can be done without is spared now, which is then counted.
+    pub(super) fn spares(&self, how: Spared, now: Instant) -> bool {
+        let short = self.budget.as_ref().filter(|budget| budget.is_short(now));
+        short.inspect(|budget| budget.spared(how)).is_some()
     }
 
     /// What counts for the order it is asked in.

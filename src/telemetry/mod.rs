@@ -3,6 +3,7 @@
 //! Labels are closed lists: never a name that was asked, never a client's address. Whatever can be
 //! counted exists at 0 from the start, so that a rate is right from its first event.
 
+mod budget;
 mod config;
 mod control;
 mod dns;
@@ -10,6 +11,7 @@ mod log;
 mod tls;
 mod upstream;
 
+pub use budget::{BudgetMetrics, Spared};
 pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
 pub use dns::{AnswerSource, DnsMetrics, Dropped, Proto, ViewMetrics};

@@ -7,7 +7,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-use super::{MetricsError, label, register};
+use super::{BudgetMetrics, MetricsError, label, register};
 
 label! {
     /// What the cache had.
@@ -36,6 +36,8 @@ label! {
         Tls = "tls",
         /// We had no socket or no memory to ask with; the upstream has no part in it.
         Local = "local",
+        /// The network would have dropped the question: too many in this second.
+        Budget = "budget",
     }
 }
 
@@ -89,6 +91,8 @@ pub struct ForwardMetrics {
     lacks: IntGaugeVec,
     loops: IntGaugeVec,
     loop_probes: Vec<IntCounter>,
+    /// Packets to upstreams that AWS limits.
+    pub budget: BudgetMetrics,
     cache: Vec<IntCounter>,
     /// Answers in the cache.
     pub cache_entries: IntGauge,
@@ -200,6 +204,7 @@ impl ForwardMetrics {
                 .iter()
                 .map(|result| loop_probes.with_label_values(&[result.word()]))
                 .collect(),
+            budget: BudgetMetrics::new(registry)?,
             cache: CacheResult::ALL
                 .iter()
                 .map(|result| cache.with_label_values(&[result.word()]))

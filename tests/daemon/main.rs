@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aws_hosts;
+mod budget;
 mod changes;
 mod commands;
 mod connections;

@@ -129,7 +129,10 @@ impl Unbound {
     /// hubdns's probes for loops among what it was asked, and the rest.
     pub fn heard(&self) -> (Vec<String>, Vec<String>) {
         let log = self.process.stderr();
-        log.lines().filter_map(query).partition(|query| query.starts_with("hubdns-probe-"))
+        log.lines().filter_map(query).partition(|query| {
+            // In random case, as every name (0x20).
+            query.to_ascii_lowercase().starts_with("hubdns-probe-")
+        })
     }
 
     /// Stops it, so that nobody answers.

@@ -6,6 +6,21 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+/// Packets to the upstreams that AWS limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetDocument {
+    /// Those upstreams.
+    pub upstreams: Vec<SocketAddr>,
+    /// Packets in the last second.
+    pub packets: u32,
+    /// The most in a second of this minute and the last.
+    pub peak: u32,
+    /// From here on packets are spared.
+    pub soft: u32,
+    /// More are not sent.
+    pub hard: u32,
+}
+
 /// A forwarding loop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoopDocument {

@@ -1,10 +1,13 @@
 //! What a key is when it is left out. The one place that states a default.
 
 use super::{
-    Admin, Answers, Cache, CaseRandomization, Clients, Control, Format, Forward, Health, Log,
-    Refresh, Server,
+    Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Format, Forward, Health,
+    Log, Refresh, Server,
 };
-use crate::config::located::{Located, Text, texts};
+use crate::{
+    config::located::{Located, Text, texts},
+    forward::BudgetConfig,
+};
 
 impl Default for Server {
     fn default() -> Self {
@@ -69,7 +72,19 @@ impl Default for Forward {
             upstreams: texts(&["169.254.169.253"]),
             trusted: Vec::new(),
             case_randomization: Located::unwritten(CaseRandomization::Auto),
+            budget: Budget::default(),
             zone: Vec::new(),
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let BudgetConfig { packets, soft_packets, .. } = BudgetConfig::DEFAULT;
+        Self {
+            packets_per_second: Located::unwritten(packets.into()),
+            soft_packets_per_second: Located::unwritten(soft_packets.into()),
+            upstreams: None,
         }
     }
 }

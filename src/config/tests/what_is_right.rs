@@ -31,6 +31,9 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.forward.upstreams[0].to_string(), "169.254.169.253:53");
     assert_eq!(config.forward.upstreams[1].to_string(), "10.9.0.9:5300");
     assert_eq!(config.forward.zones[0].name.to_string(), "corp.example");
+    let BudgetConfig { packets, soft_packets, upstreams } = &config.forward.budget;
+    assert_eq!((*packets, *soft_packets), (12, 11));
+    assert_eq!(upstreams.as_ref().unwrap()[0].to_string(), "10.9.0.9:5300");
     assert_eq!(config.lookup.from, LookupFrom::DiscoveryDns);
     assert_eq!(config.lookup.upstreams[0].to_string(), "10.9.0.7:53");
     assert_eq!(config.lookup.zones, []);

@@ -60,6 +60,20 @@ fn every_rule_names_the_place_and_the_cause() {
 }
 
 #[test]
+fn a_budget_is_for_upstreams_there_are_and_spares_below_its_limit() {
+    let stranger = "forward.budget.upstreams = [\"10.9.0.2\"]";
+    let said = "1: `forward.budget.upstreams` has 10.9.0.2:53, which is no upstream";
+    assert_eq!(wrong(stranger), [said]);
+    let above = "packets are spared only above the limit";
+    let lower = "[forward.budget]\npackets_per_second = 500";
+    assert_eq!(wrong(lower), [format!("2: {above}")]);
+    let higher = "[forward.budget]\nsoft_packets_per_second = 1001";
+    assert_eq!(wrong(higher), [format!("2: {above}")]);
+    let both = "[forward.budget]\npackets_per_second = 500\nsoft_packets_per_second = 500";
+    assert_eq!(wrong(both), [""; 0]);
+}
+
+#[test]
 fn an_upstream_that_is_ourselves_is_a_loop() {
     let own = "[server]\nlisten = [\"10.0.0.10:53\"]\n[forward]\nupstreams = [\"10.0.0.10\"]";
     assert_eq!(wrong(own), ["4: the upstream 10.0.0.10 is hubdns itself"]);

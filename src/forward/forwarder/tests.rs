@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     base::RecordType,
-    forward::{CacheConfig, CaseRandomization, ForwardZone},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardZone},
     wire::{Limit, Packet, Reply},
 };
 
@@ -118,6 +118,7 @@ fn config(upstreams: &[SocketAddr]) -> ForwardConfig {
         upstreams: upstreams.to_vec(),
         trusted: vec![],
         case_randomization: CaseRandomization::Auto,
+        budget: BudgetConfig::DEFAULT,
         zones: vec![],
         cache: CacheConfig {
             entries: 100,

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     answer::Settings,
     base::RecordType,
-    forward::{CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, facts},
     serve::ListenAddress,
     table::{channel, compile},
@@ -28,6 +28,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         upstreams: vec![silent.local_addr().unwrap()],
         trusted: vec![],
         case_randomization: CaseRandomization::Auto,
+        budget: BudgetConfig::DEFAULT,
         zones: vec![],
         cache: CacheConfig::NONE,
     };
