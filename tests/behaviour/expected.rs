@@ -9,8 +9,11 @@ const UDP_MAX: usize = 1232;
 /// What a client without EDNS takes.
 const UDP_PLAIN: usize = 512;
 
-/// What an upstream's own cache may take off a TTL while the document is asked.
-const AGED_SECS: u32 = 20;
+/// What an upstream's own cache may take off a TTL while the document is asked: half a minute on a
+/// quiet machine, twice that on a busy one.
+const AGED_SECS: u32 = 120;
+/// What lives less than this may be gone when it is asked for once more.
+const FLEETING_SECS: u32 = 20;
 
 /// A row's second cell, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,7 +212,7 @@ impl Expected {
     /// from the cache, and the whole of it. None where only the first answer can be so, where a
     /// message's size is what the row is about, or where each question takes seconds.
     pub(crate) fn once_more_on_a_stream(&self) -> Option<Self> {
-        let fleeting = self.forwarded.is_some() && self.ttl.is_some_and(|ttl| ttl < AGED_SECS);
+        let fleeting = self.forwarded.is_some() && self.ttl.is_some_and(|ttl| ttl < FLEETING_SECS);
         let waits = matches!(self.ede, Some((22 | 23, _)));
         let sized = self.tc || self.by_tcp || self.octets.is_some();
         if self.status.is_empty() || sized || fleeting || waits {
