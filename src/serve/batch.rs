@@ -40,8 +40,18 @@ pub(super) struct Path {
 pub(super) struct Inbox {
     buffer: Vec<u8>,
     headers: MultiHeaders<SockaddrStorage>,
-    /// Octets and origin; no origin where there is nobody to answer.
-    received: [(usize, Option<Path>); BATCH],
+    received: [Received; BATCH],
+}
+
+/// What stands in one of its rooms.
+#[derive(Clone, Copy)]
+enum Received {
+    /// A datagram of so many octets.
+    Whole(usize, Path),
+    /// One that was longer than a room.
+    Cut,
+    /// One that nobody can be answered to.
+    FromNobody,
 }
 
 /// Replies to be sent.
@@ -59,7 +69,7 @@ impl Inbox {
         Self {
             buffer: vec![0; BATCH * QUERY_MAX],
             headers: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in6_pktinfo))),
-            received: [(0, None); BATCH],
+            received: [Received::FromNobody; BATCH],
         }
     }
 
@@ -81,7 +91,9 @@ impl Inbox {
         for (message, place) in messages.zip(&mut self.received) {
             let mut asked = bound.ip();
             let mut scope = 0;
-            for control in message.cmsgs()? {
+            // Every datagram of a socket has the same control data, which is why the room that the
+            // kernel was given, and shortens to what it used, is right for the next one too.
+            for control in message.cmsgs().into_iter().flatten() {
                 match control {
                     // The address that a reply to this packet has to leave from.
                     ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -96,7 +108,11 @@ impl Inbox {
             }
             let client = message.address.as_ref().and_then(socket_addr);
             let listener = SocketAddr::new(asked, bound.port());
-            *place = (message.bytes, client.map(|client| Path { client, listener, scope }));
+            *place = match client.map(|client| Path { client, listener, scope }) {
+                _ if message.flags.contains(MsgFlags::MSG_TRUNC) => Received::Cut,
+                Some(path) => Received::Whole(message.bytes, path),
+                None => Received::FromNobody,
+            };
             count += 1;
         }
         Ok(count)
@@ -105,10 +121,16 @@ impl Inbox {
     /// The datagrams of the first `count` that can be answered.
     pub(super) fn questions(&self, count: usize) -> impl Iterator<Item = (&[u8], Path)> {
         let rooms = self.buffer.chunks_exact(QUERY_MAX);
-        rooms
-            .zip(&self.received)
-            .take(count)
-            .filter_map(|(room, (len, path))| Some((room.get(..*len)?, (*path)?)))
+        rooms.zip(&self.received).take(count).filter_map(|(room, received)| match received {
+            Received::Whole(len, path) => Some((room.get(..*len)?, *path)),
+            Received::Cut | Received::FromNobody => None,
+        })
+    }
+
+    /// How many of the first `count` were longer than any question.
+    pub(super) fn cut(&self, count: usize) -> usize {
+        let received = self.received.iter().take(count);
+        received.filter(|it| matches!(it, Received::Cut)).count()
     }
 }
 
@@ -232,4 +254,47 @@ impl Path {
 fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket of ours with these packets in its queue.
+    fn socket_with(packets: &[&[u8]]) -> (UdpSocket, SocketAddr, UdpSocket) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let bound = socket.local_addr().unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for packet in packets {
+            client.send_to(packet, bound).unwrap();
+        }
+        (socket, bound, client)
+    }
+
+    #[test]
+    fn what_is_longer_than_a_question_is_told_apart_and_others_of_the_batch_are_read() {
+        let (socket, bound, _client) = socket_with(&[&[1; 100], &[7; 9_000], &[2; 50]]);
+        let mut inbox = Inbox::new();
+        let count = inbox.receive(&socket, bound, MsgFlags::empty()).unwrap();
+        let lens: Vec<usize> = inbox.questions(count).map(|(packet, _)| packet.len()).collect();
+        assert_eq!((count, lens, inbox.cut(count)), (3, vec![100, 50], 1));
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_sent_costs_no_other() {
+        let (socket, bound, client) = socket_with(&[&[1; 100]]);
+        let mut inbox = Inbox::new();
+        inbox.receive(&socket, bound, MsgFlags::empty()).unwrap();
+        let (_, path) = inbox.questions(1).next().unwrap();
+        let mut outbox = Outbox::new(bound);
+        // More than a datagram can have, between two that can be sent.
+        for len in [10, 70_000, 20] {
+            outbox.next().resize(len, 0);
+            outbox.keep(path);
+        }
+        assert_eq!(outbox.send(&socket, bound), 1);
+        let mut reply = [0; 100];
+        let lens = [0, 1].map(|_| client.recv(&mut reply).unwrap());
+        assert_eq!(lens, [10, 20]);
+    }
 }

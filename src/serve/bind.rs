@@ -2,18 +2,21 @@
 //! is encrypted.
 
 use std::{
-    io,
+    io, iter,
     net::{IpAddr, SocketAddr},
     num::NonZero,
     sync::Arc,
 };
 
-use nix::ifaddrs::getifaddrs;
+use nix::{
+    ifaddrs::getifaddrs,
+    sys::socket::{setsockopt, sockopt},
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::{ListenAddress, Service};
 
-/// Octets the kernel may hold for us while we are busy: at 100 octets of question and 768 of the
+/// Octets the kernel may hold for each thread while it is busy: at 100 octets of question and 768 of the
 /// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Threads a UDP address; with 16 the network card is the limit long before.
@@ -224,8 +227,11 @@ fn bind_both(wanted: SocketAddr) -> Result<Bound, BindError> {
 }
 
 fn try_bind(wanted: SocketAddr) -> Result<Bound, BindError> {
-    let address = probe_udp(wanted).map_err(|source| failed("UDP", wanted, source))?;
-    let udp = (0..threads()).map(|_| open_udp(address).map(Into::into));
+    let first = open_first_udp(wanted).map_err(|source| failed("UDP", wanted, source))?;
+    let address = first.local_addr().map(|found| found.as_socket().unwrap_or(wanted));
+    let address = address.map_err(|source| failed("UDP", wanted, source))?;
+    let others = (1..threads()).map(|_| open_udp(address));
+    let udp = iter::once(Ok(first)).chain(others).map(|socket| socket.map(Into::into));
     let udp = udp.collect::<io::Result<_>>().map_err(|source| failed("UDP", address, source))?;
     let tcp = open_tcp(address).map_err(|source| failed("TCP", address, source))?;
     Ok(Bound { address, udp, tcp: tcp.into() })
@@ -238,21 +244,35 @@ fn bind_tcp(wanted: SocketAddr) -> Result<Bound, BindError> {
     Ok(Bound { address, udp: Vec::new(), tcp: tcp.into() })
 }
 
-/// The address with the port that is free, if it is: sockets that share a port also share it with
-/// any other process of our user that lets them, and nobody would notice.
-fn probe_udp(wanted: SocketAddr) -> io::Result<SocketAddr> {
-    let socket = Socket::new(Domain::for_address(wanted), Type::DGRAM, Some(Protocol::UDP))?;
-    only_v6(&socket, wanted)?;
-    socket.bind(&wanted.into())?;
-    Ok(socket.local_addr()?.as_socket().unwrap_or(wanted))
+/// The first socket of an address has it for itself, so that a port in use is found out; only then
+/// does it let others share. Sockets that share a port from the beginning share it with any process
+/// of our user that lets them, and nobody would notice. Two daemons that begin in the same moment
+/// may still both have UDP; one of them is then stopped by TCP.
+fn open_first_udp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_udp(address)?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    Ok(socket)
 }
 
+/// One more socket of an address that we have.
 fn open_udp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = new_udp(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A socket that is told which address was asked. From before it is bound: the kernel notes that
+/// when a packet comes, not when it is read.
+fn new_udp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    socket.set_reuse_port(true)?;
+    match address {
+        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
     only_v6(&socket, address)?;
-    socket.bind(&address.into())?;
     Ok(socket)
 }
 

@@ -217,6 +217,12 @@ impl Place {
         &self.activity.in_hand
     }
 
+    /// Says that no more questions are read. A permit is taken in place of the one that reading
+    /// holds, or a question in hand would be taken for it, and the connection for an idle one.
+    pub(super) fn reads_no_more(&self) {
+        self.activity.in_hand.forget_permits(1);
+    }
+
     /// Says that a question came just now.
     pub(super) fn heard(&self) {
         self.activity.heard_millis.store(self.connections.now(), Ordering::Relaxed);
@@ -362,6 +368,18 @@ mod tests {
         let held = [&asks, &new].map(|it| it.in_hand().try_acquire_many(2).unwrap());
         assert!(admit(&all, "10.0.0.5", true).is_none(), "nobody is idle");
         drop(held);
+    }
+
+    #[tokio::test]
+    async fn a_half_closed_connection_with_a_question_in_hand_is_not_idle() {
+        let all = connections();
+        let half_closed = admit(&all, "10.0.0.1", true).unwrap();
+        let _question = half_closed.in_hand().try_acquire().unwrap();
+        half_closed.reads_no_more();
+        let busy = admit(&all, "10.0.0.1", true).unwrap();
+        let _questions = busy.in_hand().try_acquire_many(2).unwrap();
+        assert!(admit(&all, "10.0.0.1", true).is_none());
+        assert!(!is_evicted(&half_closed));
     }
 
     #[tokio::test]

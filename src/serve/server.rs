@@ -1,9 +1,10 @@
 //! All listeners together: start, change on a reload, stop without losing a query in hand.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::{Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -185,9 +186,17 @@ impl Server {
             let session = self.responder.session(Proto::Udp, rand::random());
             let (permits, pending) = (Arc::clone(&self.udp_permits), self.tasks.clone());
             let (socket, watched) = (Arc::new(socket), self.watched(token));
-            self.tasks.spawn_blocking(move || {
+            let (runtime, task) = (Handle::current(), self.tasks.token());
+            // A thread of its own: the runtime's are for work that ends, and there are only so many.
+            let spawned = thread::Builder::new().name("hubdns-udp".to_owned()).spawn(move || {
+                let _entered = runtime.enter();
                 udp::serve(&socket, session, permits, pending, &watched.token);
+                drop(task);
             });
+            if let Err(error) = spawned {
+                // What it would have held has told that it is broken.
+                tracing::error!(%error, "no thread can be had to read a UDP socket");
+            }
         }
         let speaks = match service {
             Service::Plain => Speaks::Tcp,

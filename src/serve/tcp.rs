@@ -90,16 +90,16 @@ async fn read(
             Some((questions.next().await?, permit))
         };
         let asked = tokio::select! {
-            () = token.cancelled() => return Ok(()),
+            () = token.cancelled() => break,
             asked = next => asked,
         };
         let (packet, in_hand) = match asked {
             Some((Ok(packet), permit)) => (packet, permit),
             // Idle: it is closed when it has its answers.
-            Some((Err(error), _)) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+            Some((Err(error), _)) if error.kind() == io::ErrorKind::TimedOut => break,
             Some((Err(error), _)) => return Err(error),
             // The client has no more questions, and may still want its answers (half closed).
-            None => return Ok(()),
+            None => break,
         };
         place.heard();
         match session.begin(&packet, *client, *listener, &mut out) {
@@ -117,6 +117,8 @@ async fn read(
             },
         }
     }
+    place.reads_no_more();
+    Ok(())
 }
 
 /// Waits for an upstream, and then for room in the queue.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+use nix::sys::socket::MsgFlags;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -53,10 +53,6 @@ impl Socket {
         bound: SocketAddr,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
-        match bound {
-            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
-        }
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(LOOK_UP))?;
         Ok(Self { socket, bound, metrics })
@@ -72,8 +68,8 @@ impl Socket {
 }
 
 /// Answers what comes to `socket` until `token` is cancelled, and then what the kernel has by then.
-/// Queries still waiting are `pending`'s, and are answered. Blocks its thread, which must be one of
-/// the runtime's for that.
+/// Queries still waiting are `pending`'s, and are answered. Blocks its thread, which must have
+/// entered the runtime.
 pub(super) fn serve(
     socket: &Arc<Socket>,
     session: Session,
@@ -88,8 +84,7 @@ pub(super) fn serve(
     let mut failed_before = false;
     while !token.is_cancelled() {
         let failed = matches!(server.answer_batch(MsgFlags::empty()), Batch::Failed);
-        // One error is an event, such as a client's refusal of an earlier reply. Two in a row may
-        // be a state, and without a rest we would spin.
+        // One error is an event. Two in a row may be a state, and without a rest we would spin.
         if failed && failed_before {
             thread::sleep(REST);
         }
@@ -138,6 +133,9 @@ impl Batches {
                 }
             },
         };
+        for _ in 0..self.inbox.cut(count) {
+            metrics.dns.dropped(Dropped::Long);
+        }
         for (packet, path) in self.inbox.questions(count) {
             let out = self.outbox.next();
             match self.session.begin(packet, path.client, path.listener, out) {

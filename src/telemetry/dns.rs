@@ -49,6 +49,8 @@ label! {
         Response = "response",
         /// From port 0, to which nothing can be sent.
         Source = "source",
+        /// More octets than any question has.
+        Long = "long",
         /// The network refused our answer.
         Send = "send",
     }

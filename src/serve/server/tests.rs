@@ -185,12 +185,12 @@ async fn a_port_of_our_own_is_told_apart_from_a_strangers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_leave_as_they_finish_after_a_half_close() {
     let (server, address, upstream) = server("127.0.0.1:0");
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let mut packet = [0; 512];
         while let Ok((len, asker)) = upstream.recv_from(&mut packet) {
             let packet = &mut packet[..len];
             if packet.windows(5).any(|word| word.eq_ignore_ascii_case(b"quick")) {
-                std::thread::sleep(Duration::from_millis(300));
+                thread::sleep(Duration::from_millis(300));
                 // QR, and NXDOMAIN.
                 packet[2] |= 0x80;
                 packet[3] |= 0x83;
@@ -226,14 +226,14 @@ async fn a_client_that_reads_slowly_gets_every_answer() {
     stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
     let asked = 60_000;
     let mut writer = stream.try_clone().unwrap();
-    let writes = std::thread::spawn(move || {
+    let writes = thread::spawn(move || {
         for id in 0..asked {
             writer.write_all(&framed(&query(OURS, id))).unwrap();
         }
         writer.shutdown(Shutdown::Write).unwrap();
     });
     let answered = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_millis(600));
+        thread::sleep(Duration::from_millis(600));
         ids(&mut stream)
     });
     assert!(answered.await.unwrap().into_iter().eq(0..asked));
@@ -263,14 +263,21 @@ async fn who_may_not_ask_is_told_so_and_has_little_time() {
 
 #[tokio::test]
 async fn what_the_kernel_has_when_we_stop_is_answered() {
-    let (server, address, _silent) = server("127.0.0.1:0");
+    let (server, _, _silent) = server("127.0.0.1:0");
+    let listen = ListenAddress::Socket("127.0.0.1:0".parse().unwrap());
+    let Bound { address, mut udp, .. } = bind(Service::Plain, &listen).unwrap().remove(0);
+    udp.truncate(1);
+    let metrics = Arc::clone(server.responder.metrics());
+    let socket = Arc::new(Socket::new(udp.remove(0), address, metrics).unwrap());
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-    // One thread runs it all: nothing is read between here and the end of the listener.
     for id in 0..100 {
         client.send_to(&query(OURS, id), address).unwrap();
     }
-    server.stop().await;
+    let token = CancellationToken::new();
+    token.cancel();
+    let session = server.responder.session(Proto::Udp, 0);
+    udp::serve(&socket, session, Arc::new(Semaphore::new(1)), TaskTracker::new(), &token);
     let mut reply = [0; 512];
     for id in 0..100 {
         client.recv(&mut reply).unwrap();
