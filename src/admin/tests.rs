@@ -25,7 +25,7 @@ use super::{
     serve, serve_control,
 };
 use crate::{
-    answer::{self, Settings, Vantage},
+    answer::{self, Cookies, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{RoundReport, SourceStatus, Status},
@@ -111,8 +111,11 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new().unwrap());
         let forwarder = Forwarder::new(forward(), metrics.clone());
         let (publisher, table) = channel();
-        let (settings, settings_seen) =
-            watch::channel(Settings { forwarder, identity: Arc::from(*b"hub-a") });
+        let (settings, settings_seen) = watch::channel(Settings {
+            forwarder,
+            identity: Arc::from(*b"hub-a"),
+            cookies: Cookies::random(|| 0),
+        });
         let (status, status_seen) = watch::channel(Status::default());
         let (listening, listening_seen) = watch::channel(Vec::new());
         let (stopping, stopping_seen) = watch::channel(false);

@@ -3,11 +3,13 @@
 //! [`decide`] is the one place where that is decided; every transport and [`explain`] come through
 //! it, so what `explain` prints is what clients get.
 
+mod cookies;
 mod decide;
 mod explain;
 mod pending;
 mod respond;
 
+pub use cookies::Cookies;
 pub use decide::{Asked, Decided, Decision, Refusal, Told, Vantage, decide};
 pub use explain::{Explanation, Given, LineKind, explain};
 pub use pending::Pending;

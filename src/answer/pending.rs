@@ -66,6 +66,7 @@ impl Pending {
     ) {
         let nsid = &self.settings.identity;
         let mut reply = Reply::start(query, out).through(self.channel);
+        reply.cookie(self.settings.cookie(query, &self.vantage, &self.metrics.dns));
         let (rcode, source) = match answered {
             Err(error) => {
                 reply.finish(error.rcode(), false, self.limit, nsid, &[error.extended()]);

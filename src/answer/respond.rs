@@ -13,6 +13,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    cookies::Cookies,
     decide::{Asked, Decision, Told, Vantage, decide},
     pending::Pending,
 };
@@ -20,9 +21,10 @@ use crate::{
     base::{ExtendedError, Rcode},
     forward::{ForwardError, Forwarder},
     table::{Entry, Generation, Published, Reader},
-    telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
+    telemetry::{AnswerSource, DnsMetrics, Dropped, Metrics, Proto, ViewMetrics},
     wire::{
-        Channel, Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply, write_reject,
+        Channel, CookieState, FullCookie, Limit, Packet, QUESTION_POINTER, Query, Question, Reject,
+        Reply, write_reject,
     },
 };
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub forwarder: Forwarder,
     /// What NSID tells.
     pub identity: Arc<[u8]>,
+    /// Makes and knows cookies.
+    pub cookies: Cookies,
 }
 
 /// A responder's state for one listener or connection. Not shared, so it has no lock.
@@ -149,6 +153,31 @@ impl Responder {
     }
 }
 
+// === impl Settings ===
+
+impl Settings {
+    /// The cookie to tell, if the client sent one.
+    pub(super) fn cookie(
+        &self,
+        query: &Query<'_>,
+        vantage: &Vantage,
+        dns: &DnsMetrics,
+    ) -> Option<FullCookie> {
+        let cookie = query.edns?.cookie?;
+        let (_, cookie) = self.cookies.answer(&cookie, vantage.client, dns);
+        Some(cookie)
+    }
+}
+
+/// The code for a query that has none but that. One without a question asks whether its cookie is
+/// good (RFC 7873 section 5.4).
+fn reject_code(reject: &Reject<'_>, cookie: Option<CookieState>) -> Rcode {
+    match (reject.rcode, cookie) {
+        (Rcode::NOERROR, Some(CookieState::Bad)) => Rcode::BADCOOKIE,
+        (rcode, _) => rcode,
+    }
+}
+
 // === impl Rotation ===
 
 impl Rotation {
@@ -199,12 +228,18 @@ impl Session {
             Packet::Reject(reject) => {
                 let published = self.responder.table.hold();
                 let vantage = Vantage::new(client.ip(), listener);
+                let settings = self.responder.settings.borrow();
+                let answered = reject.cookie.map(|cookie| {
+                    settings.cookies.answer(&cookie, vantage.client, &self.responder.metrics.dns)
+                });
                 // Who may not ask learns no more than that, whatever it sends.
                 let rcode = match published.table().admits(vantage.client) {
-                    true => reject.rcode,
+                    true => reject_code(&reject, answered.map(|(state, _)| state)),
                     false => Rcode::REFUSED,
                 };
-                write_reject(&Reject { rcode, ..reject }, out);
+                drop(settings);
+                let cookie = answered.map(|(_, cookie)| cookie);
+                write_reject(&Reject { rcode, ..reject }, cookie, out);
                 let (view_index, _) = published.table().view_for(vantage.client, vantage.listener);
                 self.view(&published, view_index).told(rcode, AnswerSource::Local);
                 Step::Reply
@@ -241,7 +276,7 @@ impl Session {
             Decision::Refuse(refusal) => {
                 let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
                 let reply = Reply::start(query, out).through(self.channel);
-                self.end(reply, refusal.rcode(), &[error]);
+                self.end(query, vantage, reply, refusal.rcode(), &[error]);
                 return self.replied(&view, refusal.rcode(), AnswerSource::Local, started);
             }
             Decision::Forward => {
@@ -257,12 +292,20 @@ impl Session {
             }
             None => write_absence(&mut reply, entry, QUESTION_POINTER),
         }
-        self.end(reply, Rcode::NOERROR, &[]);
+        self.end(query, vantage, reply, Rcode::NOERROR, &[]);
         self.replied(&view, Rcode::NOERROR, AnswerSource::Table, started)
     }
 
-    fn end(&self, reply: Reply<'_, '_>, rcode: Rcode, errors: &[ExtendedError]) {
+    fn end(
+        &self,
+        query: &Query<'_>,
+        vantage: &Vantage,
+        mut reply: Reply<'_, '_>,
+        rcode: Rcode,
+        errors: &[ExtendedError],
+    ) {
         let settings = self.responder.settings.borrow();
+        reply.cookie(settings.cookie(query, vantage, &self.responder.metrics.dns));
         reply.finish(rcode, false, self.limit(), &settings.identity, errors);
     }
 

@@ -160,7 +160,11 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
 fn responder() -> (Responder, Publisher) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let forwarder = Forwarder::new(forward(), Arc::clone(&metrics));
-    let (_, settings) = watch::channel(Settings { forwarder, identity: Arc::from(*b"hub") });
+    let (_, settings) = watch::channel(Settings {
+        forwarder,
+        identity: Arc::from(*b"hub"),
+        cookies: Cookies::random(|| 0),
+    });
     let (publisher, table) = channel();
     (Responder::new(table, settings, metrics), publisher)
 }

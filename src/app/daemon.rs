@@ -91,7 +91,9 @@ impl Daemon {
         raise_descriptors();
         let metrics = Arc::new(Metrics::new()?);
         let (publisher, table) = table::channel();
-        let settings = watch::Sender::new(settings(&config, None, &metrics));
+        let settings = settings(&config, None, &metrics);
+        let settings = settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
+        let settings = watch::Sender::new(settings);
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
         let mut refresher =
             Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs);

@@ -4,6 +4,7 @@
 //! ends last.
 
 mod allowance;
+mod cookies;
 mod daemon;
 mod loops;
 mod offline;

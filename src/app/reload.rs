@@ -55,6 +55,8 @@ impl Daemon {
                 problems.iter().map(ToString::to_string).collect()
             }
         })?;
+        let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
+            .map_err(|problem| vec![problem.to_string()])?;
         let listens = !self.server.listening().borrow().is_empty();
         // Before the first table no socket is open, and none is opened by a reload.
         let nowhere = ServeConfig::nowhere();
@@ -70,7 +72,6 @@ impl Daemon {
             tracing::warn!(%warning, "configuration");
         }
         self.tell_what_needs_a_restart(&config);
-        let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics);
         self.settings.send_replace(settings);
         let asked: Vec<SocketAddr> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {

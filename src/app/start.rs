@@ -5,6 +5,7 @@ use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
 use futures_util::FutureExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::cookies::cookies;
 use crate::{
     admin::json::{AwsHostsDocument, AwsZoneDocument},
     answer::Settings,
@@ -50,6 +51,9 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
             &error.to_string(),
             "name another address, or \"\" for no admin listener",
         ));
+    }
+    if let Err(problem) = cookies(config, None) {
+        problems.push(*problem);
     }
     problems
 }
@@ -132,12 +136,14 @@ pub(super) fn settings(
     config: &Config,
     current: Option<&Settings>,
     metrics: &Arc<Metrics>,
-) -> Settings {
+) -> Result<Settings, Box<Problem>> {
+    let cookies = cookies(config, current)?;
     let forwarder = match current {
         Some(current) if *current.forwarder.config() == config.forward => current.forwarder.clone(),
         Some(_) | None => Forwarder::new(config.forward.clone(), Arc::clone(metrics)),
     };
-    Settings { forwarder, identity: identity(&config.serve).into_bytes().into() }
+    let identity = identity(&config.serve).into_bytes().into();
+    Ok(Settings { forwarder, identity, cookies })
 }
 
 /// What NSID tells.

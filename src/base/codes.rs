@@ -119,11 +119,12 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     pub const YXDOMAIN: Rcode = Rcode(6);
     pub const BADVERS: Rcode = Rcode(16);
+    pub const BADCOOKIE: Rcode = Rcode(23);
 }
 
 impl Rcode {
     /// The codes counted and labelled by name; any other is `other`.
-    pub const NAMED: [(Rcode, &'static str); 7] = [
+    pub const NAMED: [(Rcode, &'static str); 8] = [
         (Rcode::NOERROR, "NOERROR"),
         (Rcode::FORMERR, "FORMERR"),
         (Rcode::SERVFAIL, "SERVFAIL"),
@@ -131,6 +132,7 @@ impl Rcode {
         (Rcode::NOTIMP, "NOTIMP"),
         (Rcode::REFUSED, "REFUSED"),
         (Rcode::BADVERS, "BADVERS"),
+        (Rcode::BADCOOKIE, "BADCOOKIE"),
     ];
 }
 

@@ -6,6 +6,7 @@ mod chain;
 mod codes;
 mod ids;
 mod name;
+mod secret;
 mod text;
 mod ttl;
 
@@ -13,5 +14,6 @@ pub use chain::Chain;
 pub use codes::{Ede, ExtendedError, Rcode, RecordType, UnknownRecordType};
 pub use ids::{AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, ViewName, VpcId};
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
+pub use secret::{CookieSecret, CookieSecrets, NotASecret};
 pub use text::printable;
 pub use ttl::{Ttl, TtlBounds, TtlError};

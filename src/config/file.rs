@@ -58,6 +58,11 @@ pub(super) struct Server {
     /// What NSID tells (RFC 5001). Without it: the name of the host.
     #[schemars(length(min = 1, max = 255))]
     pub(super) identity: Option<Text>,
+    /// A file, relative to the folder of this one, with a secret of DNS cookies a line, each 32
+    /// hexadecimal digits: the first makes cookies, all are taken. For hubs behind one address.
+    /// Without it: a secret of our own, drawn at each start.
+    #[schemars(length(min = 1))]
+    pub(super) cookie_secret_file: Option<Text>,
     /// DNS over TLS (RFC 7858).
     pub(super) tls: Option<Located<Tls>>,
     /// DNS over HTTPS (RFC 8484).

@@ -22,6 +22,8 @@ pub enum Place {
     Pem(Encrypted, PemFile),
     /// `admin.listen`.
     Admin,
+    /// `server.cookie_secret_file`.
+    CookieSecretFile,
 }
 
 /// The file's text, and where in it those values stand.
@@ -32,6 +34,7 @@ pub struct Places {
     tls: EncryptedPlaces,
     https: EncryptedPlaces,
     admin: Range<usize>,
+    cookie_secret_file: Option<Range<usize>>,
 }
 
 /// Those of `[server.tls]` or `[server.https]`.
@@ -63,6 +66,7 @@ impl Places {
                 key: span(&https.key),
             }),
             admin: file.admin.listen.span.clone(),
+            cookie_secret_file: file.server.cookie_secret_file.as_ref().map(|it| it.span.clone()),
         }
     }
 
@@ -99,6 +103,9 @@ impl Places {
                 (Service::Encrypted(service).table(), "key", Some(&of(service).key))
             }
             Place::Admin => ("admin", "listen", Some(&self.admin)),
+            Place::CookieSecretFile => {
+                ("server", "cookie_secret_file", self.cookie_secret_file.as_ref())
+            }
         };
         (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
     }

@@ -39,7 +39,16 @@ pub(super) fn serve(found: &mut Findings, server: &Server, folder: &Path) -> Ser
         let tls = encrypted(found, "server.https", files, &mut taken, folder);
         Some(HttpsConfig { tls: tls?, path: path? })
     });
-    ServeConfig { listen, identity, tls, https }
+    let secrets = server.cookie_secret_file.as_ref();
+    let cookie_secret_file = secrets.and_then(|text| {
+        read(found, "server.cookie_secret_file", text, |path| match path {
+            "" => {
+                Err(wrong("empty", "allowed: the path of a file; leave it out for a random secret"))
+            }
+            path => Ok(folder.join(path)),
+        })
+    });
+    ServeConfig { listen, identity, cookie_secret_file, tls, https }
 }
 
 /// The entries of a `listen`. None may be there twice, nor have the TCP port of another list's.

@@ -11,6 +11,9 @@ pub struct ServeConfig {
     pub listen: Vec<ListenAddress>,
     /// `identity`: what NSID tells (RFC 5001); `None` takes the host's name.
     pub identity: Option<String>,
+    /// `cookie_secret_file`: the secrets of DNS cookies, for hubs behind one address; `None` draws
+    /// one at the start.
+    pub cookie_secret_file: Option<PathBuf>,
     /// `[server.tls]`: DNS over TLS.
     pub tls: Option<TlsConfig>,
     /// `[server.https]`: DNS over HTTPS.
@@ -76,7 +79,13 @@ pub enum ListenAddress {
 impl ServeConfig {
     /// A configuration that listens nowhere.
     pub fn nowhere() -> Self {
-        Self { listen: Vec::new(), identity: None, tls: None, https: None }
+        Self {
+            listen: Vec::new(),
+            identity: None,
+            cookie_secret_file: None,
+            tls: None,
+            https: None,
+        }
     }
 
     /// Every entry of every list.

@@ -56,6 +56,18 @@ label! {
     }
 }
 
+label! {
+    /// What a client's cookie says of it (RFC 7873).
+    CookieKind {
+        /// It asks for one of ours.
+        New = "new",
+        /// It was given this one, lately and at its address.
+        Good = "good",
+        /// It was not.
+        Bad = "bad",
+    }
+}
+
 /// The record types counted by name; all others are `other`.
 const TYPES: [RecordType; 13] = [
     RecordType::A,
@@ -79,6 +91,7 @@ pub struct DnsMetrics {
     responses: IntCounterVec,
     durations: Vec<Histogram>,
     dropped: Vec<IntCounter>,
+    cookies: Vec<IntCounter>,
     /// Open connections of clients, by TCP, TLS and HTTPS.
     pub tcp_connections: IntGauge,
     /// Connections closed for being over a limit.
@@ -130,12 +143,22 @@ impl DnsMetrics {
             Opts::new("hubdns_dns_dropped_total", "Packets that got no answer, by reason."),
             &["reason"]
         );
+        let cookies = register!(
+            registry,
+            IntCounterVec,
+            Opts::new("hubdns_dns_cookies_total", "Clients' cookies, by what they say of them."),
+            &["state"]
+        );
         let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
         Ok(Self {
             durations: AnswerSource::ALL.iter().map(word).collect(),
             dropped: Dropped::ALL
                 .iter()
                 .map(|reason| dropped.with_label_values(&[reason.word()]))
+                .collect(),
+            cookies: CookieKind::ALL
+                .iter()
+                .map(|kind| cookies.with_label_values(&[kind.word()]))
                 .collect(),
             tcp_connections: register!(
                 registry,
@@ -181,6 +204,13 @@ impl DnsMetrics {
     pub fn took(&self, source: AnswerSource, duration: Duration) {
         if let Some(histogram) = self.durations.get(source as usize) {
             histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// Counts a client's cookie.
+    pub fn cookie(&self, kind: CookieKind) {
+        if let Some(counter) = self.cookies.get(kind as usize) {
+            counter.inc();
         }
     }
 

@@ -4,12 +4,14 @@
 //! from a packet to our own answer allocates nothing. It knows no policy and does no I/O.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod cookie;
 mod freshness;
 mod query;
 mod question;
 mod relay;
 mod reply;
 
+pub use cookie::{Cookie, CookieState, FullCookie};
 pub use freshness::freshness;
 pub use query::{Edns, Packet, Query, Reject};
 pub use question::{Form, Head, Mismatch, Question, Sent, Spelling, upstream_query};

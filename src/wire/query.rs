@@ -5,7 +5,11 @@
 
 use crate::base::{NAME_LEN_MAX, Name, Rcode, RecordType};
 
-use super::{HEADER_LEN, skip_name, u16_at};
+use super::{
+    HEADER_LEN,
+    cookie::{Cookie, OPTION_COOKIE},
+    skip_name, u16_at,
+};
 
 /// What a packet is.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ use super::{HEADER_LEN, skip_name, u16_at};
 pub enum Packet<'p> {
     /// A query that can be decided upon.
     Query(Query<'p>),
-    /// A query that has only one answer: an error.
+    /// A query that is answered with a code and no records.
     Reject(Reject<'p>),
     /// Less than a header. Nothing can be said to it.
     Short,
@@ -58,9 +62,11 @@ pub struct Edns {
     pub wants_keepalive: bool,
     /// It asks for padding, or has some itself (RFC 7830).
     pub wants_padding: bool,
+    /// Its cookie (RFC 7873).
+    pub cookie: Option<Cookie>,
 }
 
-/// A query that is answered with an error and nothing else.
+/// A query that is answered with a code, and with a cookie if it has one, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject<'p> {
     /// The id to send back.
@@ -69,12 +75,14 @@ pub struct Reject<'p> {
     pub opcode: u8,
     /// RD, to send back.
     pub recursion_desired: bool,
-    /// The error.
+    /// The code: an error, or NOERROR for a query that has a cookie and no question.
     pub rcode: Rcode,
     /// The question to send back; empty where there is none that could be read.
     pub question: &'p [u8],
     /// Whether the client sent an OPT that could be read, and so gets one.
     pub edns: bool,
+    /// The client's cookie.
+    pub cookie: Option<Cookie>,
 }
 
 /// A name lowered in place of being allocated.
@@ -114,14 +122,29 @@ impl<'p> Packet<'p> {
                 rcode,
                 question,
                 edns: false,
+                cookie: None,
             })
+        };
+        let reject_edns = |rcode, question, cookie| match reject(rcode, question) {
+            Packet::Reject(reject) => Packet::Reject(Reject { edns: true, cookie, ..reject }),
+            other => other,
         };
         if flags & 0x7800 != 0 {
             return reject(Rcode::NOTIMP, &[]);
         }
-        // RFC 9619: a query has one question, no more.
-        if u16_at(packet, 4) != Some(1) {
-            return reject(Rcode::FORMERR, &[]);
+        // RFC 9619: a query has one question, no more; and none only to ask for a cookie (RFC 7873
+        // section 5.4).
+        match u16_at(packet, 4) {
+            Some(1) => (),
+            Some(0) => {
+                return match read_edns(packet, 0) {
+                    Ok(Some(Edns { cookie: Some(cookie), .. })) => {
+                        reject_edns(Rcode::NOERROR, &[], Some(cookie))
+                    }
+                    Ok(_) | Err(_) => reject(Rcode::FORMERR, &[]),
+                };
+            }
+            Some(_) | None => return reject(Rcode::FORMERR, &[]),
         }
         let Some((name, question)) = read_question(packet) else {
             return reject(Rcode::FORMERR, &[]);
@@ -129,11 +152,9 @@ impl<'p> Packet<'p> {
         let edns = match read_edns(packet, question.len()) {
             Ok(edns) => edns,
             Err(EdnsFault::Malformed) => return reject(Rcode::FORMERR, question),
-            Err(EdnsFault::Version) => {
-                return match reject(Rcode::BADVERS, question) {
-                    Packet::Reject(reject) => Packet::Reject(Reject { edns: true, ..reject }),
-                    other => other,
-                };
+            Err(EdnsFault::Cookie) => return reject_edns(Rcode::FORMERR, question, None),
+            Err(EdnsFault::Version(cookie)) => {
+                return reject_edns(Rcode::BADVERS, question, cookie);
             }
         };
         let tail = question.len().saturating_sub(QUESTION_TAIL_LEN);
@@ -205,8 +226,10 @@ fn read_question(packet: &[u8]) -> Option<(LowerName, &[u8])> {
 enum EdnsFault {
     /// Records that end early, two OPTs, or an OPT where none may stand.
     Malformed,
-    /// An EDNS version that we do not speak (RFC 6891 section 6.1.3).
-    Version,
+    /// A cookie of a length that none has (RFC 7873 section 5.2.2).
+    Cookie,
+    /// An EDNS version that we do not speak (RFC 6891 section 6.1.3); with the client's cookie.
+    Version(Option<Cookie>),
 }
 
 /// Walks the records behind the question for the OPT.
@@ -231,17 +254,22 @@ fn read_edns(packet: &[u8], question_len: usize) -> Result<Option<Edns>, EdnsFau
     let Some(opt) = found else { return Ok(None) };
     // RFC 6891 section 6.1.3: extended RCODE, version, DO and 15 bits of zero.
     let [_, version, flags, _] = opt.ttl;
-    let has = |option| has_option(opt.data, option).ok_or(EdnsFault::Malformed);
+    let has = |wanted| Ok(option(opt.data, wanted)?.is_some());
+    let cookie = match option(opt.data, OPTION_COOKIE)? {
+        Some(data) => Some(Cookie::read(data).ok_or(EdnsFault::Cookie)?),
+        None => None,
+    };
     let edns = Edns {
         udp_size: opt.class,
         dnssec_ok: flags & 0x80 != 0,
         wants_nsid: has(OPTION_NSID)?,
         wants_keepalive: has(OPTION_KEEPALIVE)?,
         wants_padding: has(OPTION_PADDING)?,
+        cookie,
     };
     match version {
         0 => Ok(Some(edns)),
-        _ => Err(EdnsFault::Version),
+        _ => Err(EdnsFault::Version(cookie)),
     }
 }
 
@@ -270,17 +298,24 @@ fn split_record(bytes: &[u8]) -> Option<RawRecord<'_>> {
     })
 }
 
-/// Whether an OPT's data holds the option; `None` when it is not a list of options.
-fn has_option(data: &[u8], wanted: u16) -> Option<bool> {
+/// The data of the first option of that code; a fault when it is no list of options to its end.
+fn option(data: &[u8], wanted: u16) -> Result<Option<&[u8]>, EdnsFault> {
     let mut rest = data;
-    let mut found = false;
+    let mut found = None;
     while !rest.is_empty() {
-        let code = u16_at(rest, 0)?;
-        let len = usize::from(u16_at(rest, 2)?);
-        rest = rest.get(4..)?.get(len..)?;
-        found |= code == wanted;
+        let (code, value);
+        (code, value, rest) = split_option(rest).ok_or(EdnsFault::Malformed)?;
+        if code == wanted && found.is_none() {
+            found = Some(value);
+        }
     }
-    Some(found)
+    Ok(found)
+}
+
+/// The first option's code and data, and what follows (RFC 6891 section 6.1.2).
+fn split_option(data: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (value, rest) = data.get(4..)?.split_at_checked(usize::from(u16_at(data, 2)?))?;
+    Some((u16_at(data, 0)?, value, rest))
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::base::{ExtendedError, Rcode};
 
 use super::{
-    HEADER_LEN, put_u16,
+    HEADER_LEN,
+    cookie::{FULL_LEN as COOKIE_LEN, FullCookie, OPTION_COOKIE},
+    put_u16,
     query::{OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Query, Reject},
     relay::{Hop, Relay},
 };
@@ -19,10 +21,10 @@ pub const UDP_PAYLOAD_MAX: u16 = 1232;
 /// What a client without EDNS takes (RFC 1035 section 4.2.1).
 const UDP_PAYLOAD_PLAIN: u16 = 512;
 /// Extended errors in one reply, and octets of each one's words: with these an OPT takes at most
-/// 11 + 4 + 255 + 4 * (6 + 160) octets, which together with header and the longest question fits
-/// 1232. A client that takes less gets what there is room for.
+/// 11 + (4 + 24) + (4 + 255) + 4 * (6 + 152) octets, which together with header and the longest
+/// question, 12 + 259, fits 1232. A client that takes less gets what there is room for.
 pub(super) const ERRORS_MAX: usize = 4;
-pub(super) const ERROR_TEXT_MAX: usize = 160;
+pub(super) const ERROR_TEXT_MAX: usize = 152;
 /// Extended error (RFC 8914 section 2).
 const OPTION_EDE: u16 = 15;
 /// An OPT without options: owner, and a record's fixed part (RFC 6891 section 6.1.2).
@@ -62,6 +64,7 @@ pub struct Reply<'q, 'o> {
     out: &'o mut Vec<u8>,
     counts: [u16; 3],
     channel: Channel,
+    cookie: Option<FullCookie>,
 }
 
 // === impl Limit ===
@@ -89,12 +92,17 @@ impl<'q, 'o> Reply<'q, 'o> {
         out.clear();
         out.resize(HEADER_LEN, 0);
         out.extend_from_slice(query.question());
-        Self { query, out, counts: [0; 3], channel: Channel::default() }
+        Self { query, out, counts: [0; 3], channel: Channel::default(), cookie: None }
     }
 
     /// Says what the reply goes through; without it, through what adds nothing.
     pub fn through(self, channel: Channel) -> Self {
         Self { channel, ..self }
+    }
+
+    /// Tells the cookie that answers the client's, which one without an OPT cannot have sent.
+    pub fn cookie(&mut self, cookie: Option<FullCookie>) {
+        self.cookie = cookie;
     }
 
     /// Adds `count` answer records that `write` appends, with owners as pointers into the message.
@@ -137,7 +145,7 @@ impl<'q, 'o> Reply<'q, 'o> {
         nsid: &[u8],
         errors: &[ExtendedError],
     ) {
-        let options = Options::new(nsid, errors, self.query, self.channel);
+        let options = Options::new(nsid, self.cookie, errors, self.query, self.channel);
         let opt_len = if self.query.edns.is_some() { options.opt_len() } else { 0 };
         let limit = limit.octets(self.query);
         let too_long = limit < self.out.len().saturating_add(opt_len);
@@ -188,6 +196,7 @@ impl<'q, 'o> Reply<'q, 'o> {
 struct Options<'o> {
     nsid: Option<&'o [u8]>,
     keepalive: Option<u16>,
+    cookie: Option<FullCookie>,
     errors: &'o [ExtendedError],
     /// Octets of an error's words at most.
     words_max: usize,
@@ -198,16 +207,20 @@ struct Options<'o> {
 // === impl Options ===
 
 impl<'o> Options<'o> {
-    const NONE: Options<'static> =
-        Options { nsid: None, keepalive: None, errors: &[], words_max: 0, padding: None };
+    /// A cookie, if there is one, and nothing else.
+    fn cookie(cookie: Option<FullCookie>) -> Self {
+        Self { nsid: None, cookie, keepalive: None, errors: &[], words_max: 0, padding: None }
+    }
 
     fn new(
         nsid: &'o [u8],
+        cookie: Option<FullCookie>,
         errors: &'o [ExtendedError],
         query: &Query<'_>,
         channel: Channel,
     ) -> Self {
         Self {
+            cookie,
             nsid: query.edns.filter(|edns| edns.wants_nsid).map(|_| nsid),
             // RFC 7828 section 3.3.2: to a client that speaks it.
             keepalive: channel.keepalive.filter(|_| query.edns.is_some_and(|e| e.wants_keepalive)),
@@ -221,14 +234,17 @@ impl<'o> Options<'o> {
     fn opt_len(&self) -> usize {
         let nsid = self.nsid.map_or(0, |nsid| OPTION_HEAD_LEN.saturating_add(nsid.len()));
         let keepalive = self.keepalive.map_or(0, |_| OPTION_HEAD_LEN.saturating_add(KEEPALIVE_LEN));
+        let cookie = self.cookie.map_or(0, |_| OPTION_HEAD_LEN.saturating_add(COOKIE_LEN));
         let words = |error: &ExtendedError| floor_text(&error.text, self.words_max).len();
         let error = |error| ERROR_LEN.saturating_add(words(error));
         let errors = self.errors.iter().map(error).fold(0, usize::saturating_add);
-        OPT_LEN.saturating_add(nsid).saturating_add(keepalive).saturating_add(errors)
+        let told = nsid.saturating_add(cookie).saturating_add(keepalive);
+        OPT_LEN.saturating_add(told).saturating_add(errors)
     }
 
     /// As much as an OPT of `room` octets holds: words go first, then errors from the last on,
-    /// then the NSID. A keepalive stays: where there is one there is the room of a stream.
+    /// then the NSID. The cookie always has its place: 512 less 12 and 259 are
+    /// enough for it. A keepalive stays: where there is one there is the room of a stream.
     fn within(mut self, room: usize) -> Self {
         if room < self.opt_len() {
             self.words_max = 0;
@@ -274,13 +290,13 @@ impl Age {
     }
 }
 
-/// Writes the reply to a query that has none but an error. Never longer than the query and an OPT.
-pub fn write_reject(reject: &Reject<'_>, out: &mut Vec<u8>) {
+/// Writes the reply to a query that has none but a code. Never longer than the query and an OPT.
+pub fn write_reject(reject: &Reject<'_>, cookie: Option<FullCookie>, out: &mut Vec<u8>) {
     out.clear();
     out.resize(HEADER_LEN, 0);
     out.extend_from_slice(reject.question);
     if reject.edns {
-        put_opt(out, reject.rcode, false, Options::NONE);
+        put_opt(out, reject.rcode, false, Options::cookie(cookie));
     }
     let flags = 0x8080
         | (u16::from(reject.opcode) << 11)
@@ -313,6 +329,9 @@ fn put_opt(out: &mut Vec<u8>, rcode: Rcode, dnssec_ok: bool, options: Options<'_
     }
     if let Some(idle) = options.keepalive {
         put_option(out, OPTION_KEEPALIVE, &[&idle.to_be_bytes()]);
+    }
+    if let Some(cookie) = options.cookie {
+        put_option(out, OPTION_COOKIE, &cookie.parts());
     }
     for error in options.errors {
         let words = floor_text(&error.text, options.words_max);

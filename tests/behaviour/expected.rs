@@ -81,7 +81,8 @@ impl Expected {
         let (status, terms) = terms.split_first().ok_or("no code")?;
         match status.as_str() {
             "nothing" if terms.is_empty() => (),
-            "NOERROR" | "NXDOMAIN" | "SERVFAIL" | "REFUSED" | "FORMERR" | "NOTIMP" | "BADVERS" => {
+            "NOERROR" | "NXDOMAIN" | "SERVFAIL" | "REFUSED" | "FORMERR" | "NOTIMP" | "BADVERS"
+            | "BADCOOKIE" => {
                 expected.status = status.clone();
             }
             other => return Err(format!("{other:?} is no code")),
@@ -188,6 +189,8 @@ impl Expected {
         same("the OPT", answer.edns.clone().unwrap_or_default(), self.edns(&asked));
         same("the EDE", ede(answer.ede, answer.ede_text.as_ref()), self.ede_text());
         same("the NSID", format!("{:?}", answer.nsid), format!("{:?}", self.nsid));
+        let cookie = answer.cookie.is_some();
+        same("a good cookie", cookie.to_string(), self.cookie(&asked).to_string());
         same("the keepalive", format!("{:?}", answer.keepalive), format!("{:?}", self.keepalive));
         let transport = if self.by_tcp { "TCP" } else { asked.transport() };
         same("it came by", answer.transport.clone(), transport.to_owned());
@@ -251,6 +254,11 @@ impl Expected {
             true => String::new(),
             false => format!("version: 0, flags:{dnssec_ok}; udp: {UDP_MAX}"),
         }
+    }
+
+    /// dig sends a cookie with its OPT, and one that cannot be read gets none.
+    fn cookie(&self, asked: &Asked<'_>) -> bool {
+        !self.edns(asked).is_empty() && !asked.has("+nocookie") && self.status != "FORMERR"
     }
 
     /// The answer's authority section, with a TTL that is as good as the expected one as that.

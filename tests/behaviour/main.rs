@@ -81,6 +81,7 @@ fn a_wrong_row_is_told() {
             data: "10.0.0.1".to_owned(),
         }],
         edns: Some("version: 0, flags:; udp: 1232".to_owned()),
+        cookie: Some("0100000060000000f0f0f0f0f0f0f0f0".to_owned()),
         transport: "UDP".to_owned(),
         size: 600,
         ..DigAnswer::default()
@@ -88,9 +89,16 @@ fn a_wrong_row_is_told() {
     let wrong = |args: &str, terms: &[&str]| expected(terms).unwrap().differences(args, &answer);
     let right = ["NOERROR", "A 10.0.0.1", "ttl 60", "first 10.0.0.1"];
     assert!(wrong("n A", &right).is_empty());
-    for args in
-        ["N A", "n AAAA", "n A +norec", "n A +cdflag", "n A +dnssec", "n A +tcp", "n A +tls"]
-    {
+    for args in [
+        "N A",
+        "n AAAA",
+        "n A +norec",
+        "n A +cdflag",
+        "n A +dnssec",
+        "n A +tcp",
+        "n A +tls",
+        "n A +nocookie",
+    ] {
         assert!(!wrong(args, &right).is_empty(), "{args}");
     }
     assert!(!wrong("n A +noedns", &right).is_empty());

@@ -8,6 +8,7 @@ mod budget;
 mod changes;
 mod commands;
 mod connections;
+mod cookies;
 mod demo;
 mod environment;
 mod faults;

@@ -28,6 +28,9 @@ pub struct DigAnswer {
     pub ede_text: Option<String>,
     /// The text of NSID (RFC 5001), when it was asked for.
     pub nsid: Option<String>,
+    /// Our half of the DNS cookie in hexadecimal, when dig found the whole good: it begins with
+    /// dig's own half.
+    pub cookie: Option<String>,
     /// The idle time of a keepalive (RFC 7828), as in `10.0 secs`.
     pub keepalive: Option<String>,
     /// `UDP`, `TCP`, `TLS`, `HTTPS` or `HTTPS-GET`: what the answer came by.
@@ -139,6 +142,9 @@ impl DigAnswer {
             self.nsid = Some(between(rest, "(\"", "\")").to_owned());
         } else if let Some(rest) = line.strip_prefix("; TCP KEEPALIVE: ") {
             self.keepalive = Some(rest.to_owned());
+        } else if let Some(rest) = line.strip_prefix("; COOKIE: ") {
+            let whole = rest.strip_suffix(" (good)").and_then(|cookie| cookie.get(16..));
+            self.cookie = whole.map(str::to_owned);
         } else if let Some(rest) = line.strip_prefix(";; SERVER: ") {
             self.transport = rest.rsplit('(').next().unwrap_or("").trim_end_matches(')').to_owned();
         } else if let Some(rest) = line.strip_prefix(";; MSG SIZE  rcvd: ") {

@@ -11,7 +11,13 @@ use crate::{
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: texts(&["0.0.0.0:53", "[::]:53"]), identity: None, tls: None, https: None }
+        Self {
+            listen: texts(&["0.0.0.0:53", "[::]:53"]),
+            identity: None,
+            cookie_secret_file: None,
+            tls: None,
+            https: None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    answer::Settings,
+    answer::{Cookies, Settings},
     base::RecordType,
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, facts},
@@ -38,7 +38,11 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let config = policy::PolicyConfig { allow, ..facts::config() };
     let (mut publisher, table) = channel();
     publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
-    let (_, settings) = watch::channel(Settings { forwarder, identity: Arc::from(*b"hub") });
+    let (_, settings) = watch::channel(Settings {
+        forwarder,
+        identity: Arc::from(*b"hub"),
+        cookies: Cookies::random(|| 0),
+    });
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);
     let opened = server.open(&wanted).unwrap();

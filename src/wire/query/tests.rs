@@ -46,6 +46,7 @@ fn opt_is_read() {
         wants_nsid: true,
         wants_keepalive: false,
         wants_padding: false,
+        cookie: None,
     };
     assert_eq!(query.edns, Some(edns));
     assert!(query.checking_disabled);
@@ -60,6 +61,37 @@ fn each_option_is_seen_wherever_it_stands() {
     let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
     let edns = query.edns.unwrap();
     assert!(edns.wants_padding && edns.wants_keepalive && !edns.wants_nsid);
+}
+
+#[test]
+fn a_query_without_a_question_is_read_for_its_cookie() {
+    let cookie = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0c\x00\x0a\x00\x0801234567";
+    let bytes = packet(0x0100, [0, 0, 0, 1], cookie);
+    let Packet::Reject(reject) = Packet::read(&bytes) else { panic!("not a code alone") };
+    assert_eq!((reject.rcode, reject.edns, reject.question), (Rcode::NOERROR, true, &[][..]));
+    assert!(reject.cookie.is_some());
+    assert_eq!(rcode_of(&packet(0x0100, [0, 0, 0, 1], OPT)), Some(Rcode::FORMERR));
+}
+
+#[test]
+fn of_two_cookies_the_first_counts_and_one_of_a_wrong_length_is_an_error() {
+    let with = |options: &[u8]| {
+        let len = u8::try_from(options.len()).unwrap();
+        let opt = [b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00".as_slice(), &[len], options];
+        packet(0x0100, [1, 0, 0, 1], &[QUESTION, &opt.concat()].concat())
+    };
+    let cookie = |value: &[u8]| [&[0, 10, 0, u8::try_from(value.len()).unwrap()], value].concat();
+    let (one, other) = (cookie(b"01234567"), cookie(b"abcdefgh"));
+    let read = |bytes: &[u8]| match Packet::read(bytes) {
+        Packet::Query(query) => query.edns.unwrap().cookie,
+        Packet::Reject(_) | Packet::Short | Packet::Response => None,
+    };
+    let (first, both) = (with(&one), with(&[one.as_slice(), &other].concat()));
+    assert!(read(&first).is_some());
+    assert_eq!(read(&both), read(&first));
+    let bytes = with(&cookie(b"012345678"));
+    let Packet::Reject(reject) = Packet::read(&bytes) else { panic!("not a reject") };
+    assert_eq!((reject.rcode, reject.question, reject.edns), (Rcode::FORMERR, QUESTION, true));
 }
 
 #[test]

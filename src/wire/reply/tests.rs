@@ -4,7 +4,7 @@ use domain::base::{Message, opt::nsid::Nsid};
 
 use super::{Channel, Limit, Reply, write_reject};
 use crate::{
-    base::{Ede, ExtendedError, Rcode},
+    base::{CookieSecret, CookieSecrets, Ede, ExtendedError, Rcode},
     wire::Packet,
 };
 
@@ -208,6 +208,41 @@ fn an_opt_gives_way_to_the_clients_size() {
 }
 
 #[test]
+fn a_cookie_keeps_its_place_when_words_and_errors_go() {
+    let mut bytes = packet(0x0100, OPT);
+    let label = [&[63], [b'a'; 63].as_slice()].concat();
+    let name = [label.as_slice(), &label, &label, &[61], &label[1..62], b"\0\0\x01\0\x01"].concat();
+    bytes.splice(12..19, name);
+    // An NSID is asked for, and a cookie sent.
+    let rdlen_at = bytes.len() - 5;
+    bytes[rdlen_at] = 16;
+    bytes.extend(b"\x00\x0a\x00\x0801234567");
+    let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
+    let cookie = query.edns.unwrap().cookie.unwrap();
+    let secrets = CookieSecrets { current: CookieSecret([7; 16]), former: vec![] };
+    let (_, cookie) = cookie.answer(&secrets, [192, 0, 2, 1].into(), 1);
+    let told = |nsid: &[u8], text: &'static str| {
+        let mut out = Vec::new();
+        let mut reply = Reply::start(&query, &mut out);
+        reply.cookie(Some(cookie));
+        let errors =
+            [3, 9, 22, 23].map(|code| ExtendedError { code: Ede(code), text: text.into() });
+        reply.finish(Rcode::NOERROR, false, Limit::Datagram, nsid, &errors);
+        assert!(out.len() <= 512, "{}", out.len());
+        let message = Message::from_slice(&out).unwrap();
+        let opt = message.opt().unwrap();
+        let errors = opt.opt().iter::<domain::base::opt::ExtendedError<_>>().count();
+        let told = opt.opt().cookie().unwrap();
+        assert_eq!(told.client().into_octets().as_slice(), b"01234567");
+        assert!(out.windows(24).any(|octets| octets == cookie.parts().concat()));
+        (errors, opt.opt().first::<Nsid<_>>().is_some())
+    };
+    assert_eq!(told(b"hub-a", "a text of forty octets, four are too long"), (4, true));
+    assert_eq!(told(&[b'n'; 190], ""), (1, true));
+    assert_eq!(told(&[b'n'; 255], ""), (0, false));
+}
+
+#[test]
 fn a_code_whose_upper_bits_cannot_be_told_is_servfail() {
     let out = reply(&packet(0x0100, b""), false, Limit::Datagram, 4);
     assert_eq!(out[3] & 0xF, 2);
@@ -218,7 +253,7 @@ fn a_reject_says_no_more_than_it_must() {
     let told = |bytes: &[u8]| {
         let Packet::Reject(reject) = Packet::read(bytes) else { panic!("not a reject") };
         let mut out = Vec::new();
-        write_reject(&reject, &mut out);
+        write_reject(&reject, None, &mut out);
         out
     };
     let update = told(&packet(0x2900, b""));

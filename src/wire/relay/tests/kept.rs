@@ -135,8 +135,8 @@ fn an_upstreams_extended_errors_are_cut_and_weighed() {
         Relay::read(&question, &builder.finish()).unwrap()
     };
     let (short, long) = (with_text(0), with_text(9_000));
-    assert_eq!(long.errors()[0].text.len(), 160);
-    assert_eq!(long.weight(), short.weight() + 160);
+    assert_eq!(long.errors()[0].text.len(), 152);
+    assert_eq!(long.weight(), short.weight() + 152);
 }
 
 #[test]
