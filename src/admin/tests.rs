@@ -25,7 +25,7 @@ use super::{
     serve, serve_control,
 };
 use crate::{
-    answer::{self, Cookies, Settings, Vantage},
+    answer::{self, About, Cookies, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{RoundReport, SourceStatus, Status},
@@ -115,6 +115,7 @@ impl Daemon {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 0),
+            about: About::default(),
         });
         let (status, status_seen) = watch::channel(Status::default());
         let (listening, listening_seen) = watch::channel(Vec::new());

@@ -12,6 +12,8 @@ use crate::{
 
 /// Class IN (RFC 1035 section 3.2.4).
 const CLASS_IN: u16 = 1;
+/// Class CH, in which servers tell of themselves (RFC 4892).
+const CLASS_CHAOS: u16 = 3;
 
 /// Who asks, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +59,19 @@ pub enum Decision<'t> {
     NoData(&'t Entry),
     /// The name is not ours. Ask upstream.
     Forward,
+    /// The question is about this server, which answers if it was told to.
+    Server(ServerFact),
     /// The question is not for us to answer.
     Refuse(Refusal),
+}
+
+/// What a server tells of itself in class CH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerFact {
+    /// `version.bind` and `version.server`: what runs.
+    Version,
+    /// `id.server` and `hostname.bind`: which of many it is (RFC 4892).
+    Identity,
 }
 
 /// What is told of a name that is ours.
@@ -98,7 +111,10 @@ pub fn decide<'t>(table: &'t AnswerTable, asked: &Asked<'_>, vantage: &Vantage) 
 /// What this view says.
 fn decide_in<'t>(view: &'t ViewTable, asked: &Asked<'_>) -> Decision<'t> {
     if asked.class != CLASS_IN {
-        return Decision::Refuse(Refusal::Class);
+        return match ServerFact::asked(asked) {
+            Some(fact) => Decision::Server(fact),
+            None => Decision::Refuse(Refusal::Class),
+        };
     }
     if asked.rtype.is_meta() {
         return Decision::Refuse(Refusal::MetaType);
@@ -142,7 +158,24 @@ impl Decision<'_> {
             Decision::Answer(..) => "answer",
             Decision::NoData(_) => "nodata",
             Decision::Forward => "forward",
+            Decision::Server(_) => "server",
             Decision::Refuse(_) => "refuse",
+        }
+    }
+}
+
+// === impl ServerFact ===
+
+impl ServerFact {
+    /// What is asked of this server; `None` for any other question.
+    fn asked(asked: &Asked<'_>) -> Option<Self> {
+        if asked.class != CLASS_CHAOS || asked.rtype != RecordType::TXT {
+            return None;
+        }
+        match asked.name_wire {
+            b"\x07version\x04bind\x00" | b"\x07version\x06server\x00" => Some(Self::Version),
+            b"\x02id\x06server\x00" | b"\x08hostname\x04bind\x00" => Some(Self::Identity),
+            _ => None,
         }
     }
 }

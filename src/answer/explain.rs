@@ -129,6 +129,8 @@ pub fn explain(
             }
             explanation.forwarded(forward);
         }
+        // Not asked for here: the class is IN.
+        Decision::Server(_) => explanation.say(LineKind::Result, "what it was told to".to_owned()),
         Decision::Refuse(refusal) => {
             explanation.say(LineKind::Result, format!("REFUSED: {}", refusal.text()));
         }

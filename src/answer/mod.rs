@@ -7,13 +7,17 @@ mod cookies;
 mod decide;
 mod explain;
 mod pending;
+mod records;
 mod respond;
+mod sender;
+mod settings;
 
 pub use cookies::Cookies;
-pub use decide::{Asked, Decided, Decision, Refusal, Told, Vantage, decide};
+pub use decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide};
 pub use explain::{Explanation, Given, LineKind, explain};
 pub use pending::Pending;
-pub use respond::{Responder, Session, Settings, Step};
+pub use respond::{Responder, Session, Step};
+pub use settings::{About, Settings};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{
     decide::{Asked, Decision, Vantage, decide},
-    respond::{Settings, write_absence, write_told},
+    records::{write_absence, write_told},
+    settings::Settings,
 };
 use crate::{
     base::{Ede, ExtendedError, Rcode, RecordType},
@@ -121,7 +122,7 @@ impl Pending {
                     write_absence(reply, entry, owner);
                     return true;
                 }
-                Decision::Forward | Decision::Refuse(_) => (),
+                Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => (),
             }
         }
         false

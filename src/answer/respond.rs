@@ -13,24 +13,22 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    cookies::Cookies,
-    decide::{Asked, Decision, Told, Vantage, decide},
+    decide::{Asked, Decision, Refusal, ServerFact, Vantage, decide},
     pending::Pending,
+    records::{write_absence, write_text, write_told},
+    sender::{self, Suspect},
+    settings::Settings,
 };
 use crate::{
     base::{ExtendedError, Rcode},
-    forward::{ForwardError, Forwarder},
-    table::{Entry, Generation, Published, Reader},
-    telemetry::{AnswerSource, DnsMetrics, Dropped, Metrics, Proto, ViewMetrics},
+    forward::ForwardError,
+    table::{Generation, Published, Reader},
+    telemetry::{AnswerSource, Dropped, Metrics, Proto, ViewMetrics},
     wire::{
-        Channel, CookieState, FullCookie, Limit, Packet, QUESTION_POINTER, Query, Question, Reject,
-        Reply, write_reject,
+        Channel, CookieState, Limit, Packet, QUESTION_POINTER, Query, Question, Reject, Reply,
+        write_reject,
     },
 };
-
-/// HINFO in place of everything (RFC 8482 section 4.2): type, class IN; CPU "RFC8482", OS empty.
-const ANY_HEAD: [u8; 6] = [0xC0, 0x0C, 0, 13, 0, 1];
-const ANY_DATA: [u8; 11] = *b"\x00\x09\x07RFC8482\x00";
 
 /// Answers packets. One a daemon; each listener and connection takes a [`Session`] of it.
 #[derive(Clone)]
@@ -40,17 +38,6 @@ pub struct Responder {
     metrics: Arc<Metrics>,
     /// Made once a generation and shared: a connection must not look a hundred counters up.
     counted: Arc<Mutex<Counted>>,
-}
-
-/// What a reload may replace. Cheap to clone.
-#[derive(Clone)]
-pub struct Settings {
-    /// Asks upstreams.
-    pub forwarder: Forwarder,
-    /// What NSID tells.
-    pub identity: Arc<[u8]>,
-    /// Makes and knows cookies.
-    pub cookies: Cookies,
 }
 
 /// A responder's state for one listener or connection. Not shared, so it has no lock.
@@ -153,22 +140,6 @@ impl Responder {
     }
 }
 
-// === impl Settings ===
-
-impl Settings {
-    /// The cookie to tell, if the client sent one.
-    pub(super) fn cookie(
-        &self,
-        query: &Query<'_>,
-        vantage: &Vantage,
-        dns: &DnsMetrics,
-    ) -> Option<FullCookie> {
-        let cookie = query.edns?.cookie?;
-        let (_, cookie) = self.cookies.answer(&cookie, vantage.client, dns);
-        Some(cookie)
-    }
-}
-
 /// The code for a query that has none but that. One without a question asks whether its cookie is
 /// good (RFC 7873 section 5.4).
 fn reject_code(reject: &Reject<'_>, cookie: Option<CookieState>) -> Rcode {
@@ -211,9 +182,13 @@ impl Session {
     ) -> Step {
         let started = Instant::now();
         let dns = &self.responder.metrics.dns;
-        // Nothing can be sent to port 0, and nobody asks from it.
-        if client.port() == 0 {
-            dns.dropped(Dropped::Source);
+        let suspect = match self.proto {
+            Proto::Udp => sender::suspect(client, listener),
+            // Who has made a connection has its address and its port.
+            Proto::Tcp | Proto::Tls | Proto::Https => None,
+        };
+        if let Some(Suspect::Dropped(reason)) = suspect {
+            dns.dropped(reason);
             return Step::Silence;
         }
         match Packet::read(packet) {
@@ -223,6 +198,10 @@ impl Session {
             }
             Packet::Response => {
                 dns.dropped(Dropped::Response);
+                Step::Silence
+            }
+            Packet::Reject(reject) if suspect.is_some() && sender::is_unreadable(reject.rcode) => {
+                dns.dropped(Dropped::Malformed);
                 Step::Silence
             }
             Packet::Reject(reject) => {
@@ -273,11 +252,13 @@ impl Session {
         let (entry, told) = match decided.decision {
             Decision::Answer(entry, told) => (entry, Some(told)),
             Decision::NoData(entry) => (entry, None),
+            Decision::Server(fact) => {
+                let rcode = self.tell_of_itself(query, vantage, fact, out);
+                return self.replied(&view, rcode, AnswerSource::Local, started);
+            }
             Decision::Refuse(refusal) => {
-                let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
-                let reply = Reply::start(query, out).through(self.channel);
-                self.end(query, vantage, reply, refusal.rcode(), &[error]);
-                return self.replied(&view, refusal.rcode(), AnswerSource::Local, started);
+                let rcode = self.refuse(query, vantage, refusal, out);
+                return self.replied(&view, rcode, AnswerSource::Local, started);
             }
             Decision::Forward => {
                 let published = published.clone();
@@ -294,6 +275,36 @@ impl Session {
         }
         self.end(query, vantage, reply, Rcode::NOERROR, &[]);
         self.replied(&view, Rcode::NOERROR, AnswerSource::Table, started)
+    }
+
+    fn refuse(
+        &self,
+        query: &Query<'_>,
+        vantage: &Vantage,
+        refusal: Refusal,
+        out: &mut Vec<u8>,
+    ) -> Rcode {
+        let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
+        let reply = Reply::start(query, out).through(self.channel);
+        self.end(query, vantage, reply, refusal.rcode(), &[error]);
+        refusal.rcode()
+    }
+
+    /// Tells what it was told to tell; otherwise it is the class that is not served.
+    fn tell_of_itself(
+        &self,
+        query: &Query<'_>,
+        vantage: &Vantage,
+        fact: ServerFact,
+        out: &mut Vec<u8>,
+    ) -> Rcode {
+        let Some(text) = self.responder.settings.borrow().about.text(fact) else {
+            return self.refuse(query, vantage, Refusal::Class, out);
+        };
+        let mut reply = Reply::start(query, out).through(self.channel);
+        reply.answer(1, |out| write_text(&text, out));
+        self.end(query, vantage, reply, Rcode::NOERROR, &[]);
+        Rcode::NOERROR
     }
 
     fn end(
@@ -384,40 +395,4 @@ impl Session {
             .get(index)
             .map_or_else(|| Arc::new(self.responder.metrics.dns.view("default")), Arc::clone)
     }
-}
-
-/// Adds what a name of ours has, told of the name that `owner` points to.
-pub(super) fn write_told(
-    reply: &mut Reply<'_, '_>,
-    entry: &Entry,
-    told: Told<'_>,
-    owner: u16,
-    az: Option<&str>,
-    rotation: usize,
-) {
-    match told {
-        Told::Records(records) if owner == QUESTION_POINTER => {
-            reply.answer(records.count(), |out| records.write(az, rotation, out));
-        }
-        Told::Records(records) => {
-            let owner = owner.to_be_bytes();
-            reply.answer(records.count(), |out| records.write_as(&owner, az, rotation, out));
-        }
-        Told::Soa => reply.answer(1, |out| write_soa(entry, owner, out)),
-        Told::Any => reply.answer(1, |out| {
-            out.extend_from_slice(&ANY_HEAD);
-            out.extend_from_slice(&entry.claim().ttl.as_secs().to_be_bytes());
-            out.extend_from_slice(&ANY_DATA);
-        }),
-    }
-}
-
-/// Adds the SOA by which an absence is kept (RFC 2308 section 3).
-pub(super) fn write_absence(reply: &mut Reply<'_, '_>, entry: &Entry, owner: u16) {
-    reply.authority(1, |out| write_soa(entry, owner, out));
-}
-
-fn write_soa(entry: &Entry, owner: u16, out: &mut Vec<u8>) {
-    out.extend_from_slice(&owner.to_be_bytes());
-    out.extend_from_slice(entry.soa().get(2..).unwrap_or_default());
 }

@@ -70,6 +70,7 @@ fn decided(client: &str, question: &str) -> String {
         Decision::Refuse(refusal) => format!("refuse: {refusal:?}"),
         Decision::Answer(_, Told::Soa) => "answer: soa".to_owned(),
         Decision::Answer(_, Told::Any) => "answer: any".to_owned(),
+        Decision::Server(fact) => format!("server: {fact:?}"),
         Decision::Answer(..) | Decision::NoData(_) | Decision::Forward => {
             decision.word().to_owned()
         }
@@ -104,7 +105,19 @@ fn each_kind_of_question_has_its_decision() {
     ] {
         assert_eq!(decided("10.9.9.9", question), expected, "{question}");
     }
+    for (question, expected) in [
+        ("version.bind TXT chaos", "server: Version"),
+        ("version.server TXT chaos", "server: Version"),
+        ("id.server TXT chaos", "server: Identity"),
+        ("hostname.bind TXT chaos +norec", "server: Identity"),
+        ("version.bind A chaos", "refuse: Class"),
+        ("authors.bind TXT chaos", "refuse: Class"),
+        ("version.bind TXT", "forward"),
+    ] {
+        assert_eq!(decided("10.9.9.9", question), expected, "{question}");
+    }
     assert_eq!(decided("192.0.2.1", &format!("{sqs} A")), "refuse: NotAllowed");
+    assert_eq!(decided("192.0.2.1", "version.bind TXT chaos"), "refuse: NotAllowed");
 }
 
 fn explained(client: &str, question: &str) -> String {
@@ -164,6 +177,7 @@ fn responder() -> (Responder, Publisher) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        about: About::default(),
     });
     let (publisher, table) = channel();
     (Responder::new(table, settings, metrics), publisher)

@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::cookies::cookies;
 use crate::{
     admin::json::{AwsHostsDocument, AwsZoneDocument},
-    answer::Settings,
+    answer::{About, Settings},
     base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
@@ -143,7 +143,11 @@ pub(super) fn settings(
         Some(_) | None => Forwarder::new(config.forward.clone(), Arc::clone(metrics)),
     };
     let identity = identity(&config.serve).into_bytes().into();
-    Ok(Settings { forwarder, identity, cookies })
+    let about = About {
+        version: config.serve.version.as_deref().map(Arc::from),
+        identity: config.serve.identity.as_deref().map(Arc::from),
+    };
+    Ok(Settings { forwarder, identity, cookies, about })
 }
 
 /// What NSID tells.

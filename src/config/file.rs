@@ -55,9 +55,13 @@ pub(super) struct Server {
     /// UDP and TCP on each: "IP:PORT", "[IPV6]:PORT" or "interface:NAME:PORT". On a wildcard
     /// address a reply leaves from the address that was asked. Port 0 lets the system choose.
     pub(super) listen: Located<Vec<Text>>,
-    /// What NSID tells (RFC 5001). Without it: the name of the host.
+    /// What NSID tells (RFC 5001), and id.server and hostname.bind in class CH. Without it: NSID
+    /// tells the name of the host, and the others are refused.
     #[schemars(length(min = 1, max = 255))]
     pub(super) identity: Option<Text>,
+    /// What version.bind and version.server tell in class CH. Without it: they are refused.
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) version: Option<Text>,
     /// A file, relative to the folder of this one, with a secret of DNS cookies a line, each 32
     /// hexadecimal digits: the first makes cookies, all are taken. For hubs behind one address.
     /// Without it: a secret of our own, drawn at each start.

@@ -16,8 +16,9 @@ use crate::{
     serve::{HttpsConfig, ListenAddress, ServeConfig, TlsConfig},
 };
 
-/// Octets of an NSID that we send. The option could hold more, an answer hardly (RFC 5001).
-const IDENTITY_LEN_MAX: usize = 255;
+/// Octets of what we tell of ourselves: the string of a TXT record (RFC 1035 section 3.3.14). An
+/// NSID could hold more, an answer hardly (RFC 5001).
+const STRING_LEN_MAX: usize = 255;
 /// Octets of a Unix socket's path without its final NUL (`sun_path` is 108 on Linux).
 const SOCKET_PATH_LEN_MAX: usize = 107;
 
@@ -26,8 +27,11 @@ pub(super) fn serve(found: &mut Findings, server: &Server, folder: &Path) -> Ser
     let mut taken = Taken::default();
     let help = "name at least one address, or leave the key out for all of them";
     let listen = listen(found, "server.listen", &server.listen, &mut taken, help);
-    let identity =
-        server.identity.as_ref().and_then(|text| read(found, "server.identity", text, identity));
+    let mut text = |key: &str, text: &Option<Text>| {
+        text.as_ref().and_then(|text| read(found, key, text, one_string))
+    };
+    let identity = text("server.identity", &server.identity);
+    let version = text("server.version", &server.version);
     let tls = server.tls.as_ref().and_then(|tls| {
         let Tls { listen, certificate, key } = &tls.value;
         encrypted(found, "server.tls", (listen, certificate, key), &mut taken, folder)
@@ -48,7 +52,7 @@ pub(super) fn serve(found: &mut Findings, server: &Server, folder: &Path) -> Ser
             path => Ok(folder.join(path)),
         })
     });
-    ServeConfig { listen, identity, cookie_secret_file, tls, https }
+    ServeConfig { listen, identity, version, cookie_secret_file, tls, https }
 }
 
 /// The entries of a `listen`. None may be there twice, nor have the TCP port of another list's.
@@ -198,16 +202,16 @@ pub(super) fn can_be_asked(server: &Server, asked: SocketAddr) -> bool {
     })
 }
 
-fn identity(text: &str) -> Result<String, Wrong> {
-    let right = (1..=IDENTITY_LEN_MAX).contains(&text.len())
+fn one_string(text: &str) -> Result<String, Wrong> {
+    let right = (1..=STRING_LEN_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     match right {
         true => Ok(text.to_owned()),
         false => Err(wrong(
-            "not a text for NSID",
+            "not a text to tell clients",
             format!(
-                "allowed: 1 to {IDENTITY_LEN_MAX} printable ASCII characters; without the key it \
-                 is the host's name"
+                "allowed: 1 to {STRING_LEN_MAX} printable ASCII characters; without the key NSID \
+                 tells the host's name, and nothing tells a version"
             ),
         )),
     }

@@ -11,6 +11,8 @@ pub struct ServeConfig {
     pub listen: Vec<ListenAddress>,
     /// `identity`: what NSID tells (RFC 5001); `None` takes the host's name.
     pub identity: Option<String>,
+    /// `version`: what `version.bind` tells; `None` refuses to.
+    pub version: Option<String>,
     /// `cookie_secret_file`: the secrets of DNS cookies, for hubs behind one address; `None` draws
     /// one at the start.
     pub cookie_secret_file: Option<PathBuf>,
@@ -82,6 +84,7 @@ impl ServeConfig {
         Self {
             listen: Vec::new(),
             identity: None,
+            version: None,
             cookie_secret_file: None,
             tls: None,
             https: None,

@@ -49,6 +49,12 @@ label! {
         Response = "response",
         /// From port 0, to which nothing can be sent.
         Source = "source",
+        /// From a port of a service that answers whatever it gets.
+        Reflector = "reflector",
+        /// From the address and port that was asked.
+        Ourselves = "self",
+        /// From a service's port, and no question that can be read.
+        Malformed = "malformed",
         /// More octets than any question has.
         Long = "long",
         /// The network refused our answer.

@@ -18,6 +18,7 @@ mod listen;
 mod loops;
 mod main_job;
 mod reload;
+mod senders;
 mod signals;
 mod sources;
 mod stability;

@@ -14,6 +14,7 @@ impl Default for Server {
         Self {
             listen: texts(&["0.0.0.0:53", "[::]:53"]),
             identity: None,
+            version: None,
             cookie_secret_file: None,
             tls: None,
             https: None,

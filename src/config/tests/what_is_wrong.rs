@@ -11,6 +11,8 @@ const RULES: &[(&str, &str)] = &[
         "server.listen = [\"[::1]:53\",\n\"[0::1]:53\"]",
         "2: `server.listen` has \"[0::1]:53\" twice",
     ),
+    ("server.version = \"\"", "1: `server.version` cannot be \"\""),
+    ("server.cookie_secret_file = \"\"", "1: `server.cookie_secret_file` cannot be \"\""),
     ("server.identity = \"\"", "1: `server.identity` cannot be \"\""),
     ("clients.allow = []", "1: `clients.allow` is empty"),
     ("clients.allow = [\"10.0.0.1/8\"]", "1: `clients.allow` cannot be \"10.0.0.1/8\""),

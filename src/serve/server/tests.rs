@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    answer::{Cookies, Settings},
+    answer::{About, Cookies, Settings},
     base::RecordType,
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, facts},
@@ -42,6 +42,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        about: About::default(),
     });
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);
