@@ -3,12 +3,14 @@
 //! [`decide`] is the one place where that is decided; every transport and [`explain`] come through
 //! it, so what `explain` prints is what clients get.
 
+mod chain;
 mod cookies;
 mod decide;
 mod explain;
 mod pending;
 mod records;
 mod respond;
+mod rotation;
 mod sender;
 mod settings;
 

@@ -13,9 +13,11 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    chain::{Chain, Progress},
     decide::{Asked, Decision, Refusal, ServerFact, Vantage, decide},
     pending::Pending,
     records::{write_absence, write_text, write_told},
+    rotation::Rotation,
     sender::{self, Suspect},
     settings::Settings,
 };
@@ -53,11 +55,6 @@ pub struct Session {
 /// The counters of a table's views, in their order, and the table's generation.
 type Counted = (Generation, Arc<[Arc<ViewMetrics>]>);
 
-/// Where the next answer's addresses begin. Drawn, not counted up: clients ask in patterns, such as
-/// A and AAAA in turn, and a counter that all questions advance shows each pattern a part of the
-/// addresses only.
-struct Rotation(u64);
-
 /// What became of a packet.
 pub enum Step {
     /// The reply stands in the buffer.
@@ -86,13 +83,7 @@ impl Responder {
             Proto::Tls | Proto::Https => true,
         };
         let channel = Channel { keepalive: None, padded };
-        Session {
-            responder: self.clone(),
-            proto,
-            channel,
-            counted,
-            rotation: Rotation(seed.into()),
-        }
+        Session { responder: self.clone(), proto, channel, counted, rotation: Rotation::new(seed) }
     }
 
     /// Makes the counters of the views in force exist at 0, before anybody has asked.
@@ -146,19 +137,6 @@ fn reject_code(reject: &Reject<'_>, cookie: Option<CookieState>) -> Rcode {
     match (reject.rcode, cookie) {
         (Rcode::NOERROR, Some(CookieState::Bad)) => Rcode::BADCOOKIE,
         (rcode, _) => rcode,
-    }
-}
-
-// === impl Rotation ===
-
-impl Rotation {
-    /// The next number (SplitMix64: an odd step and a mix, any seed will do).
-    fn draw(&mut self) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        // The highest bits are the best mixed, and fit whatever a usize is.
-        usize::try_from(mixed >> 33).unwrap_or_default()
     }
 }
 
@@ -351,13 +329,10 @@ impl Session {
             checking_disabled: query.checking_disabled,
         };
         let settings = self.responder.settings();
-        let at_once = match settings.forwarder.has_returned(&question.name) {
-            true => Some(Err(ForwardError::Loop)),
-            false => settings.forwarder.cached(&question).map(Ok),
-        };
-        let pending = Pending {
+        let has_returned = settings.forwarder.has_returned(&question.name);
+        let mut pending = Pending {
             packet: packet.to_vec(),
-            question,
+            chain: Chain::new(question),
             vantage,
             published,
             settings,
@@ -368,13 +343,20 @@ impl Session {
             rotation,
             started,
         };
-        match at_once {
-            Some(answered) => {
-                pending.write(query, answered, out);
-                Step::Reply
-            }
-            None => Step::Ask(Box::new(pending)),
+        if has_returned {
+            pending.write(query, Err(ForwardError::Loop.into()), out);
+            return Step::Reply;
         }
+        while let Some(answered) = pending.cached() {
+            let ended = match pending.take(Ok(answered)) {
+                Ok(Progress::Open) => continue,
+                Ok(Progress::Ended) => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            pending.write(query, ended, out);
+            return Step::Reply;
+        }
+        Step::Ask(Box::new(pending))
     }
 
     fn limit(&self) -> Limit {

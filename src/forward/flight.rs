@@ -26,7 +26,7 @@ use crate::{
 
 /// A client gets its SERVFAIL after this long. Stub resolvers give up after 5 s, and systemd's and
 /// Route 53's sooner, so ours has to come before.
-pub(super) const DEADLINE: Duration = Duration::from_millis(3_500);
+pub const DEADLINE: Duration = Duration::from_millis(3_500);
 /// Transmissions of one question to which nothing was said, each after twice the silence before
 /// it. With the greatest patience that makes them leave after 0, 350, 1050 and 2450 ms, so a lost
 /// first packet costs 350 ms. Those that were declined or failed do not count, so that each of many

@@ -29,6 +29,7 @@ pub use config::{
     LookupFrom,
 };
 pub use error::ForwardError;
+pub use flight::DEADLINE;
 pub use forwarder::{Answered, Forwarder};
 pub use lookup::HostLookup;
 pub use loops::Loop;

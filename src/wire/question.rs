@@ -74,6 +74,15 @@ const PADDING_BLOCK: usize = 128;
 const PADDING: u16 = 12;
 const OPTION_HEAD_LEN: usize = 4;
 
+// === impl Question ===
+
+impl Question {
+    /// The same question of another name.
+    pub fn of(&self, name: &Name) -> Question {
+        Question { name: name.clone(), ..*self }
+    }
+}
+
 // === impl Form ===
 
 impl Form {

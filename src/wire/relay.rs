@@ -17,13 +17,15 @@ use super::{
     u32_at,
 };
 
+mod joined;
 mod records;
 mod sections;
 
 use records::Writer;
 use sections::Sections;
 
-/// Aliases followed from a question to its records. Chains of CDNs take up to seven.
+/// Aliases of one response followed from its question to its records: whoever sent it has done the
+/// work, so these are more than we go on to ask for. Chains of CDNs take up to seven.
 pub const CHAIN_STEPS_MAX: usize = 16;
 /// A record is kept a day at most, whatever its TTL: the cap that unbound has.
 const TTL_MAX_SECS: u32 = 86_400;
@@ -43,8 +45,10 @@ pub struct Relay {
     hops: Box<[Hop]>,
     errors: Box<[ExtendedError]>,
     lifetime: Ttl,
-    /// Whether it has what was asked for, and so tells no absence.
+    /// Whether it tells no absence: it has what was asked for, or its end is open.
     positive: bool,
+    /// Whether it has aliases and says nothing of where they lead.
+    open: bool,
 }
 
 /// One alias of a chain, and where the answer stands when it has been told.
@@ -95,7 +99,9 @@ impl Relay {
         if rcode == Rcode::NOERROR && parsed.is_referral(&chain) {
             return Err(RelayError::Referral);
         }
-        let positive = rcode == Rcode::NOERROR && parsed.is_answered(&chain, question.rtype);
+        let open = rcode == Rcode::NOERROR && parsed.is_open(&chain, question.rtype);
+        let positive =
+            open || rcode == Rcode::NOERROR && parsed.is_answered(&chain, question.rtype);
         let mut writer = Writer::new(question).ok_or(RelayError::Malformed)?;
         let hops = parsed.write(&chain, positive, &mut writer).ok_or(RelayError::Malformed)?;
         let lifetime = match rcode {
@@ -115,6 +121,7 @@ impl Relay {
             errors: extended_errors(message),
             lifetime,
             positive,
+            open,
         })
     }
 
@@ -131,6 +138,7 @@ impl Relay {
             errors: Box::default(),
             lifetime: Ttl::ZERO,
             positive: false,
+            open: false,
         }
     }
 

@@ -271,8 +271,11 @@ pub enum Age {
 // === impl Age ===
 
 impl Age {
+    /// Just come.
+    pub const NONE: Age = Age::Passed(Duration::ZERO);
+
     /// Rewrites the TTLs at `places` in a message.
-    fn apply(self, places: &[u16], message: &mut [u8]) {
+    pub(super) fn apply(self, places: &[u16], message: &mut [u8]) {
         for place in places {
             let at = usize::from(*place);
             let Some(ttl) = message.get_mut(at..at.saturating_add(4)) else {

@@ -47,12 +47,16 @@ pub(crate) enum Question {
     Http(String),
 }
 
-/// Records of a zone that a server of the test knows: a ```` ```zone SERVER ORIGIN ```` block.
+/// Records of a zone that a server of the test knows: a ```` ```zone SERVER ORIGIN ```` block, with
+/// `not followed` behind it for a server that does not recurse.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Zone {
     pub(crate) server: String,
     pub(crate) origin: String,
     pub(crate) records: String,
+    /// Whether the server follows its aliases out of the zone, as a resolver does and a server that
+    /// has only its zones does not.
+    pub(crate) followed: bool,
 }
 
 /// A whole document.
@@ -95,11 +99,16 @@ impl Document {
                 self.steps.push(Step::Config { text: text(), until: Until::Listening });
             }
             ["sh"] => self.steps.extend(inside.iter().map(|line| Step::Order((*line).to_owned()))),
-            ["zone", server, origin] => self.zones.push(Zone {
-                server: server.to_owned(),
-                origin: origin.to_owned(),
-                records: with_letters(&text()),
-            }),
+            ["zone", server, origin, ref rest @ ..]
+                if rest.is_empty() || rest == ["not", "followed"] =>
+            {
+                self.zones.push(Zone {
+                    server: server.to_owned(),
+                    origin: origin.to_owned(),
+                    records: with_letters(&text()),
+                    followed: rest.is_empty(),
+                });
+            }
             _ => panic!("line {at}: a block of {info:?} is not known"),
         }
     }

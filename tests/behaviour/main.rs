@@ -339,9 +339,25 @@ fn spawned(text: &str, path: &str, told: fn(u16, &str) -> bool) -> Hubdns {
 }
 
 fn unbound(zones: &[Zone]) -> Unbound {
+    let (zones, alone): (Vec<_>, Vec<_>) = zones.iter().partition(|zone| zone.followed);
     let zones: Vec<(&str, &str)> =
         zones.iter().map(|zone| (zone.origin.as_str(), zone.records.as_str())).collect();
-    Unbound::start_with(&zones, "")
+    Unbound::start_with(&zones, &alone.iter().map(|zone| local_data(zone)).collect::<String>())
+}
+
+/// A zone as lines of unbound's `server:`. Of an alias in local data unbound says the alias alone.
+fn local_data(zone: &Zone) -> String {
+    let Zone { origin, records, .. } = zone;
+    let soa = format!("{origin}. 300 SOA ns.{origin}. nobody.{origin}. 1 3600 1200 604800 300");
+    let records = records.lines().map(|line| {
+        let (name, rest) = line.split_once(' ').expect("NAME TTL TYPE DATA");
+        format!("{name}.{origin}. {}", rest.trim_start())
+    });
+    let mut lines = format!("local-zone: \"{origin}.\" static\n");
+    for record in records.chain([soa]) {
+        lines += &format!("local-data: '{record}'\n");
+    }
+    lines
 }
 
 /// The configuration with each of its addresses served by TLS and HTTPS as well, on ports of their

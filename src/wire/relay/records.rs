@@ -224,6 +224,11 @@ pub(super) fn type_or_covered(record: &Parsed<'_>) -> Rtype {
     }
 }
 
+/// Whether a record proves that a name is not there, or is the signature over such a proof.
+pub(super) fn is_proof(record: &Parsed<'_>) -> bool {
+    matches!(type_or_covered(record), Rtype::NSEC | Rtype::NSEC3)
+}
+
 /// What an alias leads to; `None` if its data is no name.
 pub(super) fn cname_target<'m>(record: &Parsed<'m>) -> Option<ParsedName<&'m [u8]>> {
     let alias = record.to_record::<Cname<ParsedName<&[u8]>>>().ok()??;

@@ -18,9 +18,9 @@ use crate::{
 /// The records of a response, cut but not copied.
 pub(super) struct Sections<'m> {
     question: ParsedName<&'m [u8]>,
-    answer: Vec<Parsed<'m>>,
-    authority: Vec<Parsed<'m>>,
-    additional: Vec<Parsed<'m>>,
+    pub(super) answer: Vec<Parsed<'m>>,
+    pub(super) authority: Vec<Parsed<'m>>,
+    pub(super) additional: Vec<Parsed<'m>>,
 }
 
 // === impl Sections ===
@@ -79,6 +79,15 @@ impl<'m> Sections<'m> {
             chain.last().is_some_and(|name| owns(name, record))
                 && (record.rtype().to_int() == rtype.0 || rtype == RecordType::ANY)
         })
+    }
+
+    /// Whether there are aliases, and of their end neither records nor an SOA that denies them: a
+    /// server that does not recurse leaves off where its zones end.
+    pub(super) fn is_open(&self, chain: &[ParsedName<&'m [u8]>], rtype: RecordType) -> bool {
+        let [_, .., end] = chain else { return false };
+        let denies =
+            |record: &Parsed<'m>| record.rtype() == Rtype::SOA && end.ends_with(&record.owner());
+        !self.is_answered(chain, rtype) && !self.authority.iter().any(denies)
     }
 
     /// Writes what is kept, the answer in the chain's order. `None` if a record is malformed.
