@@ -37,6 +37,27 @@ pub struct NamesDocument {
     pub views: Vec<ViewDocument>,
 }
 
+/// What `hubdns doctor` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorDocument {
+    /// In the order in which they were looked at.
+    pub checks: Vec<CheckDocument>,
+}
+
+/// One line of a check-list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckDocument {
+    /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `source`, `aws hosts` or
+    /// `upstream`.
+    pub about: String,
+    /// `passed`, `warned` or `failed`.
+    pub result: String,
+    /// What was found.
+    pub what: String,
+    /// What to do about it; nothing where it passed.
+    pub next: Option<String>,
+}
+
 /// What a flush took: `/api/v1/flush`, on the control socket alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlushDocument {

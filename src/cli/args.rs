@@ -34,6 +34,8 @@ pub(super) enum Command {
     Names(NamesArgs),
     /// Explain what a client that asks for a name gets, step by step
     Explain(ExplainArgs),
+    /// Go through a check-list and say what to do next; exit status 1 when something failed
+    Doctor(DoctorArgs),
     /// Make a running daemon forget what upstreams said: of a name and all below it, or everything
     Flush(FlushArgs),
     /// Ask AWS what there is and print it; changes nothing
@@ -98,6 +100,24 @@ pub(super) struct ExplainArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = explain::Format::Text)]
     pub(super) format: explain::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
+    pub(super) format: DoctorFormat,
+}
+
+/// How a check-list is printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum DoctorFormat {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
 }
 
 #[derive(clap::Args)]

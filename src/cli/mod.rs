@@ -6,6 +6,7 @@ mod ask;
 mod check;
 mod demo;
 mod discover;
+mod doctor;
 mod explain;
 mod flush;
 mod names;
@@ -41,6 +42,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::check(&args),
         Command::Names(args) => query::names(&args),
         Command::Explain(args) => query::explain(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Flush(args) => flush::flush(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {

@@ -10,6 +10,7 @@ mod commands;
 mod connections;
 mod cookies;
 mod demo;
+mod doctor;
 mod environment;
 mod faults;
 mod flush;
