@@ -104,7 +104,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
 fn budget(admin: &Admin) -> Option<BudgetDocument> {
     let standing = admin.settings.borrow().forwarder.budget()?;
     Some(BudgetDocument {
-        upstreams: standing.upstreams,
+        upstreams: standing.upstreams.iter().map(ToString::to_string).collect(),
         packets: standing.packets,
         peak: standing.peak,
         soft: standing.soft,
@@ -116,7 +116,7 @@ fn budget(admin: &Admin) -> Option<BudgetDocument> {
 fn loops(admin: &Admin, now: Instant) -> Vec<LoopDocument> {
     let known = admin.settings.borrow().forwarder.loops();
     let documents = known.iter().map(|it| LoopDocument {
-        upstream: it.upstream,
+        upstream: it.upstream.to_string(),
         domain: it.domain.to_string(),
         age_secs: now.saturating_duration_since(it.since).as_secs(),
     });

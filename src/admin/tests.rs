@@ -73,6 +73,7 @@ fn forward() -> ForwardConfig {
     ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
+        ca_file: None,
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],
@@ -83,7 +84,7 @@ fn forward() -> ForwardConfig {
 fn aws_hosts() -> AwsHostsDocument {
     AwsHostsDocument {
         key: "forward.upstreams".to_owned(),
-        upstreams: forward().upstreams,
+        upstreams: forward().upstreams.iter().map(ToString::to_string).collect(),
         zones: vec![],
     }
 }

@@ -3,10 +3,7 @@
 //! A lookup, not a second implementation: [`decide`](super::decide) is called as for a query, and
 //! the table holds where every name comes from and why others are declined.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::{fmt, net::IpAddr};
 
 use super::decide::{Asked, Decision, Told, Vantage, decide};
 use crate::{
@@ -237,7 +234,7 @@ impl Explanation {
             );
             return;
         }
-        let list: Vec<String> = upstreams.iter().map(SocketAddr::to_string).collect();
+        let list: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
         self.say(LineKind::Forward, format!("not ours; asked of {} by {by}", list.join(", ")));
         self.say(
             LineKind::Result,

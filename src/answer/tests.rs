@@ -38,6 +38,7 @@ fn forward() -> ForwardConfig {
     ForwardConfig {
         upstreams: vec!["169.254.169.253:53".parse().unwrap()],
         trusted: vec![],
+        ca_file: None,
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],

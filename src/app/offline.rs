@@ -1,12 +1,12 @@
 //! Answers for commands that run beside or without a daemon: the sources asked once.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     base::{Chain, Rcode, SourceName},
     config::Config,
     discover::{DiscoverError, HostLookup, Source, read_state},
-    forward::{ForwardConfig, ForwardError, Forwarder},
+    forward::{ForwardConfig, ForwardError, Forwarder, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
     policy,
     table::{AnswerTable, compile},
@@ -77,17 +77,17 @@ pub async fn offline_table(
 }
 
 /// Asks every upstream of the configuration one question, each by itself.
-pub async fn ask_upstreams(config: &Config) -> Vec<(SocketAddr, Result<Rcode, ForwardError>)> {
-    let upstreams: BTreeSet<SocketAddr> = config.forward.all_upstreams().collect();
+pub async fn ask_upstreams(config: &Config) -> Vec<(UpstreamAddress, Result<Rcode, ForwardError>)> {
+    let upstreams: BTreeSet<&UpstreamAddress> = config.forward.all_upstreams().collect();
     let Ok(metrics) = Metrics::new().map(Arc::new) else { return Vec::new() };
     let asks = upstreams.into_iter().map(|upstream| {
         let alone = ForwardConfig {
-            upstreams: vec![upstream],
+            upstreams: vec![upstream.clone()],
             zones: Vec::new(),
             ..config.forward.clone()
         };
         let forwarder = Forwarder::new(alone, Arc::clone(&metrics));
-        async move { (upstream, forwarder.probe().await) }
+        async move { (upstream.clone(), forwarder.probe().await) }
     });
     futures_util::future::join_all(asks).await
 }

@@ -1,13 +1,13 @@
 //! A new configuration in place of the one in force: all of it, or nothing.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{error::Error, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     daemon::{Daemon, inputs, notify, now_secs, tell_aws_hosts},
-    start::{aws_hosts, certificate_doubts, refused_problem, settings},
+    start::{aws_hosts, certificate_doubts, refused_problem, settings, trust_problem},
 };
 use crate::{
     base::Chain,
@@ -55,6 +55,9 @@ impl Daemon {
                 problems.iter().map(ToString::to_string).collect()
             }
         })?;
+        if let Some(problem) = trust_problem(&config) {
+            return Err(vec![problem.to_string()]);
+        }
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
             .map_err(|problem| vec![problem.to_string()])?;
         let listens = !self.server.listening().borrow().is_empty();
@@ -73,9 +76,9 @@ impl Daemon {
         }
         self.tell_what_needs_a_restart(&config);
         self.settings.send_replace(settings);
-        let asked: Vec<SocketAddr> = config.forward.all_upstreams().collect();
+        let asked: Vec<_> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
-            self.metrics.forward.forget_upstream(&gone);
+            self.metrics.forward.forget_upstream(gone);
         }
         if self.config.lookup != config.lookup {
             tell_aws_hosts(&config.lookup);

@@ -12,7 +12,7 @@ use crate::{
     base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
-    forward::{self, ForwardZone, Forwarder, LookupConfig},
+    forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
     serve::{
         BindError, Certificate, CertificateError, Doubt, Entry, PemFile, Refused, ServeConfig,
         Service, bind,
@@ -55,6 +55,7 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
     if let Err(problem) = cookies(config, None) {
         problems.push(*problem);
     }
+    problems.extend(trust_problem(config));
     problems
 }
 
@@ -80,6 +81,17 @@ pub(super) fn refused_problem(config: &Config, refused: &Refused) -> Problem {
         Refused::Listen { entry, source } => listen_problem(config, entry, source),
         Refused::Certificate { service, source } => certificate_problem(config, *service, source),
     }
+}
+
+/// Why upstreams by TLS could not be believed, if there are any.
+pub(super) fn trust_problem(config: &Config) -> Option<Problem> {
+    let is_needed = config.forward.all_upstreams().any(UpstreamAddress::is_tls);
+    let ca_file = config.forward.ca_file.as_deref();
+    let error = is_needed.then(|| client_config(ca_file)).and_then(Result::err)?;
+    let what = "upstreams by TLS cannot be verified";
+    let help = "`forward.ca_file` names a PEM file of the authorities whose certificates they \
+                have; \"\" means the system's (Debian: ca-certificates)";
+    Some(config.places.problem(Place::CaFile, what, &Chain(&error).to_string(), help))
 }
 
 /// A `listen` entry that cannot be opened, with its place in the file.
@@ -119,13 +131,14 @@ pub fn host_lookup(config: &LookupConfig) -> HostLookup {
 
 /// The same for whoever looks: the status, the log.
 pub(super) fn aws_hosts(config: &LookupConfig) -> AwsHostsDocument {
+    let texts = |list: &[UpstreamAddress]| list.iter().map(ToString::to_string).collect();
     let zone = |zone: &ForwardZone| AwsZoneDocument {
         name: zone.name.to_string(),
-        upstreams: zone.upstreams.clone(),
+        upstreams: texts(&zone.upstreams),
     };
     AwsHostsDocument {
         key: config.from.key().to_owned(),
-        upstreams: config.upstreams.clone(),
+        upstreams: texts(&config.upstreams),
         zones: config.zones.iter().map(zone).collect(),
     }
 }

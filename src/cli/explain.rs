@@ -48,6 +48,7 @@ mod tests {
         let forward = ForwardConfig {
             upstreams: vec!["169.254.169.253:53".parse().unwrap()],
             trusted: vec![],
+            ca_file: None,
             case_randomization: CaseRandomization::Auto,
             budget: BudgetConfig::DEFAULT,
             zones: vec![],

@@ -233,12 +233,16 @@ pub(super) struct Health {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Forward {
-    /// Resolvers: "IP" or "IP:PORT". The default is the VPC's own. With none, names that are not
+    /// Resolvers: "IP" or "IP:PORT", and by TLS "tls://IP:PORT#NAME" (port 853 if none is written),
+    /// where NAME is in the resolver's certificate; without it the IP has to be. The default is the VPC's own. With none, names that are not
     /// ours get SERVFAIL.
     pub(super) upstreams: Located<Vec<Text>>,
     /// Upstreams, of these and of the zones, whose AD bit is passed on: they validate, and the way
     /// to them cannot be tampered with.
     pub(super) trusted: Vec<Text>,
+    /// A PEM file of the authorities whose certificates upstreams by TLS may have; an absolute
+    /// path. "" means the system's.
+    pub(super) ca_file: Text,
     /// Whether names are sent in random case, which who forges answers has to guess (0x20): "auto"
     /// to upstreams that keep it, but not to link-local ones; "off" to none.
     pub(super) case_randomization: Located<CaseRandomization>,

@@ -1,6 +1,6 @@
 //! `[forward]` and `[cache]`: whom we ask, which must never be ourselves.
 
-use std::{collections::HashMap, net::SocketAddr, ops::Range, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use super::{
     answers::not_a_name,
@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     base::{Name, Ttl, TtlBounds},
-    forward::{self, BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig},
+    forward::{
+        self, BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig,
+        UpstreamAddress,
+    },
 };
 
 /// `[forward]` and `[cache]`.
@@ -40,14 +43,23 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
     };
     let budget = budget(found, &file.forward.budget, &upstreams, &zones);
     let cache = cache(found, &file.cache);
-    ForwardConfig { upstreams, trusted, case_randomization, budget, zones, cache }
+    let ca_file = read(found, "forward.ca_file", &file.forward.ca_file, words::absolute_path);
+    ForwardConfig {
+        upstreams,
+        trusted,
+        ca_file: ca_file.flatten(),
+        case_randomization,
+        budget,
+        zones,
+        cache,
+    }
 }
 
 /// `[forward.budget]`.
 fn budget(
     found: &mut Findings,
     written: &Budget,
-    upstreams: &[SocketAddr],
+    upstreams: &[UpstreamAddress],
     zones: &[forward::ForwardZone],
 ) -> BudgetConfig {
     let Budget { packets_per_second, soft_packets_per_second, .. } = written;
@@ -125,9 +137,9 @@ fn asked_upstreams(
     found: &mut Findings,
     key: &str,
     written: &[Text],
-    upstreams: &[SocketAddr],
+    upstreams: &[UpstreamAddress],
     zones: &[forward::ForwardZone],
-) -> Vec<SocketAddr> {
+) -> Vec<UpstreamAddress> {
     let addresses = read_all(found, key, written, words::upstream);
     let is_asked = |address| {
         upstreams.contains(address) || zones.iter().any(|zone| zone.upstreams.contains(address))
@@ -191,7 +203,7 @@ fn upstreams(
     key: &str,
     written: &[Text],
     server: &Server,
-) -> Vec<SocketAddr> {
+) -> Vec<UpstreamAddress> {
     let addresses = read_all(found, key, written, words::upstream);
     for (at, (text, address)) in addresses.iter().enumerate() {
         if let Some((first, _)) = addresses[..at].iter().find(|(_, other)| other == address) {
@@ -201,7 +213,7 @@ fn upstreams(
                 .also(&first.span, "the first time")
                 .help("remove one of them");
         }
-        if let Some(own) = reached_at(server, *address) {
+        if let Some(own) = reached_at(server, address.socket()) {
             // A default upstream cannot be put right where it stands; our own address can.
             let span = if text.is_written() { &text.span } else { &own.span };
             found

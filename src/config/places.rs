@@ -24,6 +24,8 @@ pub enum Place {
     Admin,
     /// `server.cookie_secret_file`.
     CookieSecretFile,
+    /// `forward.ca_file`.
+    CaFile,
 }
 
 /// The file's text, and where in it those values stand.
@@ -35,6 +37,7 @@ pub struct Places {
     https: EncryptedPlaces,
     admin: Range<usize>,
     cookie_secret_file: Option<Range<usize>>,
+    ca_file: Range<usize>,
 }
 
 /// Those of `[server.tls]` or `[server.https]`.
@@ -67,6 +70,7 @@ impl Places {
             }),
             admin: file.admin.listen.span.clone(),
             cookie_secret_file: file.server.cookie_secret_file.as_ref().map(|it| it.span.clone()),
+            ca_file: file.forward.ca_file.span.clone(),
         }
     }
 
@@ -106,6 +110,7 @@ impl Places {
             Place::CookieSecretFile => {
                 ("server", "cookie_secret_file", self.cookie_secret_file.as_ref())
             }
+            Place::CaFile => ("forward", "ca_file", Some(&self.ca_file)),
         };
         (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
     }

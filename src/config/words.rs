@@ -7,13 +7,17 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::{located::Text, problem::Findings};
-use crate::{policy::ServiceRule, serve::ListenAddress};
+use crate::{
+    forward::{AddressError, UpstreamAddress},
+    policy::ServiceRule,
+    serve::ListenAddress,
+};
 
 /// Octets of a `[[source]]`'s or `[[view]]`'s name: it becomes a metric label and a column.
 const LABEL_LEN_MAX: usize = 64;
 /// The longest name of a network interface, its final NUL apart (`IFNAMSIZ` is 16 on Linux).
 const INTERFACE_LEN_MAX: usize = 15;
-/// The port of DNS, which an upstream need not spell.
+/// The port of DNS.
 const DNS_PORT: u16 = 53;
 
 /// Why a text is not what it should be.
@@ -90,21 +94,16 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
     }
 }
 
-/// An upstream: `IP` or `IP:PORT`.
-pub(super) fn upstream(text: &str) -> Result<SocketAddr, Wrong> {
-    let shape = "allowed: \"IP\", \"IP:PORT\" or \"[IPV6]:PORT\"; hosts' names are not, since \
-                 whom would we ask for them?";
-    let address = match text.parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, DNS_PORT),
-        Err(_) => {
-            text.parse().map_err(|_| wrong("not an IP address, with or without a port", shape))?
-        }
-    };
-    match (address.ip().is_unspecified() || address.ip().is_multicast(), address.port()) {
-        (true, _) => Err(wrong("no resolver has this address", shape)),
-        (false, 0) => Err(wrong("no resolver listens on port 0", shape)),
-        (false, _) => Ok(address),
-    }
+/// An upstream: `IP`, `IP:PORT`, or by TLS `tls://IP:PORT#NAME`.
+pub(super) fn upstream(text: &str) -> Result<UpstreamAddress, Wrong> {
+    text.parse().map_err(|error: AddressError| {
+        wrong(
+            error.to_string(),
+            "allowed: \"IP\", \"IP:PORT\" or \"[IPV6]:PORT\", and by TLS \"tls://IP:PORT#NAME\", \
+             where NAME is in its certificate; hosts' names are not, since whom would we ask for \
+             them?",
+        )
+    })
 }
 
 /// A network in CIDR form without host bits, or one address.

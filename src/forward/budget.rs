@@ -7,7 +7,7 @@
 //! count of what was dropped (`allowance`) tells of those.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -15,7 +15,10 @@ use std::{
 use nix::ifaddrs::getifaddrs;
 use tokio::time::Instant;
 
-use super::config::{BudgetConfig, ForwardConfig};
+use super::{
+    address::UpstreamAddress,
+    config::{BudgetConfig, ForwardConfig},
+};
 use crate::telemetry::{BudgetMetrics, Spared};
 
 /// A question by UDP.
@@ -44,7 +47,7 @@ pub(super) struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetStanding {
     /// The upstreams that it is for.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<UpstreamAddress>,
     /// Packets in the last second.
     pub packets: u32,
     /// The most there were in a second of this minute or the last.
@@ -115,7 +118,7 @@ impl Budget {
     }
 
     /// How it stands; sets the gauges too.
-    pub(super) fn standing(&self, upstreams: Vec<SocketAddr>, now: Instant) -> BudgetStanding {
+    pub(super) fn standing(&self, upstreams: Vec<UpstreamAddress>, now: Instant) -> BudgetStanding {
         let part = self.part(now);
         let mut window = self.window();
         let (packets, peak) = (window.sum(part), window.peak(part));
@@ -185,12 +188,13 @@ impl Window {
 pub(super) fn of(
     config: &ForwardConfig,
     metrics: &BudgetMetrics,
-) -> (Vec<SocketAddr>, Option<Arc<Budget>>) {
-    let mut limited: Vec<SocketAddr> = match &config.budget.upstreams {
-        Some(named) => config.all_upstreams().filter(|it| named.contains(it)).collect(),
+) -> (Vec<UpstreamAddress>, Option<Arc<Budget>>) {
+    let mut limited: Vec<UpstreamAddress> = match &config.budget.upstreams {
+        Some(named) => config.all_upstreams().filter(|it| named.contains(it)).cloned().collect(),
         None => {
             let networks = own_networks();
-            config.all_upstreams().filter(|it| is_limited(it.ip(), &networks)).collect()
+            let here = |it: &&UpstreamAddress| is_limited(it.socket().ip(), &networks);
+            config.all_upstreams().filter(here).cloned().collect()
         }
     };
     limited.sort();

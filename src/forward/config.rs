@@ -1,7 +1,8 @@
 //! Whom to ask for what is not ours, and what to remember of it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
+use super::address::UpstreamAddress;
 use crate::base::{Name, TtlBounds};
 
 /// `[forward]` and `[cache]`.
@@ -9,10 +10,13 @@ use crate::base::{Name, TtlBounds};
 pub struct ForwardConfig {
     /// `forward.upstreams`, each with its port. Empty means there is none: such questions get
     /// SERVFAIL with an extended error that says so (the demo's way).
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<UpstreamAddress>,
     /// `forward.trusted`: upstreams whose AD bit is passed on. They validate, and the way to them
     /// cannot be tampered with.
-    pub trusted: Vec<SocketAddr>,
+    pub trusted: Vec<UpstreamAddress>,
+    /// `forward.ca_file`: the authorities whose certificates upstreams by TLS may have. Without,
+    /// the system's.
+    pub ca_file: Option<PathBuf>,
     /// `case_randomization`.
     pub case_randomization: CaseRandomization,
     /// `[forward.budget]`: packets to upstreams that AWS limits.
@@ -40,7 +44,7 @@ pub struct BudgetConfig {
     /// `soft_packets_per_second`: from here on packets are spared.
     pub soft_packets: u32,
     /// `upstreams`: those that it is for, if the configuration names them.
-    pub upstreams: Option<Vec<SocketAddr>>,
+    pub upstreams: Option<Vec<UpstreamAddress>>,
 }
 
 /// `[cache]`.
@@ -66,7 +70,7 @@ pub struct ForwardZone {
     /// `name`: this name and all below it.
     pub name: Name,
     /// `upstreams`; empty means that such names are refused.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<UpstreamAddress>,
 }
 
 /// Who is asked for the hosts of AWS that we call ourselves.
@@ -75,7 +79,9 @@ pub struct LookupConfig {
     /// What of the configuration said so.
     pub from: LookupFrom,
     /// Who is asked for hosts that are in no zone. Empty means nobody.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<UpstreamAddress>,
+    /// `forward.ca_file`.
+    pub ca_file: Option<PathBuf>,
     /// The longest that holds a host decides, as for clients; none with `[discovery_dns]`.
     pub zones: Vec<ForwardZone>,
 }
@@ -93,14 +99,19 @@ pub enum LookupFrom {
 
 impl LookupConfig {
     /// As `[discovery_dns]` says; where it names nobody, as for clients.
-    pub fn new(own: Vec<SocketAddr>, forward: &ForwardConfig) -> Self {
+    pub fn new(own: Vec<UpstreamAddress>, forward: &ForwardConfig) -> Self {
+        let ca_file = forward.ca_file.clone();
         match own.is_empty() {
             true => Self {
                 from: LookupFrom::Forward,
                 upstreams: forward.upstreams.clone(),
+                ca_file,
                 zones: forward.zones.clone(),
             },
-            false => Self { from: LookupFrom::DiscoveryDns, upstreams: own, zones: Vec::new() },
+            false => {
+                let from = LookupFrom::DiscoveryDns;
+                Self { from, upstreams: own, ca_file, zones: Vec::new() }
+            }
         }
     }
 }
@@ -143,8 +154,8 @@ impl BudgetConfig {
 
 impl ForwardConfig {
     /// Every upstream, the zones' included; one that is named twice comes twice.
-    pub fn all_upstreams(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn all_upstreams(&self) -> impl Iterator<Item = &UpstreamAddress> {
         let zones = self.zones.iter().flat_map(|zone| &zone.upstreams);
-        self.upstreams.iter().chain(zones).copied()
+        self.upstreams.iter().chain(zones)
     }
 }

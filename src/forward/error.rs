@@ -19,6 +19,9 @@ pub enum ForwardError {
     /// Every upstream was unreachable.
     #[error("no upstream can be reached")]
     Network,
+    /// No upstream proved to be the one configured.
+    #[error("no upstream has proved by TLS to be the one configured")]
+    Unproved,
     /// Upstreams answered, with nothing that could be used.
     #[error("no upstream gave an answer that can be used")]
     Unusable,
@@ -46,6 +49,7 @@ impl ForwardError {
             ForwardError::NoUpstream
             | ForwardError::TimedOut(_)
             | ForwardError::Network
+            | ForwardError::Unproved
             | ForwardError::Unusable
             | ForwardError::NoSocket
             | ForwardError::Loop
@@ -65,7 +69,7 @@ impl ForwardError {
             | ForwardError::OverBudget
             | ForwardError::Overloaded => Ede::OTHER,
             ForwardError::TimedOut(_) | ForwardError::Unusable => Ede::NO_REACHABLE_AUTHORITY,
-            ForwardError::Network => Ede::NETWORK_ERROR,
+            ForwardError::Network | ForwardError::Unproved => Ede::NETWORK_ERROR,
         };
         ExtendedError { code, text: self.to_string().into() }
     }

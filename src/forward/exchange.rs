@@ -14,7 +14,8 @@
 //! | SERVFAIL, REFUSED or another code, all else right | the upstream's word: others are asked |
 //! | 32 packets that are no answer | somebody guesses: UDP is heard no longer, asked by TCP |
 //!
-//! The last line is what unbound and PowerDNS do too. It never goes on for ever: whoever asks
+//! The last line is what unbound and PowerDNS do too. An upstream by TLS is asked by TLS alone, and
+//! what it says that is no answer fails the exchange. It never goes on for ever: whoever asks
 //! gives it up at its deadline.
 
 use std::{io, mem, sync::Arc, time::Duration};
@@ -25,8 +26,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     budget::{OverBudget, TCP_PACKETS, UDP_PACKETS},
+    line::{LineError, Lines},
     stream::over_tcp,
-    transmission::{Heard, Transmission},
+    transmission::{Heard, Transmission, weigh},
     upstream::Upstream,
 };
 use crate::{
@@ -87,6 +89,8 @@ enum ExchangeError {
     Local(#[source] io::Error),
     #[error("the response cannot be used")]
     Unusable(#[source] RelayError),
+    #[error("no answer by TLS")]
+    Line(#[source] Arc<LineError>),
     #[error("the response does not fit the question")]
     Mismatch,
     #[error("the network would drop it: there were too many packets in this second")]
@@ -146,6 +150,14 @@ impl Exchange {
     }
 
     async fn run(&mut self) -> Ended {
+        let upstream = Arc::clone(&self.upstream);
+        match &upstream.lines {
+            Some(lines) => self.run_by_tls(lines).await,
+            None => self.run_by_udp().await,
+        }
+    }
+
+    async fn run_by_udp(&mut self) -> Ended {
         if self.transmissions.is_empty() {
             let now = Instant::now();
             let edns = !self.without_opt && self.upstream.reads_opt(now);
@@ -211,14 +223,14 @@ impl Exchange {
         let spelling = spelled.then(rand::random::<Spelling>);
         let sent = Sent::new(&self.question, rand::random(), form, spelling.as_ref());
         self.upstream.spend(UDP_PACKETS)?;
-        self.transmissions.push(Transmission::send(self.upstream.address, sent).await?);
+        self.transmissions.push(Transmission::send(self.upstream.address.socket(), sent).await?);
         self.upstream.metrics.sent_udp.inc();
         Ok(())
     }
 
     /// The next thing that comes, and to which transmission.
     async fn hear(&self) -> (usize, Heard) {
-        let (address, question) = (self.upstream.address, &self.question);
+        let (address, question) = (self.upstream.address.socket(), &self.question);
         let transmissions = self.transmissions.iter().enumerate();
         let heard = transmissions.map(|(at, transmission)| {
             transmission.hear(address, question).map(move |heard| (at, heard)).boxed()
@@ -233,7 +245,7 @@ impl Exchange {
             if let Err(over) = upstream.spend(TCP_PACKETS) {
                 return Ended::Failed(over.into());
             }
-            match over_tcp(upstream.address, &sent, question, &upstream.metrics).await {
+            match over_tcp(upstream.address.socket(), &sent, question, &upstream.metrics).await {
                 Ok(Heard::NotUnderstood(_)) if form.edns => form = Form::PLAIN,
                 Ok(Heard::NotUnderstood(relay) | Heard::Answer(relay)) => {
                     upstream.count_acks(relay.weight());
@@ -246,6 +258,44 @@ impl Exchange {
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
                 Ok(Heard::Refused(error)) | Err(error) => return Ended::Failed(error.into()),
+            }
+        }
+    }
+
+    /// Behind TLS nobody but the upstream speaks, so what is no answer is its own mistake.
+    async fn run_by_tls(&mut self, lines: &Lines) -> Ended {
+        let edns = self.upstream.reads_opt(Instant::now());
+        let mut form = if edns { Form::PADDED } else { Form::PLAIN };
+        loop {
+            let sent = Sent::new(&self.question, rand::random(), form, None);
+            if let Err(over) = self.upstream.spend(UDP_PACKETS) {
+                return Ended::Failed(over.into());
+            }
+            self.upstream.metrics.sent_tls.inc();
+            let (message, took) = match lines.ask(sent.bytes()).await {
+                Ok(answer) => answer,
+                Err(error) => return Ended::Failed(ExchangeError::Line(error)),
+            };
+            match weigh(&sent, &self.question, &message) {
+                Heard::NotUnderstood(_) if form.edns => {
+                    self.was_not_understood = true;
+                    form = Form::PLAIN;
+                }
+                Heard::NotUnderstood(relay) | Heard::Answer(relay) => {
+                    self.learn(form, false, relay.declines());
+                    self.upstream.answered(took, Instant::now());
+                    return Ended::Told(relay);
+                }
+                Heard::Unusable(error) => {
+                    return Ended::Failed(ExchangeError::Unusable(error));
+                }
+                Heard::Wrong(reason) => {
+                    self.count(reason);
+                    return Ended::Failed(ExchangeError::Mismatch);
+                }
+                Heard::Respelled | Heard::Truncated | Heard::Refused(_) => {
+                    return Ended::Failed(ExchangeError::Mismatch);
+                }
             }
         }
     }
@@ -320,12 +370,9 @@ impl From<OverBudget> for ExchangeError {
 
 impl From<io::Error> for ExchangeError {
     fn from(error: io::Error) -> Self {
-        match error.raw_os_error().map(Errno::from_raw) {
-            // Descriptors, memory and ports that we have used up.
-            Some(
-                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRINUSE,
-            ) => ExchangeError::Local(error),
-            Some(_) | None => ExchangeError::Network(error),
+        match is_ours(&error) {
+            true => ExchangeError::Local(error),
+            false => ExchangeError::Network(error),
         }
     }
 }
@@ -335,6 +382,11 @@ impl ExchangeError {
         match self {
             ExchangeError::Network(_) => UpstreamFailure::Network,
             ExchangeError::Local(_) => UpstreamFailure::Local,
+            ExchangeError::Line(error) => match &**error {
+                LineError::Trust(_) | LineError::Handshake(_) => UpstreamFailure::Tls,
+                LineError::Connect(error) if is_ours(error) => UpstreamFailure::Local,
+                LineError::Connect(_) | LineError::Ended => UpstreamFailure::Network,
+            },
             ExchangeError::Unusable(_) | ExchangeError::Mismatch => UpstreamFailure::Unusable,
             ExchangeError::OverBudget => UpstreamFailure::Budget,
         }
@@ -343,14 +395,23 @@ impl ExchangeError {
     fn blame(&self) -> Blame {
         match self {
             ExchangeError::Local(_) | ExchangeError::OverBudget => Blame::Us,
+            ExchangeError::Line(_) if self.reason() == UpstreamFailure::Local => Blame::Us,
             ExchangeError::Unusable(RelayError::ChainLoop | RelayError::ChainTooLong) => {
                 Blame::Name
             }
             ExchangeError::Unusable(RelayError::Malformed | RelayError::Referral)
             | ExchangeError::Network(_)
+            | ExchangeError::Line(_)
             | ExchangeError::Mismatch => Blame::Upstream,
         }
     }
+}
+
+/// Whether it is descriptors, memory or ports that we have used up.
+fn is_ours(error: &io::Error) -> bool {
+    use Errno::{EADDRINUSE, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(EMFILE | ENFILE | ENOBUFS | ENOMEM | EADDRINUSE))
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Re
         (Ok(Some(relay)), _, _) => Ok(relay),
         (Ok(None) | Err(_), Some(declined), _) => Ok(declined),
         (Ok(None), None, UpstreamFailure::Network) => Err(ForwardError::Network),
+        (Ok(None), None, UpstreamFailure::Tls) => Err(ForwardError::Unproved),
         (Ok(None), None, UpstreamFailure::Local) => Err(ForwardError::NoSocket),
         (Ok(None), None, UpstreamFailure::Budget) => Err(ForwardError::OverBudget),
         (Ok(None), None, _) => Err(ForwardError::Unusable),
@@ -78,8 +79,8 @@ struct Flight {
 /// An upstream of the flight.
 struct Seat {
     upstream: Arc<Upstream>,
-    /// Whether it was asked in this flight.
-    asked: bool,
+    /// When it was asked last in this flight.
+    asked_at: Option<Instant>,
 }
 
 /// What came of one exchange.
@@ -95,7 +96,7 @@ struct Heard {
 
 impl Flight {
     fn new(upstreams: Vec<Arc<Upstream>>, question: &Question) -> Self {
-        let seat = |upstream| Seat { upstream, asked: false };
+        let seat = |upstream| Seat { upstream, asked_at: None };
         Self {
             turn: (0..upstreams.len()).collect(),
             sent_max: TRANSMISSIONS_MAX.max(upstreams.len()),
@@ -128,17 +129,7 @@ impl Flight {
         loop {
             let now = Instant::now();
             if next_at <= now && self.may_send() {
-                let seat = self.turn.pop_front()?;
-                self.turn.push_back(seat);
-                let patience = self.seats[seat].upstream.patience();
-                next_at = now + patience * (1 << self.unanswered);
-                // Near the limit of packets a question is asked once: its answer may still come.
-                let Seat { upstream, asked } = &self.seats[seat];
-                if !(*asked && upstream.spares(Spared::Retransmission, now)) {
-                    self.ask(seat, true, now);
-                    self.unanswered += 1;
-                }
-                self.sent += 1;
+                next_at = self.ask_next(now);
             }
             let more = self.may_send();
             tokio::select! {
@@ -159,14 +150,33 @@ impl Flight {
         }
     }
 
+    /// Sends the question to whose turn it is, and tells when the next is.
+    fn ask_next(&mut self, now: Instant) -> Instant {
+        let due_at = |seat: &usize| self.seats[*seat].due_at(now);
+        let Some(place) = self.turn.iter().position(|seat| due_at(seat) <= now) else {
+            return self.turn.iter().map(due_at).min().unwrap_or(now + DEADLINE);
+        };
+        let Some(seat) = self.turn.remove(place) else { return now };
+        self.turn.push_back(seat);
+        let patience = self.seats[seat].upstream.patience() * (1 << self.unanswered);
+        // Near the limit of packets a question is asked once: its answer may still come.
+        let Seat { upstream, asked_at } = &self.seats[seat];
+        if !(asked_at.is_some() && upstream.spares(Spared::Retransmission, now)) {
+            self.ask(seat, true, now);
+            self.unanswered += 1;
+        }
+        self.sent += 1;
+        now + patience
+    }
+
     /// Sends the question to an upstream. The last transmission, to one that has been silent, is
     /// without an OPT: there are boxes that let nothing pass that has one, or no answer of more
     /// than 512 octets. Without, such an answer is truncated, and TCP has the rest.
     fn ask(&mut self, seat: usize, in_turn: bool, now: Instant) {
-        let Seat { upstream, asked } = &mut self.seats[seat];
+        let Seat { upstream, asked_at } = &mut self.seats[seat];
         let is_last = self.sent + 1 == self.sent_max || self.unanswered + 1 == TRANSMISSIONS_MAX;
-        let without_opt = *asked && (is_last || upstream.may_ignore_opt());
-        *asked = true;
+        let without_opt = asked_at.is_some() && (is_last || upstream.may_ignore_opt());
+        *asked_at = Some(now);
         let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt));
         self.silent.entry(seat).or_insert(now);
         self.listen(seat, in_turn, exchange);
@@ -231,6 +241,15 @@ impl Flight {
                 drop(permits);
             });
         }
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// From when on it may be asked.
+    fn due_at(&self, now: Instant) -> Instant {
+        self.asked_at.map_or(now, |asked_at| asked_at + self.upstream.asked_again_after())
     }
 }
 

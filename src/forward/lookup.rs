@@ -4,11 +4,7 @@
 //! need a table to get one. So neither the host's resolv.conf nor the forwarder has a part in it,
 //! and a loop that stops the forwarder does not stop discovery.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use hickory_resolver::{
     TokioResolver,
@@ -16,7 +12,7 @@ use hickory_resolver::{
     net::runtime::TokioRuntimeProvider,
 };
 
-use super::config::LookupConfig;
+use super::{address::UpstreamAddress, config::LookupConfig, trust::client_config};
 use crate::base::Name;
 
 /// What the upstreams get to answer, two side by side, before they are asked again. With the two
@@ -51,13 +47,14 @@ impl HostLookup {
     pub fn new(config: &LookupConfig) -> io::Result<HostLookup> {
         let nobody = "no upstream is configured to look hosts up with";
         let refused = "the configuration refuses to forward the host's zone";
-        let zone = |(name, upstreams): (&Name, &[SocketAddr])| {
-            Ok((name.clone(), Way::new(upstreams, refused)?))
+        let ca_file = config.ca_file.as_deref();
+        let zone = |(name, upstreams): (&Name, &[UpstreamAddress])| {
+            Ok((name.clone(), Way::new(upstreams, ca_file, refused)?))
         };
         let zones = config.zones.iter().map(|it| (&it.name, it.upstreams.as_slice()));
         let mut zones = zones.map(zone).collect::<io::Result<Vec<_>>>()?;
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
-        Ok(HostLookup { default: Way::new(&config.upstreams, nobody)?, zones })
+        Ok(HostLookup { default: Way::new(&config.upstreams, ca_file, nobody)?, zones })
     }
 
     /// The addresses of `host`.
@@ -83,22 +80,39 @@ impl HostLookup {
 // === impl Way ===
 
 impl Way {
-    fn new(upstreams: &[SocketAddr], or_else: &'static str) -> io::Result<Way> {
+    fn new(
+        upstreams: &[UpstreamAddress],
+        ca_file: Option<&Path>,
+        or_else: &'static str,
+    ) -> io::Result<Way> {
         if upstreams.is_empty() {
             return Ok(Way::Nobody(or_else));
         }
-        let server = |address: &SocketAddr| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        let server = |upstream: &UpstreamAddress| {
+            let connections = match upstream {
+                UpstreamAddress::Plain(_) => {
+                    vec![ConnectionConfig::udp(), ConnectionConfig::tcp()]
+                }
+                UpstreamAddress::Tls { address, name } => {
+                    let own = || address.ip().to_string().into();
+                    let name = name.as_deref().map_or_else(own, Arc::from);
+                    vec![ConnectionConfig::tls(name)]
+                }
+            };
             let connections = connections.into_iter().map(|mut connection| {
-                connection.port = address.port();
+                connection.port = upstream.socket().port();
                 connection
             });
-            NameServerConfig::new(address.ip(), true, connections.collect())
+            NameServerConfig::new(upstream.socket().ip(), true, connections.collect())
         };
         let servers = upstreams.iter().map(server).collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
         let provider = TokioRuntimeProvider::default();
-        let mut builder = TokioResolver::builder_with_config(config, provider);
+        let resolver = ResolverConfig::from_parts(None, Vec::new(), servers);
+        let mut builder = TokioResolver::builder_with_config(resolver, provider);
+        if upstreams.iter().any(UpstreamAddress::is_tls) {
+            let trust = client_config(ca_file).map_err(io::Error::other)?;
+            builder = builder.with_tls_config((*trust).clone());
+        }
         builder.options_mut().timeout = TIMEOUT;
         builder.options_mut().negative_max_ttl = Some(ABSENCE_MAX);
         let resolver = builder.build().map_err(io::Error::other)?;
@@ -120,6 +134,7 @@ mod tests {
         let config = LookupConfig {
             from: LookupFrom::Forward,
             upstreams: vec![],
+            ca_file: None,
             zones: vec![zone("aws.example", &["192.0.2.1:53"]), zone("no.aws.example", &[])],
         };
         let lookup = HostLookup::new(&config).unwrap();

@@ -9,7 +9,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{routes::Upstreams, upstream::Upstream};
+use super::{address::UpstreamAddress, routes::Upstreams, upstream::Upstream};
 use crate::{
     base::{Name, NameError},
     telemetry::{LoopProbe, Metrics},
@@ -47,7 +47,7 @@ const SUSPECT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loop {
     /// Who was asked.
-    pub upstream: SocketAddr,
+    pub upstream: UpstreamAddress,
     /// Names from here on down come back.
     pub domain: Name,
     /// When the first probe came back.
@@ -108,7 +108,7 @@ pub(super) struct Loops {
 
 /// A probe that may come back.
 struct Underway {
-    upstream: SocketAddr,
+    upstream: UpstreamAddress,
     domain: Name,
     returned: Arc<Notify>,
 }
@@ -130,8 +130,8 @@ pub(super) struct Probe<'l> {
 // === impl Loop ===
 
 impl Loop {
-    fn is_at(&self, upstream: SocketAddr, domain: &Name) -> bool {
-        self.upstream == upstream && self.domain == *domain
+    fn is_at(&self, upstream: &UpstreamAddress, domain: &Name) -> bool {
+        self.upstream == *upstream && self.domain == *domain
     }
 }
 
@@ -175,7 +175,7 @@ impl Loops {
         match known.is_empty() {
             true => Arc::clone(upstreams),
             false => {
-                let open = |upstream: &Upstream| !closed(&known, upstream.address, name);
+                let open = |upstream: &Upstream| !closed(&known, &upstream.address, name);
                 Arc::new(upstreams.only(open))
             }
         }
@@ -184,7 +184,7 @@ impl Loops {
     /// Waits until none of `upstreams` may be asked for `name` any more.
     pub(super) async fn closing(&self, upstreams: &[Arc<Upstream>], name: &Name) {
         let all = |known: &Arc<[Loop]>| {
-            upstreams.iter().all(|upstream| closed(known, upstream.address, name))
+            upstreams.iter().all(|upstream| closed(known, &upstream.address, name))
         };
         // It cannot fail: the sender is ours.
         let _ = self.known.subscribe().wait_for(all).await;
@@ -193,7 +193,7 @@ impl Loops {
     /// A probe of `upstream` below `domain`; `random` must not be guessable.
     pub(super) fn probe(
         &self,
-        upstream: SocketAddr,
+        upstream: &UpstreamAddress,
         domain: &Name,
         random: u128,
     ) -> Result<Probe<'_>, NameError> {
@@ -202,8 +202,11 @@ impl Loops {
             false => probe_name(domain, random)?,
         };
         let returned = Arc::new(Notify::new());
-        let underway =
-            Underway { upstream, domain: domain.clone(), returned: Arc::clone(&returned) };
+        let underway = Underway {
+            upstream: upstream.clone(),
+            domain: domain.clone(),
+            returned: Arc::clone(&returned),
+        };
         self.probes().insert(name.clone(), underway);
         Ok(Probe { loops: self, name, returned })
     }
@@ -214,7 +217,7 @@ impl Loops {
         let Some(domain) = probed_domain(name) else { return false };
         match self.probes().remove(name) {
             Some(Underway { upstream, domain, returned }) => {
-                self.sighted(upstream, &domain, Sighting::Returned, now);
+                self.sighted(&upstream, &domain, Sighting::Returned, now);
                 returned.notify_one();
                 true
             }
@@ -250,7 +253,7 @@ impl Loops {
     /// Notes what became of a probe, and says so once where that is news.
     pub(super) fn sighted(
         &self,
-        upstream: SocketAddr,
+        upstream: &UpstreamAddress,
         domain: &Name,
         sighting: Sighting,
         now: Instant,
@@ -262,7 +265,7 @@ impl Loops {
         });
         self.known.send_if_modified(|known| {
             let here = known.iter().find(|it| it.is_at(upstream, domain)).map(|it| it.unclear);
-            let covers = |it: &Loop| it.upstream == upstream && domain.is_within(&it.domain);
+            let covers = |it: &Loop| it.upstream == *upstream && domain.is_within(&it.domain);
             let covered = here.is_none() && known.iter().any(covers);
             let changed = match judge(here, sighting) {
                 Verdict::Begins if !covered => begun(known, upstream, domain, now),
@@ -277,9 +280,9 @@ impl Loops {
     }
 
     /// What is different for `upstream`: to the log, and as a figure.
-    fn tell(&self, upstream: SocketAddr, before: &[Loop], after: &[Loop]) {
+    fn tell(&self, upstream: &UpstreamAddress, before: &[Loop], after: &[Loop]) {
         let has = |list: &[Loop], it: &Loop| {
-            list.iter().any(|other| other.is_at(it.upstream, &it.domain))
+            list.iter().any(|other| other.is_at(&it.upstream, &it.domain))
         };
         for begun in after.iter().filter(|it| !has(before, it)) {
             tracing::error!(
@@ -289,7 +292,7 @@ impl Loops {
             );
         }
         for gone in before.iter().filter(|it| !has(after, it)) {
-            let wider = |it: &Loop| it.upstream == upstream && gone.domain.is_within(&it.domain);
+            let wider = |it: &Loop| it.upstream == *upstream && gone.domain.is_within(&it.domain);
             if !after.iter().any(wider) {
                 tracing::info!(
                     upstream = %upstream, domain = %gone.domain,
@@ -297,8 +300,8 @@ impl Loops {
                 );
             }
         }
-        let count = after.iter().filter(|it| it.upstream == upstream).count();
-        self.metrics.forward.loops(&upstream, count);
+        let count = after.iter().filter(|it| it.upstream == *upstream).count();
+        self.metrics.forward.loops(upstream, count);
     }
 
     fn probes(&self) -> MutexGuard<'_, HashMap<Name, Underway>> {
@@ -324,18 +327,18 @@ fn probed_domain(name: &Name) -> Option<Name> {
 }
 
 /// Whether `name` would come back from `upstream`.
-fn closed(known: &[Loop], upstream: SocketAddr, name: &Name) -> bool {
-    known.iter().any(|it| it.upstream == upstream && name.is_within(&it.domain))
+fn closed(known: &[Loop], upstream: &UpstreamAddress, name: &Name) -> bool {
+    known.iter().any(|it| it.upstream == *upstream && name.is_within(&it.domain))
 }
 
 /// With a loop more, in place of those that it holds.
-fn begun(known: &[Loop], upstream: SocketAddr, domain: &Name, now: Instant) -> Vec<Loop> {
-    let stays = |it: &&Loop| it.upstream != upstream || !it.domain.is_within(domain);
-    let begun = Loop { upstream, domain: domain.clone(), since: now, unclear: 0 };
+fn begun(known: &[Loop], upstream: &UpstreamAddress, domain: &Name, now: Instant) -> Vec<Loop> {
+    let stays = |it: &&Loop| it.upstream != *upstream || !it.domain.is_within(domain);
+    let begun = Loop { upstream: upstream.clone(), domain: domain.clone(), since: now, unclear: 0 };
     known.iter().filter(stays).cloned().chain([begun]).collect()
 }
 
-fn stayed(known: &[Loop], upstream: SocketAddr, domain: &Name, unclear: u32) -> Vec<Loop> {
+fn stayed(known: &[Loop], upstream: &UpstreamAddress, domain: &Name, unclear: u32) -> Vec<Loop> {
     let counted = |it: &Loop| match it.is_at(upstream, domain) {
         true => Loop { unclear, ..it.clone() },
         false => it.clone(),
@@ -343,7 +346,7 @@ fn stayed(known: &[Loop], upstream: SocketAddr, domain: &Name, unclear: u32) -> 
     known.iter().map(counted).collect()
 }
 
-fn without(known: &[Loop], upstream: SocketAddr, domain: &Name) -> Vec<Loop> {
+fn without(known: &[Loop], upstream: &UpstreamAddress, domain: &Name) -> Vec<Loop> {
     known.iter().filter(|it| !it.is_at(upstream, domain)).cloned().collect()
 }
 
@@ -365,7 +368,7 @@ impl Drop for Probe<'_> {
 /// Whether a question from `asker` can be one that `upstreams` were asked: it comes from one of
 /// them, or from an address of our own.
 pub(super) fn may_be_ours(asker: IpAddr, own: IpAddr, upstreams: &[Arc<Upstream>]) -> bool {
-    asker == own || upstreams.iter().any(|it| it.address.ip().to_canonical() == asker)
+    asker == own || upstreams.iter().any(|it| it.address.socket().ip().to_canonical() == asker)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What comes back is an upstream's response whole, or an error that says in the field's own codes
 //! why there is none. It never decides what is ours and never answers NXDOMAIN of its own.
 
+mod address;
 mod allowance;
 mod budget;
 mod cache;
@@ -14,14 +15,17 @@ mod flight;
 mod forwarder;
 mod habit;
 mod latency;
+mod line;
 mod lookup;
 mod loops;
 mod probing;
 mod routes;
 mod stream;
 mod transmission;
+mod trust;
 mod upstream;
 
+pub use address::{AddressError, UpstreamAddress};
 pub use allowance::Allowance;
 pub use budget::BudgetStanding;
 pub use config::{
@@ -34,3 +38,4 @@ pub use forwarder::{Answered, Forwarder};
 pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use probing::Look;
+pub use trust::{TrustError, client_config};

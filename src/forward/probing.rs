@@ -61,7 +61,7 @@ impl Forwarder {
         let mut add = |upstreams: &[Arc<Upstream>], domain: &Name| {
             for upstream in upstreams {
                 let same =
-                    |it: &Target| (it.upstream.address, &it.domain) == (upstream.address, domain);
+                    |it: &Target| it.upstream.address == upstream.address && it.domain == *domain;
                 if !targets.iter().any(same) {
                     targets.push(Target { upstream: Arc::clone(upstream), domain: domain.clone() });
                 }
@@ -113,7 +113,7 @@ impl Forwarder {
         domain: &Name,
         ours: &(dyn Fn(&Name) -> bool + Sync),
     ) -> Option<Sighting> {
-        let probe = self.loop_watch().probe(upstream.address, domain, rand::random()).ok()?;
+        let probe = self.loop_watch().probe(&upstream.address, domain, rand::random()).ok()?;
         if ours(&probe.name) {
             return None;
         }
@@ -132,7 +132,7 @@ impl Forwarder {
             }
         };
         drop(probe);
-        self.loop_watch().sighted(upstream.address, domain, sighting, Instant::now());
+        self.loop_watch().sighted(&upstream.address, domain, sighting, Instant::now());
         Some(sighting)
     }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,14 +17,16 @@ use tokio::{
 };
 
 use super::{
+    address::UpstreamAddress,
     budget::{self, Budget, BudgetStanding},
     choice,
     config::{CaseRandomization, ForwardConfig},
     error::ForwardError,
-    upstream::Upstream,
+    trust::client_config,
+    upstream::{Given, Upstream},
 };
 use crate::{
-    base::Name,
+    base::{Chain, Name},
     telemetry::{Metrics, Spared},
 };
 
@@ -58,7 +59,7 @@ pub(super) struct Routes {
     default: Route,
     zones: Vec<(Name, Route)>,
     /// Upstreams that AWS limits, and their budget.
-    limited: Vec<SocketAddr>,
+    limited: Vec<UpstreamAddress>,
     budget: Option<Arc<Budget>>,
 }
 
@@ -82,17 +83,24 @@ pub(super) struct Upstreams {
 
 impl Routes {
     pub(super) fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
-        let randomizes = config.case_randomization == CaseRandomization::Auto;
+        let is_any_by_tls = config.all_upstreams().any(UpstreamAddress::is_tls);
+        let tls = is_any_by_tls.then(|| client_config(config.ca_file.as_deref()).map_err(Arc::new));
+        if let Some(Err(error)) = &tls {
+            tracing::error!(error = %Chain(&**error), "upstreams by TLS cannot be asked");
+        }
         let (limited, budget) = budget::of(config, &metrics.forward.budget);
-        let mut known: HashMap<SocketAddr, Arc<Upstream>> = HashMap::new();
-        let mut upstreams = |addresses: &[SocketAddr]| {
-            let upstream = |address: &SocketAddr| {
-                let trusted = config.trusted.contains(address);
+        let given = Given {
+            trusted: &config.trusted,
+            randomizes: config.case_randomization == CaseRandomization::Auto,
+            tls: &tls,
+            metrics: &metrics.forward,
+        };
+        let mut known: HashMap<UpstreamAddress, Arc<Upstream>> = HashMap::new();
+        let mut upstreams = |addresses: &[UpstreamAddress]| {
+            let upstream = |address: &UpstreamAddress| {
                 let within = budget.clone().filter(|_| limited.contains(address));
-                let new = || {
-                    Upstream::new(*address, trusted, randomizes, &metrics.forward).within(within)
-                };
-                Arc::clone(known.entry(*address).or_insert_with(|| Arc::new(new())))
+                let new = || Arc::new(Upstream::new(address.clone(), &given).within(within));
+                Arc::clone(known.entry(address.clone()).or_insert_with(new))
             };
             Arc::new(Upstreams::of(addresses.iter().map(upstream).collect()))
         };
@@ -106,7 +114,7 @@ impl Routes {
             limits: vec![limit(FLIGHTS_MAX - for_zones)],
             renewals: limit((FLIGHTS_MAX - for_zones) / RENEWALS_PART),
         };
-        let mut route = |addresses: &[SocketAddr]| Route {
+        let mut route = |addresses: &[UpstreamAddress]| Route {
             upstreams: upstreams(addresses),
             limits: vec![limit(for_zone), Arc::clone(&all_zones)],
             renewals: limit(for_zone / RENEWALS_PART),
@@ -224,6 +232,7 @@ mod tests {
             zones: zones.iter().map(zone).collect(),
             upstreams: upstreams.clone(),
             trusted: vec![],
+            ca_file: None,
             case_randomization: CaseRandomization::Auto,
             budget: crate::forward::BudgetConfig::DEFAULT,
             cache: CacheConfig::NONE,

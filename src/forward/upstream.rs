@@ -5,21 +5,24 @@
 //! always asked.
 
 use std::{
-    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
+use rustls::ClientConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
 use super::{
+    address::UpstreamAddress,
     budget::{Budget, OCTETS_AN_ACK, OverBudget},
     choice::Standing,
     habit::{Belief, Habit},
     latency::{Latency, PATIENCE_MAX},
+    line::{Lines, STALLED_AFTER},
+    trust::TrustError,
 };
 use crate::telemetry::{ForwardMetrics, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics};
 
@@ -44,16 +47,27 @@ const TRAILING_MAX: usize = 16;
 
 /// An upstream, shared by all zones that name it.
 pub(super) struct Upstream {
-    pub(super) address: SocketAddr,
+    pub(super) address: UpstreamAddress,
     /// Its AD bit is passed on.
     pub(super) trusted: bool,
     pub(super) metrics: UpstreamMetrics,
+    /// How it is asked, if by TLS.
+    pub(super) lines: Option<Lines>,
     /// Whether questions may be sent to it in random case.
     randomizes: bool,
     trailing: Arc<Semaphore>,
     /// What it takes of packets, with others that have the same limit.
     budget: Option<Arc<Budget>>,
     known: Mutex<Known>,
+}
+
+/// What all upstreams are made with.
+pub(super) struct Given<'g> {
+    pub(super) trusted: &'g [UpstreamAddress],
+    pub(super) randomizes: bool,
+    /// `None` when none of them is asked by TLS.
+    pub(super) tls: &'g Option<Result<Arc<ClientConfig>, Arc<TrustError>>>,
+    pub(super) metrics: &'g ForwardMetrics,
 }
 
 /// What it has shown of itself.
@@ -75,18 +89,15 @@ struct Known {
 // === impl Upstream ===
 
 impl Upstream {
-    pub(super) fn new(
-        address: SocketAddr,
-        trusted: bool,
-        randomizes: bool,
-        metrics: &ForwardMetrics,
-    ) -> Self {
+    pub(super) fn new(address: UpstreamAddress, given: &Given<'_>) -> Self {
+        let lines = given.tls.as_ref().and_then(|tls| Lines::new(&address, tls));
         Self {
-            trusted,
+            trusted: given.trusted.contains(&address),
             // Nobody can speak in place of a resolver on the link, and Route 53's is not known to
-            // keep the case.
-            randomizes: randomizes && !is_link_local(address.ip()),
-            metrics: metrics.upstream(&address),
+            // keep the case; behind TLS nobody can speak in anybody's place.
+            randomizes: given.randomizes && lines.is_none() && !address.is_link_local(),
+            metrics: given.metrics.upstream(&address),
+            lines,
             trailing: Arc::new(Semaphore::new(TRAILING_MAX)),
             budget: None,
             known: Mutex::default(),
@@ -156,6 +167,12 @@ impl Upstream {
     /// Silence after which the next transmission leaves.
     pub(super) fn patience(&self) -> Duration {
         self.known().latency.map_or(PATIENCE_MAX, Latency::patience)
+    }
+
+    /// How long after a question it may be asked the same again. What was lost comes again by
+    /// itself where there is a connection; after this that may be dead.
+    pub(super) fn asked_again_after(&self) -> Duration {
+        if self.lines.is_some() { STALLED_AFTER } else { Duration::ZERO }
     }
 
     /// Whether it is asked in random case.
@@ -285,23 +302,27 @@ impl Known {
     }
 }
 
-/// Whether it stands on the link, as the cloud's resolver does by IPv4 and by IPv6 (fd00:ec2::253).
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{forward::habit::LACK_BELIEVED, telemetry::Metrics};
+    use crate::{
+        forward::{habit::LACK_BELIEVED, trust::client_config},
+        telemetry::Metrics,
+    };
 
     fn upstream(address: &str) -> Upstream {
+        made(address, true)
+    }
+
+    fn made(address: &str, randomizes: bool) -> Upstream {
         let metrics = Metrics::new().unwrap();
-        let address = SocketAddr::new(address.parse().unwrap(), 53);
-        Upstream::new(address, false, true, &metrics.forward)
+        let given = Given {
+            trusted: &[],
+            randomizes,
+            tls: &Some(client_config(None).map_err(Arc::new)),
+            metrics: &metrics.forward,
+        };
+        Upstream::new(address.parse().unwrap(), &given)
     }
 
     #[test]
@@ -331,12 +352,10 @@ mod tests {
     fn case_is_drawn_where_somebody_could_forge_an_answer() {
         let now = Instant::now();
         assert!(upstream("192.0.2.1").keeps_case(now));
-        for address in ["169.254.169.253", "fd00:ec2::253"] {
+        for address in ["169.254.169.253", "fd00:ec2::253", "tls://192.0.2.1"] {
             assert!(!upstream(address).keeps_case(now), "{address}");
         }
-        let metrics = Metrics::new().unwrap();
-        let address = "192.0.2.1:53".parse().unwrap();
-        assert!(!Upstream::new(address, false, false, &metrics.forward).keeps_case(now));
+        assert!(!made("192.0.2.1", false).keeps_case(now));
     }
 
     #[test]

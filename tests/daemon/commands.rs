@@ -114,6 +114,21 @@ fn an_admin_address_that_another_has_is_told_with_its_place() {
 }
 
 #[test]
+fn authorities_that_cannot_be_read_are_told_when_an_upstream_needs_them() {
+    let with = |upstream: &str| {
+        let forward =
+            format!("[forward]\nca_file = \"/nowhere.pem\"\nupstreams = [\"{upstream}\"]\n");
+        check(&(listening_on("127.0.0.1:0") + &forward))
+    };
+    let Ran { code, err, .. } = with("tls://192.0.2.1#dns.example");
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("upstreams by TLS cannot be verified"), "{err}");
+    assert!(err.contains("/nowhere.pem") && err.contains("PEM"), "{err}");
+    let Ran { code, err, .. } = with("192.0.2.1");
+    assert_eq!(code, Some(0), "{err}");
+}
+
+#[test]
 fn a_running_daemons_own_addresses_are_good() {
     let daemon = Hubdns::start(&recorded());
     let Ran { code, out, err } = ran(&mut daemon.command("check"));

@@ -7,6 +7,7 @@ mod message;
 mod scripts;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod upstream;
 
 use std::{
@@ -28,7 +29,9 @@ const TEXT: &str = include_str!("../../docs/UPSTREAMS.md");
 /// What a machine with two busy cores may add to the document's times.
 const SLACK: Duration = Duration::from_millis(250);
 /// Zones asked at once: most wait.
-const ASKERS: usize = 6;
+const ASKERS: usize = 4;
+/// How often a row may be late that is in time in the end. What it says has to be right each time.
+const TRIES: usize = 3;
 /// The address that no client may ever see.
 const FALSE_ADDRESS: &str = "203.0.113.66";
 
@@ -65,25 +68,21 @@ impl Row {
         rows
     }
 
-    /// What is not as the row says.
-    fn faults(&self, daemon: &Hubdns) -> Vec<String> {
+    /// What is not as the row says, and whether it came too late.
+    fn faults(&self, daemon: &Hubdns) -> (Vec<String>, bool) {
         let answer = match try_dig(daemon.dns(), &format!("{} +timeout=8", self.asked)) {
             Ok(answer) => answer,
-            Err(printed) => return vec![format!("{}: no answer: {printed}", self.asked)],
+            Err(printed) => return (vec![format!("{}: no answer: {printed}", self.asked)], false),
         };
         let mut faults = Vec::new();
         if answer.raw.contains(FALSE_ADDRESS) {
-            faults.push("it has the false address".to_owned());
-        }
-        let took = query_time(&answer);
-        if self.within + SLACK < took {
-            faults.push(format!("it took {took:?}"));
+            faults.push(format!("{}: it has the false address", self.asked));
         }
         let told = told(&answer);
         if told != self.gets {
-            faults.push(format!("{told:?} in place of {:?}", self.gets));
+            faults.push(format!("{}: {told:?} in place of {:?}", self.asked, self.gets));
         }
-        faults.into_iter().map(|fault| format!("{}: {fault}", self.asked)).collect()
+        (faults, self.within + SLACK < query_time(&answer))
     }
 }
 
@@ -160,26 +159,22 @@ fn refuses() -> upstream::Script {
     SCRIPTS.iter().find(|(zone, _, _)| *zone == "refuses").unwrap().2
 }
 
-#[test]
-fn every_row_of_the_upstreams_document_holds() {
-    let world = World::start();
-    let rows = Row::all();
-    let scripted: BTreeSet<&str> = world.upstreams.keys().copied().collect();
-    let told: BTreeSet<&str> = rows.keys().map(String::as_str).collect();
-    let untold: Vec<_> = scripted.difference(&told).collect();
-    assert!(untold.is_empty(), "scripts that the document does not tell of: {untold:?}");
-
-    let faults = Mutex::new(Vec::new());
-    let zones = Mutex::new(rows.values());
+/// Asks every row, several zones at a time. The zones that have a row whose answer came too late.
+fn ask_all(world: &World, rows: &BTreeMap<String, Vec<Row>>) -> BTreeSet<String> {
+    let (faults, late) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
+    let zones = Mutex::new(rows.iter());
     thread::scope(|scope| {
         for _ in 0..ASKERS {
             scope.spawn(|| {
                 loop {
                     let next = zones.lock().unwrap().next();
-                    let Some(rows) = next else { break };
+                    let Some((zone, rows)) = next else { break };
                     for row in rows {
-                        let found = row.faults(&world.daemon);
+                        let (found, is_late) = row.faults(&world.daemon);
                         faults.lock().unwrap().extend(found);
+                        if is_late {
+                            late.lock().unwrap().insert(zone.clone());
+                        }
                     }
                 }
             });
@@ -187,11 +182,32 @@ fn every_row_of_the_upstreams_document_holds() {
     });
     let faults = faults.into_inner().unwrap();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    late.into_inner().unwrap()
+}
 
+#[test]
+fn every_row_of_the_upstreams_document_holds() {
+    let world = World::start();
+    let mut rows = Row::all();
+    let scripted: BTreeSet<&str> = world.upstreams.keys().copied().collect();
+    let told: BTreeSet<&str> = rows.keys().map(String::as_str).collect();
+    let untold: Vec<_> = scripted.difference(&told).collect();
+    assert!(untold.is_empty(), "scripts that the document does not tell of: {untold:?}");
+
+    let mut late = ask_all(&world, &rows);
     for reason in ["source", "id", "question", "spelling", "not_response", "malformed"] {
         assert!(0.0 < world.mismatched(reason), "{reason} was never counted");
     }
     assert_eq!(world.daemon.metric("hubdns_upstream_floods_total"), Some(1.0));
+
+    // What is late each time is late by itself, and not by what else the machine had to do.
+    for _ in 1..TRIES {
+        rows.retain(|zone, _| late.contains(zone));
+        if !rows.is_empty() {
+            late = ask_all(&World::start(), &rows);
+        }
+    }
+    assert!(late.is_empty(), "later than the document says: {late:?}");
 }
 
 #[test]
@@ -205,11 +221,14 @@ fn a_silent_upstream_harms_no_other_name() {
         eventually("the silent one is asked", Duration::from_secs(20), || {
             (50 <= world.upstreams["silent"].asked().len()).then_some(())
         });
-        for at in 0..10 {
+        let mut waits = Vec::new();
+        for at in 0..11 {
             let answer = world.daemon.dig(&format!("{at}.honest.test A"));
             assert_eq!(answer.data("A"), ["192.0.2.1"]);
-            assert!(query_time(&answer) < SLACK, "{}", answer.raw);
+            waits.push(query_time(&answer));
         }
+        waits.sort_unstable();
+        assert!(waits[5] < Duration::from_millis(150), "{waits:?}");
     });
 }
 

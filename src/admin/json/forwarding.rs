@@ -2,15 +2,13 @@
 //!
 //! Texts and figures alone: what they come from is another room's.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 /// Packets to the upstreams that AWS limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetDocument {
     /// Those upstreams.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<String>,
     /// Packets in the last second.
     pub packets: u32,
     /// The most in a second of this minute and the last.
@@ -25,7 +23,7 @@ pub struct BudgetDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoopDocument {
     /// Who is not asked for names in `domain`.
-    pub upstream: SocketAddr,
+    pub upstream: String,
     /// From here on down; `.` for every name.
     pub domain: String,
     /// Since it was found.
@@ -38,7 +36,7 @@ pub struct AwsHostsDocument {
     /// The key of the configuration that says so.
     pub key: String,
     /// For hosts in no zone.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<String>,
     /// For those in one of these; the longest decides.
     pub zones: Vec<AwsZoneDocument>,
 }
@@ -49,5 +47,5 @@ pub struct AwsZoneDocument {
     /// The zone.
     pub name: String,
     /// Nobody, if there is none.
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<String>,
 }

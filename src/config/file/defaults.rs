@@ -78,6 +78,7 @@ impl Default for Forward {
         Self {
             upstreams: texts(&["169.254.169.253"]),
             trusted: Vec::new(),
+            ca_file: Located::unwritten(String::new()),
             case_randomization: Located::unwritten(CaseRandomization::Auto),
             budget: Budget::default(),
             zone: Vec::new(),

@@ -101,6 +101,16 @@ fn upstreams_and_zones_are_checked() {
         wrong("forward.upstreams = [\"1.1.1.1\", \"1.1.1.1:53\"]"),
         ["1: `forward.upstreams` has 1.1.1.1:53 twice"]
     );
+    for upstream in ["tls://dns.example", "10.9.0.2#dns.example", "tls://10.9.0.2#a b"] {
+        assert_eq!(
+            wrong(&format!("forward.upstreams = [\"{upstream}\"]")),
+            [format!("1: `forward.upstreams` cannot be {upstream:?}")]
+        );
+    }
+    assert_eq!(
+        wrong("forward.ca_file = \"ca.pem\""),
+        ["1: `forward.ca_file` cannot be \"ca.pem\""]
+    );
     assert_eq!(wrong("forward.upstreams = []"), ["1: `forward.upstreams` is empty"]);
     assert_eq!(wrong(&zone("a..b")), ["2: `forward.zone.name` cannot be \"a..b\""]);
     assert_eq!(wrong(&zone("*.corp")), ["2: `forward.zone.name` cannot be \"*.corp\""]);

@@ -10,7 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     base::RecordType,
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardZone},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardZone, UpstreamAddress},
     wire::{Limit, Packet, Reply},
 };
 
@@ -115,8 +115,9 @@ fn question(name: &str) -> Question {
 
 fn config(upstreams: &[SocketAddr]) -> ForwardConfig {
     ForwardConfig {
-        upstreams: upstreams.to_vec(),
+        upstreams: upstreams.iter().copied().map(UpstreamAddress::from).collect(),
         trusted: vec![],
+        ca_file: None,
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],
@@ -165,7 +166,7 @@ async fn an_answer_comes_from_the_upstream_and_then_from_the_cache() {
 #[tokio::test]
 async fn a_trusted_upstreams_ad_is_kept() {
     let upstream = Double::start(|query| vec![(0, a_record(query, 1, 60))]).await;
-    let trusted = vec![upstream.address];
+    let trusted = vec![upstream.address.into()];
     let forwarder = forwarder(ForwardConfig { trusted, ..config(&[upstream.address]) });
     assert!(forwarder.ask(question("a.example")).await.unwrap().relay.validated());
 }
@@ -304,11 +305,11 @@ async fn an_old_denial_never_stands_in() {
 #[tokio::test]
 async fn the_longest_zone_decides_and_an_empty_one_refuses() {
     let corp = Double::start(|query| vec![(0, a_record(query, 2, 60))]).await;
-    let zone = |name: &str, upstreams: Vec<SocketAddr>| ForwardZone {
+    let zone = |name: &str, upstreams: Vec<UpstreamAddress>| ForwardZone {
         name: name.parse().unwrap(),
         upstreams,
     };
-    let zones = vec![zone("example", vec![]), zone("corp.example", vec![corp.address])];
+    let zones = vec![zone("example", vec![]), zone("corp.example", vec![corp.address.into()])];
     let forwarder = forwarder(ForwardConfig { zones, ..config(&[]) });
     let answered = forwarder.ask(question("a.corp.example")).await.unwrap();
     assert_eq!(answered.relay.rcode(), Rcode::NOERROR);

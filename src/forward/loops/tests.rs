@@ -1,7 +1,7 @@
 //! What counts as evidence of a loop, how it spreads over domains, and when it is over.
 
 use super::*;
-use crate::telemetry::Metrics;
+use crate::{forward::upstream::Given, telemetry::Metrics};
 
 const UPSTREAM: &str = "192.0.2.1:53";
 
@@ -10,8 +10,14 @@ struct Watch {
     now: Instant,
 }
 
-fn address(text: &str) -> SocketAddr {
+fn address(text: &str) -> UpstreamAddress {
     text.parse().unwrap()
+}
+
+fn upstream(metrics: &Metrics) -> Upstream {
+    let metrics = &metrics.forward;
+    let given = Given { trusted: &[], randomizes: false, tls: &None, metrics };
+    Upstream::new(address(UPSTREAM), &given)
 }
 
 fn name(text: &str) -> Name {
@@ -25,7 +31,7 @@ impl Watch {
     }
 
     fn sees(&self, domain: &str, sighting: Sighting) {
-        self.loops.sighted(address(UPSTREAM), &name(domain), sighting, self.now);
+        self.loops.sighted(&address(UPSTREAM), &name(domain), sighting, self.now);
     }
 
     fn domains(&self) -> Vec<String> {
@@ -35,8 +41,7 @@ impl Watch {
     /// Whether a question for `asked` may go to the upstream.
     fn is_open(&self, asked: &str) -> bool {
         let metrics = Metrics::new().unwrap();
-        let upstream = Upstream::new(address(UPSTREAM), false, false, &metrics.forward);
-        let upstreams = Arc::new(Upstreams::of(vec![Arc::new(upstream)]));
+        let upstreams = Arc::new(Upstreams::of(vec![Arc::new(upstream(&metrics))]));
         !self.loops.open(&upstreams, &name(asked)).list().is_empty()
     }
 }
@@ -44,7 +49,7 @@ impl Watch {
 #[test]
 fn a_probe_that_comes_back_closes_its_domain_at_its_upstream_at_once() {
     let watch = Watch::new();
-    let probe = watch.loops.probe(address(UPSTREAM), &name("amazonaws.com"), 7).unwrap();
+    let probe = watch.loops.probe(&address(UPSTREAM), &name("amazonaws.com"), 7).unwrap();
     assert!(watch.is_open("rds.amazonaws.com"));
     assert!(watch.loops.looks_at(&probe.name, watch.now), "it is ours");
     assert!(!watch.is_open("rds.amazonaws.com"));
@@ -60,14 +65,14 @@ fn a_probe_that_comes_back_closes_its_domain_at_its_upstream_at_once() {
 #[test]
 fn a_probe_counts_once_and_not_after_its_answer() {
     let watch = Watch::new();
-    let probe = watch.loops.probe(address(UPSTREAM), &name("corp.example"), 7).unwrap();
+    let probe = watch.loops.probe(&address(UPSTREAM), &name("corp.example"), 7).unwrap();
     let seen_on_the_wire = probe.name.clone();
     // It was answered.
     drop(probe);
     assert!(!watch.loops.looks_at(&seen_on_the_wire, watch.now));
     assert!(watch.is_open("www.corp.example"));
 
-    let probe = watch.loops.probe(address(UPSTREAM), &name("corp.example"), 8).unwrap();
+    let probe = watch.loops.probe(&address(UPSTREAM), &name("corp.example"), 8).unwrap();
     assert!(watch.loops.looks_at(&probe.name, watch.now));
     assert!(!watch.loops.looks_at(&probe.name, watch.now), "the second time it is anybody's");
 }
@@ -75,7 +80,7 @@ fn a_probe_counts_once_and_not_after_its_answer() {
 #[test]
 fn a_name_that_somebody_else_made_up_is_no_evidence() {
     let watch = Watch::new();
-    let _probe = watch.loops.probe(address(UPSTREAM), &name("corp.example"), 7).unwrap();
+    let _probe = watch.loops.probe(&address(UPSTREAM), &name("corp.example"), 7).unwrap();
     let guessed = probe_name(&name("corp.example"), 8).unwrap();
     assert!(!watch.loops.looks_at(&guessed, watch.now));
     assert!(watch.is_open("www.corp.example"));
@@ -133,7 +138,7 @@ fn an_answer_ends_a_loop_and_silence_does_so_after_a_minute() {
 async fn a_flight_hears_that_its_way_is_closed() {
     let watch = Watch::new();
     let metrics = Metrics::new().unwrap();
-    let upstream = Arc::new(Upstream::new(address(UPSTREAM), false, false, &metrics.forward));
+    let upstream = Arc::new(upstream(&metrics));
     let upstreams = [upstream];
     let (www, elsewhere) = (name("www.corp.example"), name("elsewhere.example"));
     let closing = watch.loops.closing(&upstreams, &www);
@@ -147,7 +152,7 @@ async fn a_flight_hears_that_its_way_is_closed() {
 #[test]
 fn a_probe_for_every_name_stands_where_resolvers_ask_for_it() {
     let watch = Watch::new();
-    let probe = watch.loops.probe(address(UPSTREAM), &Name::root(), u128::MAX).unwrap();
+    let probe = watch.loops.probe(&address(UPSTREAM), &Name::root(), u128::MAX).unwrap();
     assert_eq!(probe.name, name(&format!("hubdns-probe-{}.example", "f".repeat(32))));
     assert!(watch.loops.looks_at(&probe.name, watch.now));
     assert_eq!(watch.domains(), ["."]);

@@ -25,8 +25,9 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let forward = ForwardConfig {
-        upstreams: vec![silent.local_addr().unwrap()],
+        upstreams: vec![silent.local_addr().unwrap().into()],
         trusted: vec![],
+        ca_file: None,
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],

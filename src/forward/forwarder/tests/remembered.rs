@@ -191,7 +191,7 @@ async fn a_dead_zone_takes_nobody_elses_renewals() {
     })
     .await;
     let good = Double::start(|query| vec![(0, a_record(query, 1, 60))]).await;
-    let zone = ForwardZone { name: "dead".parse().unwrap(), upstreams: vec![dead.address] };
+    let zone = ForwardZone { name: "dead".parse().unwrap(), upstreams: vec![dead.address.into()] };
     let mut config = ForwardConfig { zones: vec![zone], ..config(&[good.address]) };
     config.cache.entries = 10_000;
     config.cache.bytes = 64 << 20;

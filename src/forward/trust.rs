@@ -1,0 +1,106 @@
+//! Whose certificates prove that an upstream is the one configured.
+//!
+//! There is no other way to be believed than a certificate that verifies (RFC 8310 section 5, the
+//! strict profile), and no way in the clear to fall back to.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem, pem::PemObject},
+};
+
+/// The protocol's name in the handshake (RFC 7858 section 3.2).
+const ALPN: &[u8] = b"dot";
+
+/// Why no upstream by TLS can be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The file is missing, cannot be read, or is no PEM.
+    #[error("the certificates of {file} cannot be read")]
+    File {
+        /// `forward.ca_file`.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: pem::Error,
+    },
+    /// The file has no certificate, or one that is none.
+    #[error("{file} has no certificate of an authority")]
+    Empty {
+        /// `forward.ca_file`.
+        file: PathBuf,
+    },
+    /// The system has none.
+    #[error("this system has no certificates of authorities")]
+    NoSystemRoots(#[source] io::Error),
+    /// The library refused its own settings.
+    #[error("TLS cannot be set up")]
+    Library(#[from] rustls::Error),
+}
+
+/// The settings of connections to upstreams: the certificates of `ca_file`, or of the system.
+pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+    let roots = match ca_file {
+        Some(file) => of_file(file)?,
+        None => of_system()?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn of_file(file: &Path) -> Result<RootCertStore, TrustError> {
+    let unreadable = |source| TrustError::File { file: file.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+    let mut roots = RootCertStore::empty();
+    match roots.add_parsable_certificates(certificates) {
+        (0, _) | (_, 1..) => Err(TrustError::Empty { file: file.to_owned() }),
+        (_, 0) => Ok(roots),
+    }
+}
+
+fn of_system() -> Result<RootCertStore, TrustError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // A system's store may hold old ones that the library cannot read; others do.
+    match roots.add_parsable_certificates(found.certs) {
+        (0, _) => {
+            let why = found.errors.into_iter().next().map(io::Error::other);
+            let nothing = || io::Error::from(io::ErrorKind::NotFound);
+            Err(TrustError::NoSystemRoots(why.unwrap_or_else(nothing)))
+        }
+        _ => Ok(roots),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_certificate_is_told_apart_from_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        assert!(matches!(client_config(Some(&file)), Err(TrustError::File { .. })));
+        for text in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            fs::write(&file, text).unwrap();
+            assert!(matches!(client_config(Some(&file)), Err(TrustError::Empty { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_systems_certificates_are_found() {
+        assert!(client_config(None).is_ok());
+    }
+}
