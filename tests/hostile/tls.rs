@@ -130,8 +130,11 @@ impl Server {
         server
     }
 
+    /// What it was asked, but for probes for loops.
     fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        let asked = self.asked.lock().unwrap();
+        let is_probe = |query: &&Asked| query.text().starts_with("hubdns-probe-");
+        asked.iter().filter(|query| !is_probe(query)).cloned().collect()
     }
 
     fn connections(&self) -> usize {
@@ -221,7 +224,8 @@ fn an_upstream_by_tls_is_asked_on_one_connection_in_padded_queries() {
         assert_eq!(server.connections() - connections, 1);
         let sample =
             format!("hubdns_upstream_requests_total{{proto=\"tls\",upstream=\"{upstream}\"}}");
-        assert_eq!(daemon.metric(&sample), Some(20.0));
+        // Probes for loops are counted as well.
+        assert!(Some(20.0) <= daemon.metric(&sample));
     }
     assert!(server.is_private());
 }
@@ -256,7 +260,7 @@ fn a_connection_that_was_closed_while_idle_costs_no_answer() {
         let answer = ask(&daemon, &format!("{at}.test"));
         assert_eq!(answer.data("A"), ["192.0.2.1"], "{}", answer.raw);
     }
-    assert_eq!(server.connections(), 10);
+    assert!(10 <= server.connections());
 }
 
 #[test]

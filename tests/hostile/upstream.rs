@@ -74,17 +74,23 @@ impl Upstream {
         self.asked.lock().unwrap().clone()
     }
 
-    fn note(&self, packet: &[u8], by_tcp: bool) -> Asked {
+    /// What was asked; `None` for a probe for loops, which no script is about.
+    fn note(&self, packet: &[u8], by_tcp: bool) -> Option<Asked> {
         let mut asked = self.asked.lock().unwrap();
         let nth = asked.iter().filter(|before| before.by_tcp == by_tcp).count();
-        asked.push(Asked { nth, by_tcp, packet: packet.to_vec() });
-        asked[asked.len() - 1].clone()
+        let new = Asked { nth, by_tcp, packet: packet.to_vec() };
+        let is_probe = new.text().starts_with("hubdns-probe-");
+        (!is_probe).then(|| {
+            asked.push(new.clone());
+            new
+        })
     }
 
     fn serve_udp(&self, socket: &UdpSocket, script: Script) {
         let mut buffer = [0; 4_096];
         while let Ok((len, client)) = socket.recv_from(&mut buffer) {
-            let acts = script(&self.note(&buffer[..len], false));
+            let Some(asked) = self.note(&buffer[..len], false) else { continue };
+            let acts = script(&asked);
             let (socket, port) = (socket.try_clone().unwrap(), self.address.port());
             thread::spawn(move || {
                 for act in acts {
@@ -120,7 +126,7 @@ impl Upstream {
             stream.read_exact(&mut len).ok()?;
             let mut packet = vec![0; usize::from(u16::from_be_bytes(len))];
             stream.read_exact(&mut packet).ok()?;
-            let acts = script(&self.note(&packet, true));
+            let acts = script(&self.note(&packet, true)?);
             if acts.is_empty() {
                 return None;
             }
