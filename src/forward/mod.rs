@@ -11,6 +11,7 @@ mod choice;
 mod config;
 mod error;
 mod exchange;
+mod fault;
 mod flight;
 mod forwarder;
 mod habit;
