@@ -224,6 +224,18 @@ pub(super) fn type_or_covered(record: &Parsed<'_>) -> Rtype {
     }
 }
 
+/// The zone that an authority record tells of: whose authority it names, or who signed it.
+pub(super) fn zone<'m>(record: &Parsed<'m>) -> Option<ParsedName<&'m [u8]>> {
+    match record.rtype() {
+        Rtype::SOA | Rtype::NS => Some(record.owner()),
+        Rtype::RRSIG => {
+            let signature = record.to_record::<Rrsig<&[u8], ParsedName<&[u8]>>>().ok()??;
+            Some(*signature.data().signer_name())
+        }
+        _ => None,
+    }
+}
+
 /// Whether a record proves that a name is not there, or is the signature over such a proof.
 pub(super) fn is_proof(record: &Parsed<'_>) -> bool {
     matches!(type_or_covered(record), Rtype::NSEC | Rtype::NSEC3)

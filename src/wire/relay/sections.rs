@@ -63,7 +63,10 @@ impl<'m> Sections<'m> {
 
     /// Drops the authority records that are not about the chain: nothing may follow from them.
     pub(super) fn drop_strangers(&mut self, chain: &[ParsedName<&'m [u8]>]) {
-        self.authority.retain(|record| concerns(record, chain));
+        let above = |zone: &ParsedName<&'m [u8]>| chain.iter().any(|name| name.ends_with(zone));
+        let zones = self.authority.iter().filter_map(records::zone).filter(above);
+        let zones: Vec<_> = zones.collect();
+        self.authority.retain(|record| concerns(record, chain, &zones));
     }
 
     /// Whether no record answers, no SOA denies, and other servers are named.
@@ -158,13 +161,13 @@ impl<'m> Sections<'m> {
     }
 }
 
-/// Whether an authority record is about the chain: a zone above one of its names, or a proof,
-/// which whoever wants it checks.
-fn concerns(record: &Parsed<'_>, chain: &[ParsedName<&[u8]>]) -> bool {
-    match record.rtype() {
-        Rtype::NSEC | Rtype::NSEC3 | Rtype::RRSIG | Rtype::DS => true,
-        _ => chain.iter().any(|name| name.ends_with(&record.owner())),
-    }
+/// Whether an authority record is about the chain: it belongs to a name above it, or it is a proof
+/// within one of its `zones`, which whoever wants it checks. A proof's own name says nothing: it
+/// stands before the name that is not there, or is a hash.
+fn concerns(record: &Parsed<'_>, chain: &[ParsedName<&[u8]>], zones: &[ParsedName<&[u8]>]) -> bool {
+    let owner = record.owner();
+    chain.iter().any(|name| name.ends_with(&owner))
+        || records::is_proof(record) && zones.iter().any(|zone| owner.ends_with(zone))
 }
 
 /// Whether `record` belongs to `name`.

@@ -1,5 +1,7 @@
 //! What of an upstream's response is passed on, and what is dropped.
 
+use domain::base::UnknownRecordData;
+
 use super::*;
 use crate::{
     base::{Ttl, TtlBounds},
@@ -172,4 +174,40 @@ fn the_greatest_ttl_holds_for_an_alias_that_ends_in_nothing() {
     let response = response(&question, DomainRcode::NOERROR, sections);
     let relay = Relay::read(&question, &response).unwrap().bounded(&bounds);
     assert!(relay.lifetime() <= secs(60), "{:?}", relay.lifetime());
+}
+
+#[test]
+fn proofs_are_kept_within_the_zones_of_the_chain_alone() {
+    let question = question("no.example", RecordType::A);
+    // What the authority section has, as (owner, type, data); a signature is over NSEC.
+    let kept = |records: &[(&str, Rtype, &str)]| {
+        let mut builder = MessageBuilder::new_vec().question();
+        builder.header_mut().set_qr(true);
+        let qname = DomainName::from_octets(question.name.as_wire().to_vec()).unwrap();
+        builder.push((qname, Rtype::A)).unwrap();
+        let mut builder = builder.answer().authority();
+        for (owner, rtype, at) in records {
+            let at = name(at).into_octets();
+            let data = match *rtype {
+                // Type covered, and then 16 octets up to the signer.
+                Rtype::RRSIG => [&[0, 47], [0; 16].as_slice(), &at, b"sig"].concat(),
+                _ => [at.as_slice(), &[0, 1, 0x40]].concat(),
+            };
+            let data = UnknownRecordData::from_octets(*rtype, data).unwrap();
+            let ttl = DomainTtl::from_secs(60);
+            builder.push(Record::new(name(owner), Class::IN, ttl, data)).unwrap();
+        }
+        let relay = Relay::read(&question, &builder.finish()).unwrap();
+        relay.counts()[1]
+    };
+    let (nsec, signed) = (Rtype::NSEC, Rtype::RRSIG);
+    let proof = [("a.example.", nsec, "z.example."), ("a.example.", signed, "example.")];
+    assert_eq!(kept(&proof), 2);
+    // A zone that is not above the name, whatever it signs; and nobody's.
+    let other = [("a.other.", nsec, "z.other."), ("a.other.", signed, "other.")];
+    assert_eq!(kept(&other), 0);
+    assert_eq!(kept(&[proof, other].concat()), 2);
+    assert_eq!(kept(&[("a.example.", nsec, "z.example.")]), 0);
+    // A signature of our zone opens no other one.
+    assert_eq!(kept(&[("a.other.", nsec, "z.other."), ("a.example.", signed, "example.")]), 1);
 }
