@@ -61,7 +61,7 @@ impl Forwarder {
         let mut add = |upstreams: &[Arc<Upstream>], domain: &Name| {
             for upstream in upstreams {
                 let same =
-                    |it: &Target| it.upstream.address == upstream.address && it.domain == *domain;
+                    |it: &Target| (&it.upstream.address, &it.domain) == (&upstream.address, domain);
                 if !targets.iter().any(same) {
                     targets.push(Target { upstream: Arc::clone(upstream), domain: domain.clone() });
                 }
