@@ -145,22 +145,22 @@ const NEXT_AWS: &str = "name resolvers that know AWS's hosts in [discovery_dns]"
 /// Every upstream by itself, as questions go and by TCP.
 async fn look_at_upstreams(list: &mut CheckList, config: &Config) {
     for (upstream, answered) in ask_upstreams(config).await {
+        let address = upstream.socket();
         match answered {
             Ok(rcode) => list.passed("upstream", format!("{upstream} answers ({rcode})")),
             Err(error) => {
-                let next = format!(
-                    "ask it yourself: `dig @{} -p {} . NS`",
-                    upstream.ip(),
-                    upstream.port()
-                );
+                let over = if upstream.is_tls() { "kdig +tls" } else { "dig" };
+                let (ip, port) = (address.ip(), address.port());
+                let next = format!("ask it yourself: `{over} @{ip} -p {port} . NS`");
                 list.failed("upstream", format!("{upstream}: {error}"), &next);
             }
         }
-        if let Err(why) = accepts(upstream).await {
-            let next = format!("open TCP {} to it: long answers need it", upstream.port());
-            list.failed("upstream", format!("{upstream} by TCP: {why}"), &next);
-        } else {
-            list.passed("upstream", format!("{upstream} accepts TCP"));
+        match accepts(address).await {
+            Ok(()) => list.passed("upstream", format!("{upstream} accepts TCP")),
+            Err(why) => {
+                let next = format!("open TCP {} to it: long answers need it", address.port());
+                list.failed("upstream", format!("{upstream} by TCP: {why}"), &next);
+            }
         }
     }
 }
