@@ -60,8 +60,9 @@ async fn by_the_clock(mut settings: watch::Receiver<Settings>, table: &Reader) {
         let domains = domains(table.load().table());
         look(&forwarder, table, Look::Everywhere(&domains)).await;
         let again_at = Instant::now() + EVERYWHERE;
+        let mut loops = forwarder.watch_loops();
         loop {
-            let known = forwarder.loops().len();
+            let known = loops.borrow_and_update().len();
             let next_at =
                 if known == 0 { again_at } else { again_at.min(Instant::now() + AT_KNOWN) };
             tokio::select! {
@@ -69,6 +70,8 @@ async fn by_the_clock(mut settings: watch::Receiver<Settings>, table: &Reader) {
                     Ok(()) => break,
                     Err(_) => return,
                 },
+                // A question ran into the first: its end should be found as soon as any other's.
+                Ok(()) = loops.changed(), if known == 0 => continue,
                 () = sleep_until(next_at) => (),
             }
             look(&forwarder, table, Look::AtKnown).await;

@@ -154,6 +154,11 @@ impl Forwarder {
         self.0.loops.known()
     }
 
+    /// The same as they change.
+    pub fn watch_loops(&self) -> watch::Receiver<Arc<[Loop]>> {
+        self.0.loops.watch()
+    }
+
     /// Looks at a name that would be forwarded. True when it is a probe of ours that has come back:
     /// it must not be asked again.
     pub fn has_returned(&self, name: &Name) -> bool {

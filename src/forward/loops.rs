@@ -169,6 +169,11 @@ impl Loops {
         Arc::clone(&self.known.borrow())
     }
 
+    /// The same as they change.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<[Loop]>> {
+        self.known.subscribe()
+    }
+
     /// Those of `upstreams` that may be asked for `name`.
     pub(super) fn open(&self, upstreams: &Arc<Upstreams>, name: &Name) -> Arc<Upstreams> {
         let known = self.known.borrow();
@@ -223,8 +228,12 @@ impl Loops {
             }
             // Another hub looks whether its questions come back to it. They come through us; so
             // ours may as well, and where hubs take turns each sees only a part of what returns.
+            // Where a loop is known that says nothing new: two hubs would go on having each other
+            // probe for as long as it lasts.
             None => {
-                self.suspect(&domain, now);
+                if !self.known.borrow().iter().any(|it| domain.is_within(&it.domain)) {
+                    self.suspect(&domain, now);
+                }
                 false
             }
         }

@@ -102,6 +102,17 @@ async fn anothers_probe_has_us_probe_the_same_domain_and_not_more_than_once_a_se
     assert_eq!(watch.loops.suspected().await, name("corp.example"));
 }
 
+#[tokio::test]
+async fn anothers_probe_says_nothing_new_where_a_loop_is_known() {
+    let watch = Watch::new();
+    watch.sees("amazonaws.com", Sighting::Returned);
+    let theirs = |domain: &str, random| probe_name(&name(domain), random).unwrap();
+    watch.loops.looks_at(&theirs("eu-west-1.amazonaws.com", 1), watch.now);
+    // The one below has its turn: the one above took none.
+    watch.loops.looks_at(&theirs("corp.example", 2), watch.now);
+    assert_eq!(watch.loops.suspected().await, name("corp.example"));
+}
+
 #[test]
 fn a_wider_loop_takes_the_place_of_those_in_it() {
     let watch = Watch::new();
