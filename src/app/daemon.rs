@@ -275,8 +275,9 @@ pub(super) fn inputs(config: &Config) -> Inputs {
 
 /// Says who is asked for AWS's hosts: it decides whether discovery works at all.
 pub(super) fn tell_aws_hosts(config: &LookupConfig) {
-    let (key, upstreams) = (config.from.key(), &config.upstreams);
-    tracing::info!(key, ?upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
+    let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
+    let (key, upstreams) = (config.from.key(), upstreams.join(", "));
+    tracing::info!(key, upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
 }
 
 /// Tells systemd, if it started us.
