@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need on a Debian machine that has Rust: Debian packages, cargo-nextest,
-# and a Python environment under the target folder. Run it as often as you like: what is there
-# stays, and a second run takes a second.
+# cargo-fuzz, and a Python environment under the target folder. Run it as often as you like: what is
+# there stays, and a second run takes a second.
 #
 # No daemon that a package brings is left running or enabled: the tests start their own. systemd-resolved
 # is unpacked beside the Python environment and not installed, for it would take over the machine's
@@ -113,6 +113,7 @@ install_cargo_tools() {
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
     cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
+    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
 }
 
 # The environment is made anew when the list of packages, or Python, is another one.

@@ -13,6 +13,8 @@ mod error;
 mod exchange;
 mod fault;
 mod flight;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod forwarder;
 mod habit;
 mod latency;
