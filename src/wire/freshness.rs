@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use super::{HEADER_LEN, skip_name, u16_at, u32_at};
+use super::{
+    HEADER_LEN,
+    query::{QUESTION_TAIL_LEN, split_record},
+    skip_name, u16_at, u32_at,
+};
 use crate::base::{Rcode, RecordType};
 
-/// A question's type and class behind its name.
-const QUESTION_TAIL_LEN: usize = 4;
-/// A record's type, class, TTL and length behind its owner (RFC 1035 section 4.1.3).
-const RECORD_FIXED_LEN: usize = 10;
 /// The five numbers at the end of an SOA's data; MINIMUM is the last (RFC 1035 section 3.3.13).
 const MINIMUM_LEN: usize = 4;
 
@@ -32,32 +32,19 @@ pub fn freshness(reply: &[u8]) -> Option<Duration> {
     let mut least: Option<u32> = None;
     let mut keep = |secs: u32| least = Some(least.map_or(secs, |least| least.min(secs)));
     for _ in 0..u16_at(reply, 6)? {
-        let (record, tail) = split(rest)?;
-        keep(record.ttl);
-        rest = tail;
+        let record = split_record(rest)?;
+        keep(u32::from_be_bytes(record.ttl));
+        rest = record.rest;
     }
     for _ in 0..u16_at(reply, 8)? {
-        let (record, tail) = split(rest)?;
+        let record = split_record(rest)?;
         if record.rtype == RecordType::SOA.0 {
-            keep(record.ttl);
+            keep(u32::from_be_bytes(record.ttl));
             keep(u32_at(record.data, record.data.len().checked_sub(MINIMUM_LEN)?)?);
         }
-        rest = tail;
+        rest = record.rest;
     }
     least.map(|secs| Duration::from_secs(secs.into()))
-}
-
-struct Record<'r> {
-    rtype: u16,
-    ttl: u32,
-    data: &'r [u8],
-}
-
-/// The first record of `bytes`, and what is behind it.
-fn split(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    let (fixed, tail) = bytes.get(skip_name(bytes)?..)?.split_at_checked(RECORD_FIXED_LEN)?;
-    let (data, rest) = tail.split_at_checked(usize::from(u16_at(fixed, 8)?))?;
-    Some((Record { rtype: u16_at(fixed, 0)?, ttl: u32_at(fixed, 4)?, data }, rest))
 }
 
 #[cfg(test)]

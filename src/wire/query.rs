@@ -93,7 +93,7 @@ struct LowerName {
 }
 
 /// A question's fixed part: type and class.
-const QUESTION_TAIL_LEN: usize = 4;
+pub(super) const QUESTION_TAIL_LEN: usize = 4;
 /// A record without owner and data: type, class, TTL, length (RFC 1035 section 4.1.3).
 const RECORD_FIXED_LEN: usize = 10;
 /// The option by which a client asks for an NSID (RFC 5001 section 2.3).
@@ -102,6 +102,8 @@ pub(super) const OPTION_NSID: u16 = 3;
 pub(super) const OPTION_KEEPALIVE: u16 = 11;
 /// Padding (RFC 7830 section 3).
 pub(super) const OPTION_PADDING: u16 = 12;
+/// Code and length of an option (RFC 6891 section 6.1.2).
+pub(super) const OPTION_HEAD_LEN: usize = 4;
 
 // === impl Packet ===
 
@@ -274,17 +276,17 @@ fn read_edns(packet: &[u8], question_len: usize) -> Result<Option<Edns>, EdnsFau
 }
 
 /// A record cut out of a packet.
-struct RawRecord<'p> {
-    owner_is_root: bool,
-    rtype: u16,
-    class: u16,
-    ttl: [u8; 4],
-    data: &'p [u8],
-    rest: &'p [u8],
+pub(super) struct RawRecord<'p> {
+    pub(super) owner_is_root: bool,
+    pub(super) rtype: u16,
+    pub(super) class: u16,
+    pub(super) ttl: [u8; 4],
+    pub(super) data: &'p [u8],
+    pub(super) rest: &'p [u8],
 }
 
 /// The first record of `bytes`; pointers in its owner are stepped over, not followed.
-fn split_record(bytes: &[u8]) -> Option<RawRecord<'_>> {
+pub(super) fn split_record(bytes: &[u8]) -> Option<RawRecord<'_>> {
     let at = skip_name(bytes)?;
     let (fixed, tail) = bytes.get(at..)?.split_at_checked(RECORD_FIXED_LEN)?;
     let (data, rest) = tail.split_at_checked(usize::from(u16_at(fixed, 8)?))?;

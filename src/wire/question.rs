@@ -4,7 +4,12 @@
 
 use crate::base::{Name, Rcode, RecordType};
 
-use super::{HEADER_LEN, put_u16, reply::UDP_PAYLOAD_MAX, u16_at};
+use super::{
+    HEADER_LEN, put_u16,
+    query::OPTION_HEAD_LEN,
+    reply::{UDP_PAYLOAD_MAX, put_padding},
+    u16_at,
+};
 
 /// A question of class IN with all that changes its answer: what the cache is keyed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,9 +75,6 @@ pub enum Mismatch {
 
 /// Queries over an encrypted way are filled up to a multiple of this (RFC 8467 section 4.1).
 const PADDING_BLOCK: usize = 128;
-/// The option that does it (RFC 7830 section 3), and the octets before its own.
-const PADDING: u16 = 12;
-const OPTION_HEAD_LEN: usize = 4;
 
 // === impl Question ===
 
@@ -124,9 +126,14 @@ impl Sent {
             bytes.extend([0, 0, 41]);
             bytes.extend(UDP_PAYLOAD_MAX.to_be_bytes());
             bytes.extend([0, 0, if question.dnssec_ok { 0x80 } else { 0 }, 0]);
-            let filled = if form.padded { padding(bytes.len()) } else { Vec::new() };
-            bytes.extend(u16::try_from(filled.len()).unwrap_or_default().to_be_bytes());
-            bytes.extend(filled);
+            match form.padded {
+                true => {
+                    let zeros = padding(bytes.len());
+                    bytes.extend(zeros.saturating_add(OPTION_HEAD_LEN as u16).to_be_bytes());
+                    put_padding(&mut bytes, zeros);
+                }
+                false => bytes.extend([0, 0]),
+            }
         }
         Sent { bytes, question_end, form, spelled: spelling.is_some() }
     }
@@ -182,19 +189,16 @@ fn bits_of(spelling: &Spelling) -> impl Iterator<Item = bool> {
     spelling.iter().flat_map(|octet| (0u32..8).map(move |bit| octet.wrapping_shr(bit) & 1 == 1))
 }
 
-/// The option that fills a message up whose OPT ends `len` octets in, but for the length of its data.
-fn padding(len: usize) -> Vec<u8> {
+/// Octets of padding for a message whose OPT ends `len` octets in, but for the length of its data.
+fn padding(len: usize) -> u16 {
     let least = len.saturating_add(2).saturating_add(OPTION_HEAD_LEN);
     let zeros = least.next_multiple_of(PADDING_BLOCK).saturating_sub(least);
-    let mut option = Vec::with_capacity(OPTION_HEAD_LEN.saturating_add(zeros));
-    option.extend(PADDING.to_be_bytes());
-    option.extend(u16::try_from(zeros).unwrap_or_default().to_be_bytes());
-    option.resize(OPTION_HEAD_LEN.saturating_add(zeros), 0);
-    option
+    u16::try_from(zeros).unwrap_or_default()
 }
 
-/// The query as every upstream is asked first: with an OPT, in lower case.
-pub fn upstream_query(question: &Question, id: u16) -> Vec<u8> {
+/// A query as tests write one: with an OPT, in lower case.
+#[cfg(test)]
+pub(crate) fn upstream_query(question: &Question, id: u16) -> Vec<u8> {
     Sent::new(question, id, Form::EDNS, None).bytes
 }
 

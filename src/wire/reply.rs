@@ -10,9 +10,10 @@ use crate::base::{ExtendedError, Rcode};
 use super::{
     HEADER_LEN,
     cookie::{FULL_LEN as COOKIE_LEN, FullCookie, OPTION_COOKIE},
-    put_u16,
-    query::{OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Query, Reject},
+    put_u16, put_u32,
+    query::{OPTION_HEAD_LEN, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING, Query, Reject},
     relay::{Hop, Relay},
+    u32_at,
 };
 
 /// The largest datagram we send or take (DNS Flag Day 2020): 1280, the least MTU of IPv6, less 40
@@ -29,8 +30,6 @@ pub(super) const ERROR_TEXT_MAX: usize = 152;
 const OPTION_EDE: u16 = 15;
 /// An OPT without options: owner, and a record's fixed part (RFC 6891 section 6.1.2).
 const OPT_LEN: usize = 11;
-/// Code and length of an option (RFC 6891 section 6.1.2).
-const OPTION_HEAD_LEN: usize = 4;
 /// Octets of the time that a keepalive tells (RFC 7828 section 3.1).
 const KEEPALIVE_LEN: usize = 2;
 /// Padded replies are a multiple of this long (RFC 8467 section 4.1).
@@ -278,17 +277,14 @@ impl Age {
     pub(super) fn apply(self, places: &[u16], message: &mut [u8]) {
         for place in places {
             let at = usize::from(*place);
-            let Some(ttl) = message.get_mut(at..at.saturating_add(4)) else {
-                continue;
-            };
-            let fresh = ttl.iter().fold(0u32, |all, octet| (all << 8) | u32::from(*octet));
+            let Some(fresh) = u32_at(message, at) else { continue };
             let aged = match self {
                 Age::Passed(age) => {
                     fresh.saturating_sub(u32::try_from(age.as_secs()).unwrap_or(u32::MAX))
                 }
                 Age::Stale(secs) => secs,
             };
-            ttl.copy_from_slice(&aged.to_be_bytes());
+            put_u32(message, at, aged);
         }
     }
 }
@@ -365,7 +361,7 @@ fn padding(len: usize, limit: usize) -> Option<u16> {
 }
 
 /// Padding says nothing: its octets are zero (RFC 7830 section 3).
-fn put_padding(out: &mut Vec<u8>, len: u16) {
+pub(super) fn put_padding(out: &mut Vec<u8>, len: u16) {
     out.extend_from_slice(&OPTION_PADDING.to_be_bytes());
     out.extend_from_slice(&len.to_be_bytes());
     out.resize(out.len().saturating_add(len.into()), 0);
