@@ -8,23 +8,19 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep},
-};
+use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
 /// Where systems have it. Not by `PATH`: a service's says little, and the program must be root's.
 const PROGRAMS: &[&str] = &["/usr/sbin/ethtool", "/sbin/ethtool", "/usr/bin/ethtool"];
 /// It answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(10);
 /// Octets of its answer that are looked at: an interface of 32 queues has some 40,000.
 const OUTPUT_MAX: u64 = 1 << 20;
 /// Interfaces asked; instances have 15 at most.
@@ -95,39 +91,26 @@ fn interfaces() -> io::Result<Vec<String>> {
 }
 
 /// What the program prints of an interface; nothing for one that has no statistics.
-async fn output(program: &Path, interface: &str, timeout: Duration) -> io::Result<String> {
+async fn output(program: &Path, interface: &str, time: Duration) -> io::Result<String> {
+    // Dropped with the future when its time is up, which ends it.
     let mut child = Command::new(program)
         .env_clear()
         .args(["-S", interface])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .kill_on_drop(true)
         .spawn()?;
-    let pipe = child.stdout.take();
-    let reading = spawn_blocking(move || {
+    let reading = async {
         let mut text = Vec::new();
-        if let Some(pipe) = pipe {
-            pipe.take(OUTPUT_MAX).read_to_end(&mut text)?;
+        if let Some(pipe) = child.stdout.take() {
+            pipe.take(OUTPUT_MAX).read_to_end(&mut text).await?;
         }
+        child.wait().await?;
         Ok::<_, io::Error>(text)
-    });
-    end(&mut child, timeout).await?;
-    let text = reading.await.map_err(io::Error::other)??;
+    };
+    let text = timeout(time, reading).await.map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// Waits for the child's end, and brings it about when the time is up.
-async fn end(child: &mut Child, timeout: Duration) -> io::Result<()> {
-    let until = Instant::now() + timeout;
-    while child.try_wait()?.is_none() {
-        if until <= Instant::now() {
-            child.kill()?;
-            child.wait()?;
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        sleep(POLL).await;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
