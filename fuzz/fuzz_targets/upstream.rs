@@ -11,12 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fn question(packet: &[u8]) -> Option<Question> {
     let Packet::Query(query) = Packet::read(packet) else { return None };
-    (query.class == 1).then(|| Question {
-        name: query.name(),
-        rtype: query.rtype,
-        dnssec_ok: query.dnssec_ok(),
-        checking_disabled: query.checking_disabled,
-    })
+    (query.class == 1).then(|| query.asking().to_question())
 }
 
 /// What a client that asks `packet` is told.

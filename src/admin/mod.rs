@@ -29,7 +29,7 @@ pub struct Admin {
     /// The table in force.
     pub table: table::Reader,
     /// What a reload may replace; `explain` tells its upstreams.
-    pub settings: watch::Receiver<answer::Settings>,
+    pub settings: watch::Receiver<Arc<answer::Settings>>,
     /// How discovery stands.
     pub status: watch::Receiver<refresh::Status>,
     /// The DNS sockets that are bound; empty before the first is.

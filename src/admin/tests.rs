@@ -54,7 +54,7 @@ struct Daemon {
     socket: PathBuf,
     shutdown: CancellationToken,
     tasks: TaskTracker,
-    _settings: watch::Sender<Settings>,
+    _settings: watch::Sender<Arc<Settings>>,
     _home: TempDir,
 }
 
@@ -115,12 +115,12 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new().unwrap());
         let forwarder = Forwarder::new(forward(), metrics.clone());
         let (publisher, table) = channel();
-        let (settings, settings_seen) = watch::channel(Settings {
+        let (settings, settings_seen) = watch::channel(Arc::new(Settings {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 0),
             about: About::default(),
-        });
+        }));
         let (status, status_seen) = watch::channel(Status::default());
         let (listening, listening_seen) = watch::channel(Vec::new());
         let (stopping, stopping_seen) = watch::channel(false);

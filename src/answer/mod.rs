@@ -12,13 +12,16 @@ mod records;
 mod respond;
 mod rotation;
 mod sender;
+mod session;
 mod settings;
+mod tell;
 
 pub use cookies::Cookies;
 pub use decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide};
 pub use explain::{Explanation, Given, LineKind, explain};
 pub use pending::Pending;
-pub use respond::{Responder, Session, Step};
+pub use respond::Responder;
+pub use session::{Session, Step};
 pub use settings::{About, Settings};
 
 #[cfg(test)]

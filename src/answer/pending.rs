@@ -8,16 +8,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     chain::{Chain, Failure, Progress},
-    decide::{Asked, Decision, Vantage, decide},
-    records::{write_absence, write_told},
+    decide::Vantage,
     settings::Settings,
+    tell::{Teller, Way},
 };
 use crate::{
-    base::{Ede, ExtendedError, Name, Rcode, RecordType},
     forward::{Answered, DEADLINE, ForwardError},
     table::Published,
-    telemetry::{AnswerSource, Metrics, ViewMetrics},
-    wire::{Channel, Limit, Packet, Query, Reply},
+    telemetry::{Metrics, ViewMetrics},
+    wire::{Packet, Query},
 };
 
 /// A query to be answered by an upstream, with all it takes to tell the answer.
@@ -27,17 +26,13 @@ pub struct Pending {
     pub(super) vantage: Vantage,
     /// The table in force when the query came: a chain that lands on us is answered from it.
     pub(super) published: Arc<Published>,
-    pub(super) settings: Settings,
-    pub(super) view: Arc<ViewMetrics>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) view: Option<Arc<ViewMetrics>>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) limit: Limit,
-    pub(super) channel: Channel,
+    pub(super) way: Way,
     pub(super) rotation: usize,
     pub(super) started: Instant,
 }
-
-/// A pointer's two highest bits (RFC 1035 section 4.1.4).
-const POINTER: u16 = 0xC000;
 
 // === impl Pending ===
 
@@ -73,24 +68,16 @@ impl Pending {
         }
     }
 
-    /// What is in the cache of what the chain wants. Never waits.
-    pub(super) fn cached(&self) -> Option<Answered> {
-        self.settings.forwarder.cached(self.chain.wanted())
-    }
-
     /// Takes what was answered to what the chain wants.
     pub(super) fn take(
         &mut self,
         answered: Result<Answered, ForwardError>,
     ) -> Result<Progress, Failure> {
-        let Self { chain, published, vantage, .. } = self;
+        let Self { chain, published, settings, metrics, vantage, way, rotation, .. } = self;
+        let (table, dns) = (published.table(), &metrics.dns);
+        let teller = Teller { table, settings, dns, vantage, way: *way, rotation: *rotation };
         let rtype = chain.question().rtype;
-        chain.take(answered, |name| {
-            match decide(published.table(), &asked(name, rtype), vantage).decision {
-                Decision::Answer(..) | Decision::NoData(_) => true,
-                Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => false,
-            }
-        })
+        chain.take(answered, |name| teller.is_ours(name, rtype))
     }
 
     /// Writes the reply to a query that there is no room to wait for.
@@ -103,63 +90,21 @@ impl Pending {
 
     /// Writes what was answered, or that nobody did.
     pub(super) fn write(&self, query: &Query<'_>, ended: Result<(), Failure>, out: &mut Vec<u8>) {
-        let nsid = &self.settings.identity;
-        let mut reply = Reply::start(query, out).through(self.channel);
-        reply.cookie(self.settings.cookie(query, &self.vantage, &self.metrics.dns));
-        let (rcode, source) = match ended.and(self.chain.answer()) {
-            Err(failure) => {
-                reply.finish(failure.rcode, false, self.limit, nsid, &failure.errors);
-                (failure.rcode, AnswerSource::Local)
-            }
-            Ok(answered) => {
-                let stale = ExtendedError { code: Ede::STALE_ANSWER, text: "".into() };
-                let is_stale = answered.source == AnswerSource::Stale;
-                // Ours first: where there is no room for all, it is the one that is told.
-                let ours = is_stale.then_some(stale).into_iter();
-                let errors: Vec<_> = ours.chain(answered.relay.errors().iter().cloned()).collect();
-                let (rcode, validated) = match self.continue_chain(&mut reply, answered) {
-                    // What we add is not signed, so the whole is not validated.
-                    true => (Rcode::NOERROR, false),
-                    false => {
-                        reply.relay(&answered.relay, answered.age);
-                        (answered.relay.rcode(), answered.relay.validated())
-                    }
-                };
-                reply.finish(rcode, validated, self.limit, nsid, &errors);
-                (rcode, answered.source)
-            }
+        let teller = Teller {
+            table: self.published.table(),
+            settings: &self.settings,
+            dns: &self.metrics.dns,
+            vantage: &self.vantage,
+            way: self.way,
+            rotation: self.rotation,
         };
-        self.view.told(rcode, source);
+        let (rcode, source) = match ended.and(self.chain.answer()) {
+            Ok(answered) => teller.answered(query, answered, out),
+            Err(failure) => teller.failed(query, &failure, out),
+        };
+        if let Some(view) = &self.view {
+            view.told(rcode, source);
+        }
         self.metrics.dns.took(source, self.started.elapsed());
     }
-
-    /// If an alias of the answer leads to a name of ours, tells the aliases up to there and then
-    /// what we have, in place of what the upstream says of that name.
-    fn continue_chain(&self, reply: &mut Reply<'_, '_>, answered: &Answered) -> bool {
-        let rtype = self.chain.question().rtype;
-        for hop in answered.relay.hops() {
-            let decided = decide(self.published.table(), &asked(&hop.target, rtype), &self.vantage);
-            let owner = POINTER | hop.target_at;
-            match decided.decision {
-                Decision::Answer(entry, told) => {
-                    reply.relay_until(&answered.relay, hop, answered.age);
-                    write_told(reply, entry, told, owner, decided.az, self.rotation);
-                    return true;
-                }
-                Decision::NoData(entry) => {
-                    reply.relay_until(&answered.relay, hop, answered.age);
-                    write_absence(reply, entry, owner);
-                    return true;
-                }
-                Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => (),
-            }
-        }
-        false
-    }
-}
-
-/// The question for what an alias leads to. The DS of a name of ours is not ours, at the end of a
-/// chain as at its start; [`decide`] knows.
-fn asked(name: &Name, rtype: RecordType) -> Asked<'_> {
-    Asked { name_wire: name.as_wire(), rtype, class: 1, recursion_desired: true }
 }

@@ -12,8 +12,7 @@ use crate::{
     wire::{FullCookie, Query},
 };
 
-/// What a reload may replace. Cheap to clone.
-#[derive(Clone)]
+/// What a reload may replace.
 pub struct Settings {
     /// Asks upstreams.
     pub forwarder: Forwarder,

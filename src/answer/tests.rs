@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use proptest::prelude::*;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::*;
 use crate::{
@@ -174,12 +174,12 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
 fn responder() -> (Responder, Publisher) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let forwarder = Forwarder::new(forward(), Arc::clone(&metrics));
-    let (_, settings) = watch::channel(Settings {
+    let (_, settings) = watch::channel(Arc::new(Settings {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
         about: About::default(),
-    });
+    }));
     let (publisher, table) = channel();
     (Responder::new(table, settings, metrics), publisher)
 }
@@ -191,7 +191,10 @@ fn first_address(session: &mut Session, question: &str, rtype: RecordType) -> u8
     let packet = upstream_query(&question, 1);
     let (client, listener) = ("10.9.9.9:999".parse().unwrap(), "10.0.0.10:53".parse().unwrap());
     let mut out = Vec::new();
-    assert!(matches!(session.begin(&packet, client, listener, &mut out), Step::Reply));
+    assert!(matches!(
+        session.begin(&packet, client, listener, Instant::now(), &mut out),
+        Step::Reply
+    ));
     let len = if rtype == RecordType::A { 4 } else { 16 };
     // Header, question, and a record's pointer, type, class, TTL and length.
     out[12 + question.name.as_wire().len() + 4 + 12 + len - 1]

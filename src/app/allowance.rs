@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Looks until `token` is cancelled.
 pub(super) async fn watch_allowance(
-    settings: watch::Receiver<Settings>,
+    settings: watch::Receiver<Arc<Settings>>,
     metrics: Arc<Metrics>,
     token: CancellationToken,
 ) {

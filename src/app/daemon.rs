@@ -47,7 +47,7 @@ pub struct Daemon {
     pub(super) config: Config,
     pub(super) loader: Loader,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) settings: watch::Sender<Settings>,
+    pub(super) settings: watch::Sender<Arc<Settings>>,
     pub(super) server: Server,
     pub(super) orders: mpsc::Sender<Reconfigure>,
     table: Reader,
@@ -93,7 +93,7 @@ impl Daemon {
         let (publisher, table) = table::channel();
         let settings = settings(&config, None, &metrics);
         let settings = settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
-        let settings = watch::Sender::new(settings);
+        let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
         let mut refresher =
             Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs);

@@ -2,7 +2,7 @@
 //!
 //! It begins when somebody can ask us, since only then a probe can come back.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -28,7 +28,7 @@ const OWN_DOMAINS_MAX: usize = 8;
 
 /// What the task looks at.
 pub(super) struct Lookout {
-    pub(super) settings: watch::Receiver<Settings>,
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
     pub(super) table: Reader,
     pub(super) listening: watch::Receiver<Vec<SocketAddr>>,
 }
@@ -54,7 +54,7 @@ impl Lookout {
 
 /// Looks at everything at once, and every minute from then on; while there is a loop also there,
 /// more often. Upstreams that a reload brings are looked at at once.
-async fn by_the_clock(mut settings: watch::Receiver<Settings>, table: &Reader) {
+async fn by_the_clock(mut settings: watch::Receiver<Arc<Settings>>, table: &Reader) {
     loop {
         let forwarder = settings.borrow_and_update().forwarder.clone();
         let domains = domains(table.load().table());
@@ -84,7 +84,7 @@ async fn by_the_clock(mut settings: watch::Receiver<Settings>, table: &Reader) {
 }
 
 /// Looks where a question made it needful.
-async fn by_need(mut settings: watch::Receiver<Settings>, table: &Reader) {
+async fn by_need(mut settings: watch::Receiver<Arc<Settings>>, table: &Reader) {
     loop {
         let forwarder = settings.borrow_and_update().forwarder.clone();
         let name = tokio::select! {

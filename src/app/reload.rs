@@ -1,6 +1,6 @@
 //! A new configuration in place of the one in force: all of it, or nothing.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
@@ -75,7 +75,7 @@ impl Daemon {
             tracing::warn!(%warning, "configuration");
         }
         self.tell_what_needs_a_restart(&config);
-        self.settings.send_replace(settings);
+        self.settings.send_replace(Arc::new(settings));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
             self.metrics.forward.forget_upstream(gone);

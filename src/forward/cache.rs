@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+// Clients choose the names: the seed is another in each process.
+use foldhash::quality::RandomState;
 use moka::{Expiry, sync::Cache as Moka};
 use tokio::time::Instant;
 
@@ -18,7 +20,7 @@ use super::{config::CacheConfig, error::ForwardError, forwarder::Outcome};
 use crate::{
     base::{Name, Rcode, Ttl},
     telemetry::{CacheResult, Metrics},
-    wire::{Question, Relay},
+    wire::{Asking, Question, Relay},
 };
 
 /// Octets that an entry takes beside its message: key and value, their two `Arc`s, the hash table's
@@ -43,8 +45,8 @@ const DUE_LIFETIME_MIN: Duration = Duration::from_secs(5);
 
 /// Responses by question.
 pub(super) struct Cache {
-    answers: Moka<Question, Arc<Kept>>,
-    failures: Moka<Question, Failure>,
+    answers: Moka<Question, Arc<Kept>, RandomState>,
+    failures: Moka<Question, Failure, RandomState>,
     serve_stale: Duration,
     metrics: Arc<Metrics>,
 }
@@ -53,7 +55,7 @@ pub(super) struct Cache {
 pub(super) struct Kept {
     pub(super) relay: Arc<Relay>,
     received: Instant,
-    /// How often it was told.
+    /// How often it was told, up to [`HOT_HITS`].
     hits: AtomicU32,
     /// It was asked for once more before its time was over.
     renewed: AtomicBool,
@@ -108,22 +110,22 @@ impl Cache {
                     kept.weight(question).max(share)
                 })
                 .expire_after(Retention { serve_stale: config.serve_stale })
-                .build(),
+                .build_with_hasher(RandomState::default()),
             failures: Moka::builder()
                 .max_capacity(FAILURES_BYTES_MAX)
                 .weigher(failure_weight)
                 .time_to_live(FAILURE_TTL)
-                .build(),
+                .build_with_hasher(RandomState::default()),
             serve_stale: config.serve_stale,
             metrics,
         }
     }
 
-    /// The response to `question` if it is within its TTL. Counts a hit, and nothing else: who
+    /// The response to what is asked if it is within its TTL. Counts a hit, and nothing else: who
     /// goes on to ask counts the miss.
-    pub(super) fn fresh(&self, question: &Question, now: Instant) -> Option<Arc<Kept>> {
-        let kept = self.answers.get(question).filter(|kept| kept.is_fresh(now))?;
-        kept.hits.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn fresh(&self, asking: &Asking<'_>, now: Instant) -> Option<Arc<Kept>> {
+        let kept = self.answers.get(asking).filter(|kept| kept.is_fresh(now))?;
+        kept.hit();
         self.metrics.forward.cache(CacheResult::Hit);
         Some(kept)
     }
@@ -203,6 +205,14 @@ impl Kept {
             hits: AtomicU32::new(0),
             renewed: AtomicBool::new(false),
             failed: Mutex::new(None),
+        }
+    }
+
+    /// Notes that it is told. No further than it matters: threads that tell one answer would pass
+    /// its number from core to core.
+    fn hit(&self) {
+        if self.hits.load(Ordering::Relaxed) < HOT_HITS {
+            self.hits.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     base::{Name, Rcode, RecordType},
     telemetry::{AnswerSource, CacheResult, Metrics, Spared},
-    wire::{Age, Question, Relay},
+    wire::{Age, Asking, Question, Relay},
 };
 
 /// With an older answer at hand a client waits no longer than this (RFC 8767 section 5).
@@ -93,10 +93,9 @@ impl Forwarder {
 
     /// The answer within its TTL, if it is in the cache. Never waits. Must be called within the
     /// runtime: one that is asked for often is renewed before its time is over.
-    pub fn cached(&self, question: &Question) -> Option<Answered> {
-        let now = Instant::now();
-        let kept = self.0.cache.fresh(question, now)?;
-        if self.0.config.cache.prefetch && kept.is_due(now) && self.0.renew(question) {
+    pub fn cached(&self, asking: &Asking<'_>, now: Instant) -> Option<Answered> {
+        let kept = self.0.cache.fresh(asking, now)?;
+        if self.0.config.cache.prefetch && kept.is_due(now) && self.0.renew(&asking.to_question()) {
             kept.renews();
         }
         Some(kept.answered(now))
@@ -113,12 +112,12 @@ impl Forwarder {
 
     /// The answer from the cache or an upstream, or an older one if none answers in time.
     pub async fn ask(&self, question: Question) -> Result<Answered, ForwardError> {
-        if let Some(answered) = self.cached(&question) {
+        let now = Instant::now();
+        if let Some(answered) = self.cached(&Asking::from(&question), now) {
             return Ok(answered);
         }
         let inner = &self.0;
         inner.metrics.forward.cache(CacheResult::Miss);
-        let now = Instant::now();
         let stale = inner.cache.stale(&question, now);
         let Some(stale) = stale else {
             return match inner.cache.failure(&question) {
@@ -159,10 +158,10 @@ impl Forwarder {
         self.0.loops.watch()
     }
 
-    /// Looks at a name that would be forwarded. True when it is a probe of ours that has come back:
+    /// Looks at a name that would be forwarded, in wire form and lower case. True when it is a probe of ours that has come back:
     /// it must not be asked again.
-    pub fn has_returned(&self, name: &Name) -> bool {
-        self.0.loops.looks_at(name, Instant::now())
+    pub fn has_returned(&self, name_wire: &[u8], now: Instant) -> bool {
+        self.0.loops.looks_at(name_wire, now)
     }
 
     /// Looks at a question that has to be asked, from `asker` to our address `own`: one that is in

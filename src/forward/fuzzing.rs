@@ -34,7 +34,7 @@ impl Cache {
 
     /// The response within its TTL, and its age.
     pub fn fresh(&self, question: &Question, at: Duration) -> Option<(Arc<Relay>, Duration)> {
-        let kept = self.cache.fresh(question, self.start + at)?;
+        let kept = self.cache.fresh(&question.into(), self.start + at)?;
         Some((Arc::clone(&kept.relay), kept.age(self.start + at)))
     }
 

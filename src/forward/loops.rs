@@ -216,11 +216,11 @@ impl Loops {
         Ok(Probe { loops: self, name, returned })
     }
 
-    /// Looks at a name that we are asked for and would forward. True when it is a probe of ours
-    /// that has come back, which must not be sent again.
-    pub(super) fn looks_at(&self, name: &Name, now: Instant) -> bool {
-        let Some(domain) = probed_domain(name) else { return false };
-        match self.probes().remove(name) {
+    /// Looks at a name that we are asked for and would forward, in wire form. True when it is a
+    /// probe of ours that has come back, which must not be sent again.
+    pub(super) fn looks_at(&self, name_wire: &[u8], now: Instant) -> bool {
+        let Some(domain) = probed_domain(name_wire) else { return false };
+        match self.probes().remove(name_wire) {
             Some(Underway { upstream, domain, returned }) => {
                 self.sighted(&upstream, &domain, Sighting::Returned, now);
                 returned.notify_one();
@@ -327,10 +327,10 @@ fn probe_name(domain: &Name, random: u128) -> Result<Name, NameError> {
 
 /// The domain that a name made like a probe stands in. Looked at for every question that is not
 /// ours, so it costs a comparison of one octet where there is nothing to find.
-fn probed_domain(name: &Name) -> Option<Name> {
-    let (len, labels) = name.as_wire().split_first()?;
+fn probed_domain(name_wire: &[u8]) -> Option<Name> {
+    let (len, labels) = name_wire.split_first()?;
     match usize::from(*len) == LABEL_LEN && labels.starts_with(LABEL_PREFIX) {
-        true => name.parent(),
+        true => Name::from_wire(labels.get(LABEL_LEN..)?).ok(),
         false => None,
     }
 }

@@ -176,7 +176,7 @@ impl Exchange {
         let Connection { client, listener, shared, .. } = &*self.connection;
         let step = {
             let mut session = self.session.lock().unwrap_or_else(|broken| broken.into_inner());
-            session.begin(&packet, *client, *listener, &mut out)
+            session.begin_alone(&packet, *client, *listener, &mut out)
         };
         let (reply, in_hand) = match step {
             Step::Silence => return Err(Refusal::NotAQuery),

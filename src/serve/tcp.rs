@@ -102,7 +102,7 @@ async fn read(
             None => break,
         };
         place.heard();
-        match session.begin(&packet, *client, *listener, &mut out) {
+        match session.begin_alone(&packet, *client, *listener, &mut out) {
             Step::Silence => (),
             Step::Reply => answers.send(&out, in_hand).await,
             Step::Ask(query) => match Arc::clone(&shared.permits).try_acquire_owned() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::sys::socket::MsgFlags;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -126,19 +126,23 @@ impl Batches {
         let count = match self.inbox.receive(socket, *bound, flags) {
             Ok(count) => count,
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => return Batch::Empty,
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {
+                    self.session.rest();
+                    return Batch::Empty;
+                }
                 _ => {
                     tracing::debug!(listener = %bound, %error, "packets not received");
                     return Batch::Failed;
                 }
             },
         };
+        let came = Instant::now();
         for _ in 0..self.inbox.cut(count) {
             metrics.dns.dropped(Dropped::Long);
         }
         for (packet, path) in self.inbox.questions(count) {
             let out = self.outbox.next();
-            match self.session.begin(packet, path.client, path.listener, out) {
+            match self.session.begin(packet, path.client, path.listener, came, out) {
                 Step::Silence => (),
                 Step::Reply => self.outbox.keep(path),
                 Step::Ask(query) => match Arc::clone(&self.permits).try_acquire_owned() {
@@ -159,6 +163,7 @@ impl Batches {
         for _ in 0..self.outbox.send(socket, *bound) {
             metrics.dns.dropped(Dropped::Send);
         }
+        self.session.settle(came);
         Batch::Some
     }
 }

@@ -1,9 +1,9 @@
 //! What clients asked and were told.
 //!
-//! The counters of a view are looked up once and then indexed by small integers: a query costs two
-//! atomic additions, no hash and no lock.
+//! The counters of a view are looked up once and then indexed by small integers. A thread counts for
+//! itself, in a [`Tally`], and adds up once a batch.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -91,6 +91,11 @@ const TYPES: [RecordType; 13] = [
     RecordType::ANY,
 ];
 
+/// Labels of a type: those, and `other`.
+const TYPE_LABELS: usize = TYPES.len() + 1;
+/// Counters of questions that a view has: by protocol, family and type.
+const REQUEST_LABELS: usize = Proto::ALL.len() * 2 * TYPE_LABELS;
+
 /// Metrics of the query path.
 pub struct DnsMetrics {
     requests: IntCounterVec,
@@ -104,11 +109,24 @@ pub struct DnsMetrics {
     pub tcp_refused: IntCounter,
 }
 
-/// One view's counters.
+/// One view's counters: its questions, and behind them its answers.
 pub struct ViewMetrics {
     name: String,
-    requests: Vec<IntCounter>,
-    responses: Vec<IntCounter>,
+    counters: Vec<IntCounter>,
+}
+
+/// What one thread, or one connection, has counted and not added to the metrics yet. Dropping it
+/// adds it.
+pub struct Tally {
+    views: Arc<[Arc<ViewMetrics>]>,
+    /// A batch asks for few kinds of things, so these are few.
+    counts: Vec<Count>,
+}
+
+struct Count {
+    view: usize,
+    counter: usize,
+    times: u64,
 }
 
 // === impl DnsMetrics ===
@@ -188,11 +206,7 @@ impl DnsMetrics {
         let requests = request_labels(name)
             .map(|it| self.requests.with_label_values(&it.each_ref().map(String::as_str)));
         let responses = response_labels(name).map(|it| self.responses.with_label_values(&it));
-        ViewMetrics {
-            name: name.to_owned(),
-            requests: requests.collect(),
-            responses: responses.collect(),
-        }
+        ViewMetrics { name: name.to_owned(), counters: requests.chain(responses).collect() }
     }
 
     /// Ends the counters of a view that a reload removed.
@@ -236,27 +250,79 @@ impl ViewMetrics {
         &self.name
     }
 
-    /// Counts a question.
-    pub fn asked(&self, proto: Proto, ipv6: bool, rtype: RecordType) {
-        let types = TYPES.len() + 1;
-        let rtype = TYPES.iter().position(|known| *known == rtype).unwrap_or(TYPES.len());
-        let at = (proto as usize * 2 + usize::from(ipv6)) * types + rtype;
-        if let Some(counter) = self.requests.get(at) {
-            counter.inc();
-        }
-    }
-
     /// Counts an answer.
     pub fn told(&self, rcode: Rcode, source: AnswerSource) {
-        let known = Rcode::NAMED.iter().position(|(named, _)| *named == rcode);
-        let at = known.unwrap_or(Rcode::NAMED.len()) * AnswerSource::ALL.len() + source as usize;
-        if let Some(counter) = self.responses.get(at) {
-            counter.inc();
+        self.add(response_at(rcode, source), 1);
+    }
+
+    fn add(&self, counter: usize, times: u64) {
+        if let Some(counter) = self.counters.get(counter) {
+            counter.inc_by(times);
         }
     }
 }
 
-/// The labels of a view's questions, in the order in which [`ViewMetrics::asked`] finds them.
+// === impl Tally ===
+
+impl Tally {
+    /// Nothing counted yet, of these views.
+    pub fn new(views: Arc<[Arc<ViewMetrics>]>) -> Self {
+        Self { views, counts: Vec::new() }
+    }
+
+    /// Counts a question in the view at that place.
+    pub fn asked(&mut self, view: usize, proto: Proto, ipv6: bool, rtype: RecordType) {
+        self.count(view, request_at(proto, ipv6, rtype));
+    }
+
+    /// Counts an answer.
+    pub fn told(&mut self, view: usize, rcode: Rcode, source: AnswerSource) {
+        self.count(view, response_at(rcode, source));
+    }
+
+    /// The counters of the view at that place, for an answer that comes later.
+    pub fn view(&self, view: usize) -> Option<&Arc<ViewMetrics>> {
+        self.views.get(view)
+    }
+
+    /// Adds what was counted to the metrics.
+    pub fn settle(&mut self) {
+        for Count { view, counter, times } in self.counts.drain(..) {
+            if let Some(view) = self.views.get(view) {
+                view.add(counter, times);
+            }
+        }
+    }
+
+    fn count(&mut self, view: usize, counter: usize) {
+        let known = |it: &&mut Count| it.view == view && it.counter == counter;
+        match self.counts.iter_mut().find(known) {
+            Some(count) => count.times += 1,
+            None => self.counts.push(Count { view, counter, times: 1 }),
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// The place of a counter of questions among its view's.
+fn request_at(proto: Proto, ipv6: bool, rtype: RecordType) -> usize {
+    let rtype = TYPES.iter().position(|known| *known == rtype).unwrap_or(TYPES.len());
+    (proto as usize * 2 + usize::from(ipv6)) * TYPE_LABELS + rtype
+}
+
+/// The place of a counter of answers, behind those of questions.
+fn response_at(rcode: Rcode, source: AnswerSource) -> usize {
+    let known = Rcode::NAMED.iter().position(|(named, _)| *named == rcode);
+    let rcode = known.unwrap_or(Rcode::NAMED.len());
+    REQUEST_LABELS + rcode * AnswerSource::ALL.len() + source as usize
+}
+
+/// The labels of a view's questions, in the order in which [`request_at`] finds them.
 fn request_labels(view: &str) -> impl Iterator<Item = [String; 4]> {
     let families = Proto::ALL.iter().flat_map(|proto| ["1", "2"].map(|family| (proto, family)));
     families.flat_map(move |(proto, family)| {
@@ -265,7 +331,7 @@ fn request_labels(view: &str) -> impl Iterator<Item = [String; 4]> {
     })
 }
 
-/// The labels of a view's answers, in the order in which [`ViewMetrics::told`] finds them.
+/// The labels of a view's answers, in the order in which [`response_at`] finds them.
 fn response_labels(view: &str) -> impl Iterator<Item = [&str; 3]> {
     let rcodes = Rcode::NAMED.iter().map(|(_, word)| *word).chain(["other"]);
     rcodes.flat_map(move |rcode| AnswerSource::ALL.iter().map(move |it| [rcode, it.word(), view]))

@@ -14,7 +14,7 @@ mod upstream;
 pub use budget::{BudgetMetrics, Spared};
 pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
-pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Proto, ViewMetrics};
+pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Proto, Tally, ViewMetrics};
 pub use log::init as init_log;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use upstream::{
@@ -109,7 +109,9 @@ use label;
 
 #[cfg(test)]
 mod tests {
-    use super::{AnswerSource, Metrics, Proto};
+    use std::sync::Arc;
+
+    use super::{AnswerSource, Metrics, Proto, Tally};
     use crate::base::{Rcode, RecordType};
 
     #[test]
@@ -135,19 +137,22 @@ mod tests {
     #[test]
     fn what_is_counted_shows() {
         let metrics = Metrics::new().unwrap();
-        let view = metrics.dns.view("v");
-        view.asked(Proto::Tcp, true, RecordType(4242));
-        view.told(Rcode::NXDOMAIN, AnswerSource::Cache);
-        view.told(Rcode(4095), AnswerSource::Upstream);
+        let mut tally = Tally::new(Arc::from([Arc::new(metrics.dns.view("v"))]));
+        tally.asked(0, Proto::Tcp, true, RecordType(4242));
+        tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);
+        tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);
+        drop(tally);
+        metrics.dns.view("v").told(Rcode(4095), AnswerSource::Upstream);
         let page = metrics.render().unwrap();
         for line in [
             r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="v"} 1"#,
-            r#"hubdns_dns_responses_total{rcode="NXDOMAIN",source="cache",view="v"} 1"#,
+            r#"hubdns_dns_responses_total{rcode="NXDOMAIN",source="cache",view="v"} 2"#,
             r#"hubdns_dns_responses_total{rcode="other",source="upstream",view="v"} 1"#,
         ] {
             assert!(page.contains(line), "{line}\n{page}");
         }
     }
+
     #[test]
     fn what_a_reload_removed_has_no_series_and_may_come_back_at_zero() {
         let metrics = Metrics::new().unwrap();
@@ -155,7 +160,7 @@ mod tests {
         let make = || {
             metrics.forward.upstream(&upstream).up.set(0);
             metrics.control.source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
-            metrics.dns.view("gone").asked(Proto::Udp, false, RecordType::A);
+            metrics.dns.view("gone").told(Rcode::NOERROR, AnswerSource::Table);
         };
         let lines = || {
             let page = metrics.render().unwrap();

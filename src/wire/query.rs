@@ -3,11 +3,12 @@
 //! One pass, no allocation: the name is lowered into a buffer in the value, its spelling stays in
 //! the packet and goes back with the reply.
 
-use crate::base::{NAME_LEN_MAX, Name, Rcode, RecordType};
+use crate::base::{NAME_LEN_MAX, Rcode, RecordType};
 
 use super::{
     HEADER_LEN,
     cookie::{Cookie, OPTION_COOKIE},
+    question::Asking,
     skip_name, u16_at,
 };
 
@@ -182,10 +183,14 @@ impl<'p> Query<'p> {
         self.name.bytes.get(..usize::from(self.name.len)).unwrap_or_default()
     }
 
-    /// The name asked for, as a value of its own.
-    pub fn name(&self) -> Name {
-        // The bytes were checked label by label; the root stands in for what cannot happen.
-        Name::from_wire(self.name_wire()).unwrap_or_else(|_| Name::root())
+    /// What is asked, and all that changes the answer.
+    pub fn asking(&self) -> Asking<'_> {
+        Asking {
+            name_wire: self.name_wire(),
+            rtype: self.rtype,
+            dnssec_ok: self.dnssec_ok(),
+            checking_disabled: self.checking_disabled,
+        }
     }
 
     /// The question as the client spelled it (0x20), type and class included.

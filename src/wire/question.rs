@@ -2,6 +2,8 @@
 //!
 //! Pure: ids and spellings come in as arguments. It never looks at a record.
 
+use equivalent::Equivalent;
+
 use crate::base::{Name, Rcode, RecordType};
 
 use super::{
@@ -21,6 +23,20 @@ pub struct Question {
     /// DO: with DNSSEC records.
     pub dnssec_ok: bool,
     /// CD: as it is, not validated.
+    pub checking_disabled: bool,
+}
+
+/// A [`Question`] as a packet has it: what the cache is asked with, and nothing is allocated for.
+// Its fields are hashed in the order of a question's, and so they hash alike.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Asking<'q> {
+    /// The name in wire form and lower case.
+    pub name_wire: &'q [u8],
+    /// The type.
+    pub rtype: RecordType,
+    /// DO.
+    pub dnssec_ok: bool,
+    /// CD.
     pub checking_disabled: bool,
 }
 
@@ -85,6 +101,42 @@ impl Question {
     }
 }
 
+// === impl Asking ===
+
+impl Asking<'_> {
+    /// The same as a value of its own.
+    pub fn to_question(self) -> Question {
+        Question {
+            // Checked label by label when it was read; the root stands in for what cannot happen.
+            name: Name::from_wire(self.name_wire).unwrap_or_else(|_| Name::root()),
+            rtype: self.rtype,
+            dnssec_ok: self.dnssec_ok,
+            checking_disabled: self.checking_disabled,
+        }
+    }
+}
+
+impl<'q> From<&'q Question> for Asking<'q> {
+    fn from(question: &'q Question) -> Self {
+        let Question { name, rtype, dnssec_ok, checking_disabled } = question;
+        Asking {
+            name_wire: name.as_wire(),
+            rtype: *rtype,
+            dnssec_ok: *dnssec_ok,
+            checking_disabled: *checking_disabled,
+        }
+    }
+}
+
+impl Equivalent<Question> for Asking<'_> {
+    fn equivalent(&self, question: &Question) -> bool {
+        self.name_wire == question.name.as_wire()
+            && self.rtype == question.rtype
+            && self.dnssec_ok == question.dnssec_ok
+            && self.checking_disabled == question.checking_disabled
+    }
+}
+
 // === impl Form ===
 
 impl Form {
@@ -126,13 +178,13 @@ impl Sent {
             bytes.extend([0, 0, 41]);
             bytes.extend(UDP_PAYLOAD_MAX.to_be_bytes());
             bytes.extend([0, 0, if question.dnssec_ok { 0x80 } else { 0 }, 0]);
-            match form.padded {
-                true => {
-                    let zeros = padding(bytes.len());
-                    bytes.extend(zeros.saturating_add(OPTION_HEAD_LEN as u16).to_be_bytes());
-                    put_padding(&mut bytes, zeros);
-                }
-                false => bytes.extend([0, 0]),
+            let length_at = bytes.len();
+            bytes.extend([0, 0]);
+            if form.padded {
+                let zeros = padding(bytes.len());
+                put_padding(&mut bytes, zeros);
+                let length = bytes.len().saturating_sub(length_at).saturating_sub(2);
+                put_u16(&mut bytes, length_at, u16::try_from(length).unwrap_or_default());
             }
         }
         Sent { bytes, question_end, form, spelled: spelling.is_some() }
@@ -189,9 +241,9 @@ fn bits_of(spelling: &Spelling) -> impl Iterator<Item = bool> {
     spelling.iter().flat_map(|octet| (0u32..8).map(move |bit| octet.wrapping_shr(bit) & 1 == 1))
 }
 
-/// Octets of padding for a message whose OPT ends `len` octets in, but for the length of its data.
+/// Octets of padding for a message that has `len` octets without that option.
 fn padding(len: usize) -> u16 {
-    let least = len.saturating_add(2).saturating_add(OPTION_HEAD_LEN);
+    let least = len.saturating_add(OPTION_HEAD_LEN);
     let zeros = least.next_multiple_of(PADDING_BLOCK).saturating_sub(least);
     u16::try_from(zeros).unwrap_or_default()
 }
@@ -228,12 +280,18 @@ mod tests {
     fn what_we_ask_reads_back() {
         let bytes = upstream_query(&question(), 7);
         let Packet::Query(query) = Packet::read(&bytes) else { panic!("not a query") };
-        assert_eq!((query.id, query.name(), query.rtype), (7, question().name, RecordType::AAAA));
+        assert_eq!(
+            (query.id, query.asking().to_question().name, query.rtype),
+            (7, question().name, RecordType::AAAA)
+        );
         assert!(query.dnssec_ok() && query.checking_disabled && query.recursion_desired);
         assert_eq!(query.edns.unwrap().udp_size, 1232);
         let plain = Sent::new(&question(), 7, Form::PLAIN, Some(&[0xFF; 32]));
         let Packet::Query(query) = Packet::read(plain.bytes()) else { panic!("not a query") };
-        assert_eq!((query.id, query.name(), query.edns), (7, question().name, None));
+        assert_eq!(
+            (query.id, query.asking().to_question().name, query.edns),
+            (7, question().name, None)
+        );
         assert_eq!(&plain.bytes()[12..23], b"\x01A\x07EXAMPLE\0");
     }
 

@@ -133,7 +133,7 @@ fn a_flush_takes_a_name_and_what_is_below_it_and_leaves_the_rest() {
     }
     let failing = question("new.corp.example");
     cache.note(&failing, &Err(ForwardError::Unusable), now);
-    let is_kept = |name: &str| cache.fresh(&question(name), now).is_some();
+    let is_kept = |name: &str| cache.fresh(&(&question(name)).into(), now).is_some();
     assert_eq!(cache.flush(Some(&"corp.example".parse().unwrap())), 2);
     assert!(!is_kept("corp.example") && !is_kept("www.corp.example"));
     assert!(is_kept("xcorp.example") && is_kept("example"));

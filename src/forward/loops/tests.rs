@@ -51,7 +51,7 @@ fn a_probe_that_comes_back_closes_its_domain_at_its_upstream_at_once() {
     let watch = Watch::new();
     let probe = watch.loops.probe(&address(UPSTREAM), &name("amazonaws.com"), 7).unwrap();
     assert!(watch.is_open("rds.amazonaws.com"));
-    assert!(watch.loops.looks_at(&probe.name, watch.now), "it is ours");
+    assert!(watch.loops.looks_at(probe.name.as_wire(), watch.now), "it is ours");
     assert!(!watch.is_open("rds.amazonaws.com"));
     assert!(!watch.is_open("amazonaws.com"));
     assert!(watch.is_open("corp.example"), "what does not come back is asked as before");
@@ -69,12 +69,15 @@ fn a_probe_counts_once_and_not_after_its_answer() {
     let seen_on_the_wire = probe.name.clone();
     // It was answered.
     drop(probe);
-    assert!(!watch.loops.looks_at(&seen_on_the_wire, watch.now));
+    assert!(!watch.loops.looks_at(seen_on_the_wire.as_wire(), watch.now));
     assert!(watch.is_open("www.corp.example"));
 
     let probe = watch.loops.probe(&address(UPSTREAM), &name("corp.example"), 8).unwrap();
-    assert!(watch.loops.looks_at(&probe.name, watch.now));
-    assert!(!watch.loops.looks_at(&probe.name, watch.now), "the second time it is anybody's");
+    assert!(watch.loops.looks_at(probe.name.as_wire(), watch.now));
+    assert!(
+        !watch.loops.looks_at(probe.name.as_wire(), watch.now),
+        "the second time it is anybody's"
+    );
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn a_name_that_somebody_else_made_up_is_no_evidence() {
     let watch = Watch::new();
     let _probe = watch.loops.probe(&address(UPSTREAM), &name("corp.example"), 7).unwrap();
     let guessed = probe_name(&name("corp.example"), 8).unwrap();
-    assert!(!watch.loops.looks_at(&guessed, watch.now));
+    assert!(!watch.loops.looks_at(guessed.as_wire(), watch.now));
     assert!(watch.is_open("www.corp.example"));
     for sighting in [Sighting::Ahead, Sighting::Answered, Sighting::Unclear] {
         watch.sees("corp.example", sighting);
@@ -94,11 +97,11 @@ fn a_name_that_somebody_else_made_up_is_no_evidence() {
 async fn anothers_probe_has_us_probe_the_same_domain_and_not_more_than_once_a_second() {
     let mut watch = Watch::new();
     let probe_in = |domain: &str, random| probe_name(&name(domain), random).unwrap();
-    watch.loops.looks_at(&probe_in("amazonaws.com", 1), watch.now);
-    watch.loops.looks_at(&probe_in("corp.example", 2), watch.now);
+    watch.loops.looks_at(probe_in("amazonaws.com", 1).as_wire(), watch.now);
+    watch.loops.looks_at(probe_in("corp.example", 2).as_wire(), watch.now);
     assert_eq!(watch.loops.suspected().await, name("amazonaws.com"));
     watch.now += SUSPECT_PAUSE;
-    watch.loops.looks_at(&probe_in("corp.example", 3), watch.now);
+    watch.loops.looks_at(probe_in("corp.example", 3).as_wire(), watch.now);
     assert_eq!(watch.loops.suspected().await, name("corp.example"));
 }
 
@@ -107,9 +110,9 @@ async fn anothers_probe_says_nothing_new_where_a_loop_is_known() {
     let watch = Watch::new();
     watch.sees("amazonaws.com", Sighting::Returned);
     let theirs = |domain: &str, random| probe_name(&name(domain), random).unwrap();
-    watch.loops.looks_at(&theirs("eu-west-1.amazonaws.com", 1), watch.now);
+    watch.loops.looks_at(theirs("eu-west-1.amazonaws.com", 1).as_wire(), watch.now);
     // The one below has its turn: the one above took none.
-    watch.loops.looks_at(&theirs("corp.example", 2), watch.now);
+    watch.loops.looks_at(theirs("corp.example", 2).as_wire(), watch.now);
     assert_eq!(watch.loops.suspected().await, name("corp.example"));
 }
 
@@ -165,6 +168,6 @@ fn a_probe_for_every_name_stands_where_resolvers_ask_for_it() {
     let watch = Watch::new();
     let probe = watch.loops.probe(&address(UPSTREAM), &Name::root(), u128::MAX).unwrap();
     assert_eq!(probe.name, name(&format!("hubdns-probe-{}.example", "f".repeat(32))));
-    assert!(watch.loops.looks_at(&probe.name, watch.now));
+    assert!(watch.loops.looks_at(probe.name.as_wire(), watch.now));
     assert_eq!(watch.domains(), ["."]);
 }

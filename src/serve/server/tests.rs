@@ -39,12 +39,12 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let config = policy::PolicyConfig { allow, ..facts::config() };
     let (mut publisher, table) = channel();
     publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
-    let (_, settings) = watch::channel(Settings {
+    let (_, settings) = watch::channel(Arc::new(Settings {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
         about: About::default(),
-    });
+    }));
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);
     let opened = server.open(&wanted).unwrap();

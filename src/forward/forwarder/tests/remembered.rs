@@ -12,6 +12,10 @@ async fn until(deadline_millis: u64, condition: impl Fn() -> bool) -> bool {
     condition()
 }
 
+fn cached(forwarder: &Forwarder, name: &str) -> Option<Answered> {
+    forwarder.cached(&Asking::from(&question(name)), Instant::now())
+}
+
 #[tokio::test]
 async fn a_name_asked_for_often_is_renewed_while_it_is_fresh() {
     static ASKED: AtomicU8 = AtomicU8::new(0);
@@ -28,7 +32,7 @@ async fn a_name_asked_for_often_is_renewed_while_it_is_fresh() {
         assert_eq!(answered.source, AnswerSource::Cache, "nobody waits");
     }
     assert!(until(2_000, || upstream.asked() == 3).await, "one of them was renewed");
-    let is_new = || forwarder.cached(&question("a.example")).is_some_and(|it| last_octet(&it) == 2);
+    let is_new = || cached(&forwarder, "a.example").is_some_and(|it| last_octet(&it) == 2);
     assert!(until(2_000, is_new).await);
     assert_eq!(forwarder.0.metrics.forward.renewals.get(), 1);
 }
@@ -65,7 +69,7 @@ async fn only_the_first_client_of_an_outage_waits() {
     ANSWERS.store(true, Ordering::Relaxed);
     forwarder.ask(question("d.example")).await.unwrap();
     forwarder.ask(question("b.example")).await.unwrap();
-    let is_back = || forwarder.cached(&question("b.example")).is_some();
+    let is_back = || cached(&forwarder, "b.example").is_some();
     assert!(until(3_000, is_back).await, "as soon as somebody answers");
 }
 
@@ -84,9 +88,9 @@ async fn what_was_asked_before_a_flush_is_told_and_not_kept() {
     };
     let (early, late) = tokio::join!(early, late);
     assert_eq!((last_octet(&early.unwrap()), last_octet(&late.unwrap())), (0, 1));
-    assert_eq!(last_octet(&forwarder.cached(&question("a.example")).unwrap()), 1);
+    assert_eq!(last_octet(&cached(&forwarder, "a.example").unwrap()), 1);
     assert_eq!(forwarder.flush(None), 1);
-    assert!(forwarder.cached(&question("a.example")).is_none());
+    assert!(cached(&forwarder, "a.example").is_none());
 }
 
 #[tokio::test]
@@ -155,7 +159,7 @@ async fn a_flush_covers_what_is_being_asked_and_leads_there() {
     };
     let (early, ()) = tokio::join!(early, flush);
     assert_eq!(early.unwrap().relay.hops().len(), 1);
-    assert!(forwarder.cached(&question("alias.other")).is_none(), "it led there, and is kept");
+    assert!(cached(&forwarder, "alias.other").is_none(), "it led there, and is kept");
 }
 
 #[tokio::test]

@@ -1,0 +1,180 @@
+//! Writes replies: what is known, what was answered, or why nothing is told.
+//!
+//! Whoever comes with an answer, at once or after an upstream was asked, it is written here.
+
+use std::slice;
+
+use super::{
+    chain::Failure,
+    decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide},
+    records::{write_absence, write_text, write_told},
+    settings::Settings,
+};
+use crate::{
+    base::{Ede, ExtendedError, Name, Rcode, RecordType},
+    forward::Answered,
+    table::{AnswerTable, Entry},
+    telemetry::{AnswerSource, DnsMetrics},
+    wire::{Channel, Limit, QUESTION_POINTER, Query, Reply},
+};
+
+/// A pointer's two highest bits (RFC 1035 section 4.1.4).
+const POINTER: u16 = 0xC000;
+
+/// What a reply depends on beside its answer.
+pub(super) struct Teller<'t> {
+    pub(super) table: &'t AnswerTable,
+    pub(super) settings: &'t Settings,
+    pub(super) dns: &'t DnsMetrics,
+    pub(super) vantage: &'t Vantage,
+    pub(super) way: Way,
+    /// Where the addresses of this answer begin.
+    pub(super) rotation: usize,
+}
+
+/// What a reply goes through.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) limit: Limit,
+    pub(super) channel: Channel,
+}
+
+// === impl Teller ===
+
+impl Teller<'_> {
+    /// Writes what we have of a name of ours; without records, that we have none of the type.
+    pub(super) fn ours(
+        &self,
+        query: &Query<'_>,
+        entry: &Entry,
+        told: Option<Told<'_>>,
+        az: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Rcode {
+        let mut reply = self.start(query, out);
+        match told {
+            Some(told) => {
+                write_told(&mut reply, entry, told, QUESTION_POINTER, az, self.rotation);
+            }
+            None => write_absence(&mut reply, entry, QUESTION_POINTER),
+        }
+        self.end(reply, Rcode::NOERROR, false, &[]);
+        Rcode::NOERROR
+    }
+
+    /// Writes a refusal and why.
+    pub(super) fn refused(&self, query: &Query<'_>, refusal: Refusal, out: &mut Vec<u8>) -> Rcode {
+        let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
+        self.end(self.start(query, out), refusal.rcode(), false, &[error]);
+        refusal.rcode()
+    }
+
+    /// Tells what we were told to tell of ourselves; otherwise it is the class that is not served.
+    pub(super) fn of_ourselves(
+        &self,
+        query: &Query<'_>,
+        fact: ServerFact,
+        out: &mut Vec<u8>,
+    ) -> Rcode {
+        let Some(text) = self.settings.about.text(fact) else {
+            return self.refused(query, Refusal::Class, out);
+        };
+        let mut reply = self.start(query, out);
+        reply.answer(1, |out| write_text(&text, out));
+        self.end(reply, Rcode::NOERROR, false, &[]);
+        Rcode::NOERROR
+    }
+
+    /// Writes what was answered to a name that is not ours.
+    pub(super) fn answered(
+        &self,
+        query: &Query<'_>,
+        answered: &Answered,
+        out: &mut Vec<u8>,
+    ) -> (Rcode, AnswerSource) {
+        let mut reply = self.start(query, out);
+        let (rcode, validated) = match self.continue_chain(&mut reply, query.rtype, answered) {
+            // What we add is not signed, so the whole is not validated.
+            true => (Rcode::NOERROR, false),
+            false => {
+                reply.relay(&answered.relay, answered.age);
+                (answered.relay.rcode(), answered.relay.validated())
+            }
+        };
+        let theirs = answered.relay.errors();
+        match answered.source {
+            AnswerSource::Stale => {
+                // Ours first: where there is no room for all, it is the one that is told.
+                let ours = ExtendedError { code: Ede::STALE_ANSWER, text: "".into() };
+                let errors = [slice::from_ref(&ours), theirs].concat();
+                self.end(reply, rcode, validated, &errors);
+            }
+            _ => self.end(reply, rcode, validated, theirs),
+        }
+        (rcode, answered.source)
+    }
+
+    /// Writes that nothing was answered, and why.
+    pub(super) fn failed(
+        &self,
+        query: &Query<'_>,
+        failure: &Failure,
+        out: &mut Vec<u8>,
+    ) -> (Rcode, AnswerSource) {
+        self.end(self.start(query, out), failure.rcode, false, &failure.errors);
+        (failure.rcode, AnswerSource::Local)
+    }
+
+    /// If an alias of the answer leads to a name of ours, tells the aliases up to there and then
+    /// what we have, in place of what the upstream says of that name.
+    fn continue_chain(
+        &self,
+        reply: &mut Reply<'_, '_>,
+        rtype: RecordType,
+        answered: &Answered,
+    ) -> bool {
+        for hop in answered.relay.hops() {
+            let Decided { decision, az, .. } = self.decide_behind(&hop.target, rtype);
+            let owner = POINTER | hop.target_at;
+            match decision {
+                Decision::Answer(entry, told) => {
+                    reply.relay_until(&answered.relay, hop, answered.age);
+                    write_told(reply, entry, told, owner, az, self.rotation);
+                    return true;
+                }
+                Decision::NoData(entry) => {
+                    reply.relay_until(&answered.relay, hop, answered.age);
+                    write_absence(reply, entry, owner);
+                    return true;
+                }
+                Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => (),
+            }
+        }
+        false
+    }
+
+    /// What we would say to the question for what an alias leads to. The DS of a name of ours is
+    /// not ours, at the end of a chain as at its start; [`decide`] knows.
+    fn decide_behind(&self, name: &Name, rtype: RecordType) -> Decided<'_> {
+        let asked = Asked { name_wire: name.as_wire(), rtype, class: 1, recursion_desired: true };
+        decide(self.table, &asked, self.vantage)
+    }
+
+    /// Whether an alias that leads to `name` leads to us.
+    pub(super) fn is_ours(&self, name: &Name, rtype: RecordType) -> bool {
+        match self.decide_behind(name, rtype).decision {
+            Decision::Answer(..) | Decision::NoData(_) => true,
+            Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => false,
+        }
+    }
+
+    fn start<'q, 'o>(&self, query: &'q Query<'q>, out: &'o mut Vec<u8>) -> Reply<'q, 'o> {
+        let mut reply = Reply::start(query, out).through(self.way.channel);
+        reply.cookie(self.settings.cookie(query, self.vantage, self.dns));
+        reply
+    }
+
+    fn end(&self, reply: Reply<'_, '_>, rcode: Rcode, validated: bool, errors: &[ExtendedError]) {
+        reply.finish(rcode, validated, self.way.limit, &self.settings.identity, errors);
+    }
+}
