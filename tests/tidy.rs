@@ -86,7 +86,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("data_encoding", &["serve"]),
     ("domain", &["wire"]),
     ("arc_swap", &["table"]),
-    ("moka", &["forward"]),
+    ("quick_cache", &["forward"]),
     ("toml", &["config"]),
     ("schemars", &["config"]),
     ("clap", &["cli"]),

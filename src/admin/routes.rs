@@ -89,8 +89,7 @@ async fn metrics(State(site): State<Site>) -> Response {
         let age = standing::age_secs(source, site.started, now).unwrap_or(-1.0);
         site.admin.metrics.control.source_facts(source.name.as_str(), age, source.endpoints);
     }
-    // Its gauges are of the last second, so they are set when somebody looks.
-    let _ = site.admin.settings.borrow().forwarder.budget();
+    site.admin.settings.borrow().forwarder.measure();
     match site.admin.metrics.render() {
         Ok(page) => ([(header::CONTENT_TYPE, EXPOSITION)], page).into_response(),
         Err(error) => {

@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-// Clients choose the names: the seed is another in each process.
-use foldhash::quality::RandomState;
-use moka::{Expiry, sync::Cache as Moka};
+use quick_cache::{OptionsBuilder, Weighter, sync::Cache as QuickCache};
 use tokio::time::Instant;
 
 use super::{config::CacheConfig, error::ForwardError, forwarder::Outcome};
@@ -23,17 +21,20 @@ use crate::{
     wire::{Asking, Question, Relay},
 };
 
-/// Octets that an entry takes beside its message: key and value, their two `Arc`s, the hash table's
-/// slot, the nodes of the two queues and of the timer that moka keeps. Measured by
-/// the tests of `the_limit_of_memory`, which fill a cache and look at the process.
-const ENTRY_OVERHEAD: usize = 768;
+/// Octets that an entry takes beside its message: key and value with what the allocator keeps of
+/// each, and the slots of the hash table and the list, which grow by doubling. Measured by the tests
+/// of `the_limit_of_memory`, which fill a cache and look at the process.
+const ENTRY_OVERHEAD: u32 = 768;
+/// Parts with a lock of their own, for reading and for a change. A part that grows is copied: at
+/// 500,000 answers that is 8,000 and 0.2 ms.
+const SHARDS: usize = 64;
 /// How long a failure is remembered, so that clients' retries do not each wait for the deadline
 /// and upstreams in trouble are left alone (RFC 9520 section 3.2 asks for 1 s to 5 min).
 const FAILURE_TTL: Duration = Duration::from_secs(2);
 /// While no upstream of its zone answers, an answer that stands in is tried again no sooner than
 /// this after it failed (RFC 8767 section 5, the failure recheck timer).
 const RECHECK: Duration = Duration::from_secs(30);
-/// What remembered failures may take: at 768 octets for one without a response 10,000 of them.
+/// What remembered failures may take: 10,000 and more of those without a response.
 const FAILURES_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How often an answer has to be told for its question to be hot: with one client that retries,
 /// and one other, it is asked for by more than one.
@@ -43,13 +44,17 @@ const DUE_PART: u32 = 10;
 /// The least lifetime that is worth it: below, a tenth is less than what a slow upstream takes.
 const DUE_LIFETIME_MIN: Duration = Duration::from_secs(5);
 
-/// Responses by question.
+/// Responses by question. One whose time is over stays until there is no room for it: what may be
+/// told is decided by its age.
 pub(super) struct Cache {
-    answers: Moka<Question, Arc<Kept>, RandomState>,
-    failures: Moka<Question, Failure, RandomState>,
+    answers: Shards<Arc<Kept>>,
+    failures: Shards<Failed>,
     serve_stale: Duration,
     metrics: Arc<Metrics>,
 }
+
+/// Bounded by weight; what was not asked for again leaves first.
+type Shards<V> = QuickCache<Question, V, Weight>;
 
 /// A response and when it came.
 pub(super) struct Kept {
@@ -61,6 +66,13 @@ pub(super) struct Kept {
     renewed: AtomicBool,
     /// When asking for it again last failed.
     failed: Mutex<Option<Instant>>,
+}
+
+/// A failure and when it was.
+#[derive(Clone)]
+struct Failed {
+    failure: Failure,
+    at: Instant,
 }
 
 /// How asking failed.
@@ -83,9 +95,11 @@ pub(super) enum Renewal {
     Later,
 }
 
-/// Keeps an entry for its lifetime and as long after as it may stand in.
-struct Retention {
-    serve_stale: Duration,
+/// What an entry counts for, in octets.
+#[derive(Clone)]
+struct Weight {
+    /// Its share of the limit, by which the number of entries is bounded as well.
+    least: u64,
 }
 
 // === impl Cache ===
@@ -96,26 +110,11 @@ impl Cache {
     /// There is one limit, in octets: each entry counts for at least its share of them, so the
     /// number of entries is bounded as well.
     pub(super) fn new(config: &CacheConfig, metrics: Arc<Metrics>) -> Self {
-        let share = config.bytes.checked_div(config.entries).unwrap_or_default();
-        let share = u32::try_from(share).unwrap_or(u32::MAX);
-        let capacity = if config.entries == 0 { 0 } else { config.bytes };
-        let failure_weight = |question: &Question, failure: &Failure| match failure {
-            Failure::Declined(kept) => kept.weight(question),
-            Failure::Error(_) => u32::try_from(ENTRY_OVERHEAD).unwrap_or(u32::MAX),
-        };
+        let least = config.bytes.checked_div(config.entries).unwrap_or_default();
+        let bytes = if config.entries == 0 { 0 } else { config.bytes };
         Self {
-            answers: Moka::builder()
-                .max_capacity(capacity)
-                .weigher(move |question: &Question, kept: &Arc<Kept>| {
-                    kept.weight(question).max(share)
-                })
-                .expire_after(Retention { serve_stale: config.serve_stale })
-                .build_with_hasher(RandomState::default()),
-            failures: Moka::builder()
-                .max_capacity(FAILURES_BYTES_MAX)
-                .weigher(failure_weight)
-                .time_to_live(FAILURE_TTL)
-                .build_with_hasher(RandomState::default()),
+            answers: shards(bytes, Weight { least }),
+            failures: shards(FAILURES_BYTES_MAX, Weight { least: 0 }),
             serve_stale: config.serve_stale,
             metrics,
         }
@@ -144,54 +143,74 @@ impl Cache {
         let failure = match outcome {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
             Ok(relay) => {
-                self.failures.invalidate(question);
+                self.failures.remove(question);
                 match relay.lifetime() {
                     // What may not be kept still says that what is kept is no more.
-                    Ttl::ZERO => self.answers.invalidate(question),
+                    Ttl::ZERO => {
+                        self.answers.remove(question);
+                    }
                     _ => self.answers.insert(question.clone(), kept(relay)),
                 }
-                return self.measure();
+                return;
             }
             Err(error) => Failure::Error(*error),
         };
         if let Some(kept) = self.answers.get(question) {
             *kept.failed() = Some(now);
         }
-        self.failures.insert(question.clone(), failure);
+        self.failures.insert(question.clone(), Failed { failure, at: now });
     }
 
     /// How asking failed just now, if it did.
-    pub(super) fn failure(&self, question: &Question) -> Option<Failure> {
-        self.failures.get(question)
+    pub(super) fn failure(&self, question: &Question, now: Instant) -> Option<Failure> {
+        let failed = self.failures.get(question)?;
+        (now < failed.at + FAILURE_TTL).then_some(failed.failure)
     }
 
     /// Forgets what was said of `name` and of every name below it, or led there; all without one.
     /// Tells how many answers these were. Takes as long as looking at every entry.
     pub(super) fn flush(&self, name: Option<&Name>) -> u64 {
         let mut gone = 0;
-        for (question, kept) in &self.answers {
+        for (question, kept) in self.answers.iter() {
             let leads = |name: &Name| kept.relay.hops().iter().any(|it| it.target.is_within(name));
             if name.is_none_or(|name| question.name.is_within(name) || leads(name)) {
-                self.answers.invalidate(&*question);
+                self.answers.remove(&question);
                 gone += 1;
             }
         }
-        for (question, _) in &self.failures {
+        for (question, _) in self.failures.iter() {
             if name.is_none_or(|name| question.name.is_within(name)) {
-                self.failures.invalidate(&*question);
+                self.failures.remove(&question);
             }
         }
-        self.answers.run_pending_tasks();
-        self.measure();
         gone
     }
 
     /// Sets the gauges.
-    fn measure(&self) {
-        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    pub(super) fn measure(&self) {
         let forward = &self.metrics.forward;
-        forward.cache_entries.set(number(self.answers.entry_count()));
-        forward.cache_bytes.set(number(self.answers.weighted_size()));
+        forward.cache_entries.set(i64::try_from(self.answers.len()).unwrap_or(i64::MAX));
+        forward.cache_bytes.set(i64::try_from(self.answers.weight()).unwrap_or(i64::MAX));
+    }
+}
+
+/// Room for so many octets.
+fn shards<V: Clone>(bytes: u64, weight: Weight) -> Shards<V>
+where
+    Weight: Weighter<Question, V>,
+{
+    let most = bytes / u64::from(ENTRY_OVERHEAD).max(weight.least);
+    let options = OptionsBuilder::new()
+        .shards(SHARDS)
+        .estimated_items_capacity(usize::try_from(most).unwrap_or(usize::MAX))
+        .weight_capacity(bytes)
+        .build();
+    match options {
+        Ok(options) => {
+            Shards::with_options(options, weight, Default::default(), Default::default())
+        }
+        // Only for want of one of the two numbers above.
+        Err(_) => Shards::with_weighter(0, bytes, weight),
     }
 }
 
@@ -248,12 +267,6 @@ impl Kept {
         }
     }
 
-    /// Octets that it takes with its key.
-    fn weight(&self, question: &Question) -> u32 {
-        let octets = self.relay.weight() + question.name.as_wire().len() + ENTRY_OVERHEAD;
-        u32::try_from(octets).unwrap_or(u32::MAX)
-    }
-
     fn is_fresh(&self, now: Instant) -> bool {
         self.age(now) < self.relay.lifetime().as_duration()
     }
@@ -273,26 +286,28 @@ impl Kept {
     }
 }
 
-// === impl Retention ===
+// === impl Weight ===
 
-impl Expiry<Question, Arc<Kept>> for Retention {
-    fn expire_after_create(
-        &self,
-        _: &Question,
-        kept: &Arc<Kept>,
-        _: std::time::Instant,
-    ) -> Option<Duration> {
-        Some(kept.retention(self.serve_stale))
+impl Weight {
+    fn of(&self, question: &Question, relay: Option<&Relay>) -> u64 {
+        let told = relay.map_or(0, Relay::weight) + question.name.as_wire().len();
+        let octets = u64::try_from(told).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD.into());
+        octets.max(self.least)
     }
+}
 
-    fn expire_after_update(
-        &self,
-        question: &Question,
-        kept: &Arc<Kept>,
-        now: std::time::Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(question, kept, now)
+impl Weighter<Question, Arc<Kept>> for Weight {
+    fn weight(&self, question: &Question, kept: &Arc<Kept>) -> u64 {
+        self.of(question, Some(&kept.relay))
+    }
+}
+
+impl Weighter<Question, Failed> for Weight {
+    fn weight(&self, question: &Question, failed: &Failed) -> u64 {
+        match &failed.failure {
+            Failure::Declined(kept) => self.of(question, Some(&kept.relay)),
+            Failure::Error(_) => self.of(question, None),
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Forwarder {
         inner.metrics.forward.cache(CacheResult::Miss);
         let stale = inner.cache.stale(&question, now);
         let Some(stale) = stale else {
-            return match inner.cache.failure(&question) {
+            return match inner.cache.failure(&question, now) {
                 Some(Failure::Declined(kept)) => Ok(kept.answered(now)),
                 Some(Failure::Error(error)) => Err(error),
                 None => Ok(Answered::from_upstream(inner.fetch(&question).await?)),
@@ -146,6 +146,12 @@ impl Forwarder {
     /// How the budget of upstreams that AWS limits stands, if there are any. Sets its gauges.
     pub fn budget(&self) -> Option<BudgetStanding> {
         self.0.routes.budget(Instant::now())
+    }
+
+    /// Sets the gauges of the cache and of the budget, which is done when somebody looks.
+    pub fn measure(&self) {
+        self.0.cache.measure();
+        self.budget();
     }
 
     /// The loops that are known: names that upstreams ask us for again.

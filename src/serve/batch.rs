@@ -19,11 +19,11 @@ use nix::{
     },
 };
 
+use super::QUERY_MAX;
+
 /// Datagrams a call. Beyond it nothing is gained (an echo answers as many with 32 as with 64), and
 /// the last of a batch waits for all before it: 32 at 4 us are 0.13 ms.
 pub(super) const BATCH: usize = 32;
-/// The largest question looked at. A query with every option there is stays far below.
-pub(super) const QUERY_MAX: usize = 4_096;
 /// Room for a reply from the beginning: the largest we send over UDP.
 const REPLY_MAX: usize = 1_232;
 

@@ -46,9 +46,9 @@ use crate::{
 /// kept for the request to come, as on the other streams.
 const STREAMS_MAX: u32 = 63;
 const _: () = assert!(STREAMS_MAX as usize + 1 == PIPELINE_MAX);
-/// Octets of a request's head. A question of [`request::QUERY_MAX`] is 5,462 octets in a path, and
+/// Octets of a request's head. A question of [`super::QUERY_MAX`] is 5,462 octets in a path, and
 /// browsers send some 2 KiB of headers. 4,096 connections that all send so much hold 64 MiB.
-const HEAD_LEN_MAX: usize = 16 * 1024;
+const HEAD_LEN_MAX: u32 = 16 * 1024;
 /// Octets that a client may send on one stream before we have read them: a question is less.
 const STREAM_WINDOW: u32 = 8 * 1024;
 /// The same for a connection; HTTP/2 knows no smaller one (RFC 9113 section 6.9.2).
@@ -111,7 +111,7 @@ pub(super) async fn converse(
             let served = http2::Builder::new(Tasks(connection.shared.tasks.clone()))
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(STREAMS_MAX)
-                .max_header_list_size(16 * 1024)
+                .max_header_list_size(HEAD_LEN_MAX)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_send_buf_size(SEND_BUFFER)
@@ -124,7 +124,7 @@ pub(super) async fn converse(
             let served = http1::Builder::new()
                 // Idle time is `drive`'s, a head that comes by drops included: it ends in order.
                 .header_read_timeout(None)
-                .max_buf_size(HEAD_LEN_MAX)
+                .max_buf_size(HEAD_LEN_MAX as usize)
                 .serve_connection(stream, service);
             drive(served, connection).await
         }

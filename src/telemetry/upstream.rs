@@ -213,7 +213,7 @@ impl ForwardMetrics {
                 registry,
                 IntGauge,
                 "hubdns_cache_entries",
-                "Answers in the cache."
+                "Answers in the cache, those past their time included."
             ),
             cache_bytes: register!(
                 registry,

@@ -11,14 +11,11 @@ use hyper::{
 };
 use tokio::time::timeout;
 
-use super::body::Body;
+use super::{super::QUERY_MAX, body::Body};
 use crate::telemetry::HttpStatus;
 
 /// The media type of a DNS message (RFC 8484 section 6).
 pub(super) const DNS_MESSAGE: HeaderValue = HeaderValue::from_static("application/dns-message");
-/// The largest question looked at, as by UDP: a query with every option there is stays far below,
-/// and 63 of them on each of 4,096 connections are 1 GB, where 65,535 octets would make 17.
-pub(super) const QUERY_MAX: usize = 4_096;
 /// How long a body may take to come, once its head is here.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 
