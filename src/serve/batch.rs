@@ -58,17 +58,30 @@ enum Received {
 pub(super) struct Outbox {
     replies: [Vec<u8>; BATCH],
     paths: [Option<Path>; BATCH],
+    clients: [Option<SockaddrStorage>; BATCH],
     len: usize,
     headers: MultiHeaders<SockaddrStorage>,
+}
+
+/// Room for what the kernel tells of the address that was asked, and is told of the one to answer
+/// from: exactly as long as what it will hold, since all of it is read. None where there is one
+/// address, and it goes without saying.
+fn control(bound: SocketAddr) -> Option<Vec<u8>> {
+    match bound.ip() {
+        ip if !ip.is_unspecified() => None,
+        IpAddr::V4(_) => Some(cmsg_space!(libc::in_pktinfo)),
+        IpAddr::V6(_) => Some(cmsg_space!(libc::in6_pktinfo)),
+    }
 }
 
 // === impl Inbox ===
 
 impl Inbox {
-    pub(super) fn new() -> Self {
+    /// For questions to a socket that is bound to `bound`.
+    pub(super) fn new(bound: SocketAddr) -> Self {
         Self {
             buffer: vec![0; BATCH * QUERY_MAX],
-            headers: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in6_pktinfo))),
+            headers: MultiHeaders::preallocate(BATCH, control(bound)),
             received: [Received::FromNobody; BATCH],
         }
     }
@@ -139,17 +152,12 @@ impl Inbox {
 impl Outbox {
     /// For replies from a socket that is bound to `bound`.
     pub(super) fn new(bound: SocketAddr) -> Self {
-        // Exactly as long as what it will hold: the kernel reads all of it.
-        let control = match bound.ip() {
-            ip if !ip.is_unspecified() => None,
-            IpAddr::V4(_) => Some(cmsg_space!(libc::in_pktinfo)),
-            IpAddr::V6(_) => Some(cmsg_space!(libc::in6_pktinfo)),
-        };
         Self {
             replies: array::from_fn(|_| Vec::with_capacity(REPLY_MAX)),
             paths: [None; BATCH],
+            clients: [None; BATCH],
             len: 0,
-            headers: MultiHeaders::preallocate(BATCH, control),
+            headers: MultiHeaders::preallocate(BATCH, control(bound)),
         }
     }
 
@@ -161,8 +169,11 @@ impl Outbox {
 
     /// Keeps the reply just written, to be sent to `path`.
     pub(super) fn keep(&mut self, path: Path) {
-        if let Some(place) = self.paths.get_mut(self.len) {
+        if let (Some(place), Some(client)) =
+            (self.paths.get_mut(self.len), self.clients.get_mut(self.len))
+        {
             *place = Some(path);
+            *client = Some(path.client.into());
             self.len += 1;
         }
     }
@@ -173,32 +184,22 @@ impl Outbox {
         let count = mem::take(&mut self.len);
         let parts: [[IoSlice<'_>; 1]; BATCH] =
             array::from_fn(|at| [IoSlice::new(self.replies.get(at).map_or(&[], Vec::as_slice))]);
-        let clients: [Option<SockaddrStorage>; BATCH] = array::from_fn(|at| {
-            let path = self.paths.get(at).copied().flatten()?;
-            Some(SockaddrStorage::from(path.client))
-        });
         let (mut sent, mut failed) = (0, 0);
-        while sent < count {
+        while let Some(source) = self.paths[..count].get(sent).copied().flatten() {
             // A call has one source address for all its replies: one that the socket is bound to
             // goes without saying, and behind a wildcard clients mostly ask one of ours.
-            let source = self.paths[sent];
             let one_source = |path: &&Option<Path>| {
-                !bound.ip().is_unspecified()
-                    || source.is_some_and(|it| path.is_some_and(|path| it.is_from(&path)))
+                !bound.ip().is_unspecified() || path.is_some_and(|path| source.is_from(&path))
             };
             let run = self.paths[sent..count].iter().take_while(one_source).count();
             let range = sent..sent + run;
-            let (parts, clients) = (&parts[range.clone()], &clients[range]);
+            let (parts, clients) = (&parts[range.clone()], &self.clients[range]);
             let (fd, headers) = (socket.as_raw_fd(), &mut self.headers);
-            let mut send = |controls: &[ControlMessage<'_>]| {
+            let taken = source.with_source(bound, |controls| {
                 let flags = MsgFlags::MSG_DONTWAIT;
                 let sent = sendmmsg(fd, headers, parts, clients, controls, flags)?;
                 Ok(sent.count())
-            };
-            let taken = match source.filter(|_| bound.ip().is_unspecified()) {
-                Some(path) => path.with_source(send),
-                None => send(&[]),
-            };
+            });
             match taken {
                 Ok(taken) => sent += taken.max(1),
                 Err(error) => {
@@ -217,10 +218,15 @@ impl Outbox {
 
 impl Path {
     /// Sends a reply from the address that was asked, alone.
-    pub(super) fn send(&self, socket: &UdpSocket, reply: &[u8]) -> io::Result<()> {
+    pub(super) fn send(
+        &self,
+        socket: &UdpSocket,
+        bound: SocketAddr,
+        reply: &[u8],
+    ) -> io::Result<()> {
         let parts = [IoSlice::new(reply)];
         let client = SockaddrStorage::from(self.client);
-        self.with_source(|controls| {
+        self.with_source(bound, |controls| {
             let flags = MsgFlags::MSG_DONTWAIT;
             sendmsg(socket.as_raw_fd(), &parts, controls, flags, Some(&client)).map(|_| ())
         })
@@ -232,12 +238,15 @@ impl Path {
         self.listener == other.listener && self.scope == other.scope
     }
 
-    /// Calls `send` with what makes the kernel take the address that was asked for the source.
+    /// Calls `send` with what makes the kernel take the address that was asked for the source,
+    /// where it has a choice.
     fn with_source<T>(
         &self,
+        bound: SocketAddr,
         send: impl FnOnce(&[ControlMessage<'_>]) -> nix::Result<T>,
     ) -> nix::Result<T> {
         match self.listener.ip() {
+            _ if !bound.ip().is_unspecified() => send(&[]),
             IpAddr::V4(ip) => send(&[ControlMessage::Ipv4PacketInfo(&libc::in_pktinfo {
                 ipi_ifindex: 0,
                 ipi_spec_dst: libc::in_addr { s_addr: u32::from(ip).to_be() },
@@ -274,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_longer_than_a_question_is_told_apart_and_others_of_the_batch_are_read() {
         let (socket, bound, _client) = socket_with(&[&[1; 100], &[7; 9_000], &[2; 50]]);
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::new(bound);
         let count = inbox.receive(&socket, bound, MsgFlags::empty()).unwrap();
         let lens: Vec<usize> = inbox.questions(count).map(|(packet, _)| packet.len()).collect();
         assert_eq!((count, lens, inbox.cut(count)), (3, vec![100, 50], 1));
@@ -283,7 +292,7 @@ mod tests {
     #[test]
     fn a_reply_that_cannot_be_sent_costs_no_other() {
         let (socket, bound, client) = socket_with(&[&[1; 100]]);
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::new(bound);
         inbox.receive(&socket, bound, MsgFlags::empty()).unwrap();
         let (_, path) = inbox.questions(1).next().unwrap();
         let mut outbox = Outbox::new(bound);

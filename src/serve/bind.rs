@@ -263,12 +263,13 @@ fn open_udp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket that is told which address was asked. From before it is bound: the kernel notes that
-/// when a packet comes, not when it is read.
+/// A socket that is told which address was asked, where there are many. From before it is bound: the
+/// kernel notes that when a packet comes, not when it is read.
 fn new_udp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     match address {
+        _ if !address.ip().is_unspecified() => (),
         SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
     }

@@ -60,7 +60,7 @@ impl Socket {
 
     /// Sends one reply. What the network does not take is counted: a client asks again.
     fn send(&self, reply: &[u8], path: &Path) {
-        if let Err(error) = path.send(&self.socket, reply) {
+        if let Err(error) = path.send(&self.socket, self.bound, reply) {
             tracing::debug!(client = %path.client, %error, "reply not sent");
             self.metrics.dns.dropped(Dropped::Send);
         }
@@ -77,7 +77,7 @@ pub(super) fn serve(
     pending: TaskTracker,
     token: &CancellationToken,
 ) {
-    let inbox = Inbox::new();
+    let inbox = Inbox::new(socket.bound);
     let outbox = Outbox::new(socket.bound);
     let mut server =
         Batches { socket: Arc::clone(socket), session, permits, pending, inbox, outbox };
