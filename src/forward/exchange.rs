@@ -1,12 +1,12 @@
 //! One question to one upstream, and what comes of it.
 //!
-//! Each transmission has its own socket, so its own random port, its own random id, and where the
-//! upstream keeps it the name in random case. Whatever wrong packet comes first, the right one that
-//! follows is used:
+//! Each transmission has its own random id, and where the upstream keeps it the name in random case;
+//! it leaves from a random port that it shares with few others. Whatever wrong packet comes first,
+//! the right one that follows is used:
 //!
 //! | what comes | what follows |
 //! |---|---|
-//! | from elsewhere; another id; another question; no response; not to be parsed | counted and waited past |
+//! | another id; another question; no response; not to be parsed | counted and waited past |
 //! | right, but the name is spelled otherwise | counted; asked again at once in lower case, on another port; both are heard |
 //! | FORMERR, NOTIMP or BADVERS to a query with an OPT, with or without its question | asked again at once without, on another port; both are heard |
 //! | TC | its records are not looked at; asked by TCP |
@@ -18,9 +18,8 @@
 //! what it says that is no answer fails the exchange. It never goes on for ever: whoever asks
 //! gives it up at its deadline.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{future::poll_fn, mem, sync::Arc, task::Poll, time::Duration};
 
-use futures_util::{FutureExt, future::select_all};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -42,6 +41,8 @@ use crate::{
 const WRONG_MAX: u32 = 32;
 /// How long the right answer may follow one that cannot be used.
 const GRACE: Duration = Duration::from_millis(300);
+/// A query leaves so soon after it was decided to send it; half the least patience for its answer.
+const SENT_WITHIN: Duration = Duration::from_millis(100);
 
 /// What an exchange came to.
 pub(super) enum Verdict {
@@ -61,6 +62,8 @@ pub(super) struct Exchange {
     question: Question,
     /// Whether the upstream said nothing to an OPT, so that it is asked without.
     without_opt: bool,
+    /// When the upstream was asked the same before: another port is used than then.
+    asked_at: Option<Instant>,
     /// What is on its way, in the order it was sent.
     transmissions: Vec<Transmission>,
     wrong: u32,
@@ -83,11 +86,17 @@ enum Ended {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(super) fn new(upstream: &Arc<Upstream>, question: &Question, without_opt: bool) -> Self {
+    pub(super) fn new(
+        upstream: &Arc<Upstream>,
+        question: &Question,
+        without_opt: bool,
+        asked_at: Option<Instant>,
+    ) -> Self {
         Self {
             upstream: Arc::clone(upstream),
             question: question.clone(),
             without_opt,
+            asked_at,
             transmissions: Vec::with_capacity(1),
             wrong: 0,
             was_respelled: false,
@@ -135,7 +144,7 @@ impl Exchange {
             let now = Instant::now();
             let edns = !self.without_opt && self.upstream.reads_opt(now);
             let form = if edns { Form::EDNS } else { Form::PLAIN };
-            if let Err(error) = self.send(form, self.upstream.keeps_case(now)).await {
+            if let Err(error) = self.send(form, self.upstream.keeps_case(now)) {
                 return Ended::Failed(error);
             }
         }
@@ -150,17 +159,21 @@ impl Exchange {
                     self.count(reason);
                     Ok(())
                 }
+                Heard::Stray => {
+                    self.wrong += 1;
+                    Ok(())
+                }
                 Heard::Respelled => {
                     self.count(UpstreamMismatch::Spelling);
                     match mem::replace(&mut self.was_respelled, true) {
                         true => Ok(()),
-                        false => self.send(form, false).await,
+                        false => self.send(form, false),
                     }
                 }
                 Heard::NotUnderstood(_) if form.edns => {
                     match mem::replace(&mut self.was_not_understood, true) {
                         true => Ok(()),
-                        false => self.send(Form::PLAIN, spelled).await,
+                        false => self.send(Form::PLAIN, spelled),
                     }
                 }
                 // Of which version, without an OPT?
@@ -192,23 +205,32 @@ impl Exchange {
         }
     }
 
-    async fn send(&mut self, form: Form, spelled: bool) -> Result<(), ExchangeError> {
+    fn send(&mut self, form: Form, spelled: bool) -> Result<(), ExchangeError> {
+        let Exchange { upstream, question, .. } = self;
         let spelling = spelled.then(rand::random::<Spelling>);
-        let sent = Sent::new(&self.question, rand::random(), form, spelling.as_ref());
-        self.upstream.spend(UDP_PACKETS)?;
-        self.transmissions.push(Transmission::send(self.upstream.address.socket(), sent).await?);
-        self.upstream.metrics.sent_udp.inc();
+        upstream.spend(UDP_PACKETS)?;
+        let opened_after = match self.transmissions.last() {
+            Some(last) => Some(last.sent_at),
+            None => self.asked_at.map(|asked_at| asked_at + SENT_WITHIN),
+        };
+        let write = |id| Sent::new(question, id, form, spelling.as_ref());
+        let transmission = Transmission::send(&upstream.ports, opened_after, write)?;
+        self.transmissions.push(transmission);
+        upstream.metrics.sent_udp.inc();
         Ok(())
     }
 
     /// The next thing that comes, and to which transmission.
     async fn hear(&self) -> (usize, Heard) {
-        let (address, question) = (self.upstream.address.socket(), &self.question);
-        let transmissions = self.transmissions.iter().enumerate();
-        let heard = transmissions.map(|(at, transmission)| {
-            transmission.hear(address, question).map(move |heard| (at, heard)).boxed()
-        });
-        select_all(heard).await.0
+        poll_fn(|context| {
+            for (at, transmission) in self.transmissions.iter().enumerate() {
+                if let Poll::Ready(heard) = transmission.poll_heard(&self.question, context) {
+                    return Poll::Ready((at, heard));
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     async fn run_by_tcp(&self, mut form: Form) -> Ended {
@@ -227,7 +249,7 @@ impl Exchange {
                 Ok(Heard::Unusable(error)) => {
                     return Ended::Failed(ExchangeError::Unusable(error));
                 }
-                Ok(Heard::Wrong(_) | Heard::Respelled | Heard::Truncated) => {
+                Ok(Heard::Wrong(_) | Heard::Stray | Heard::Respelled | Heard::Truncated) => {
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
                 Ok(Heard::Refused(error)) | Err(error) => return Ended::Failed(error.into()),
@@ -266,7 +288,7 @@ impl Exchange {
                     self.count(reason);
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
-                Heard::Respelled | Heard::Truncated | Heard::Refused(_) => {
+                Heard::Stray | Heard::Respelled | Heard::Truncated | Heard::Refused(_) => {
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
             }

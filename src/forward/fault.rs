@@ -86,10 +86,11 @@ impl ExchangeError {
 }
 
 /// Whether it is descriptors, memory or ports that we have used up.
-fn is_ours(error: &io::Error) -> bool {
-    use Errno::{EADDRINUSE, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+pub(super) fn is_ours(error: &io::Error) -> bool {
+    use Errno::{EADDRINUSE, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM};
     let code = error.raw_os_error().map(Errno::from_raw);
-    matches!(code, Some(EMFILE | ENFILE | ENOBUFS | ENOMEM | EADDRINUSE))
+    // EAGAIN of a port: the kernel has none left, or the socket's buffer is full.
+    matches!(code, Some(EMFILE | ENFILE | ENOBUFS | ENOMEM | EADDRINUSE | EAGAIN))
 }
 
 #[cfg(test)]

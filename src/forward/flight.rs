@@ -176,8 +176,8 @@ impl Flight {
         let Seat { upstream, asked_at } = &mut self.seats[seat];
         let is_last = self.sent + 1 == self.sent_max || self.unanswered + 1 == TRANSMISSIONS_MAX;
         let without_opt = asked_at.is_some() && (is_last || upstream.may_ignore_opt());
-        *asked_at = Some(now);
-        let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt));
+        let before = asked_at.replace(now);
+        let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt, before));
         self.silent.entry(seat).or_insert(now);
         self.listen(seat, in_turn, exchange);
     }

@@ -21,6 +21,8 @@ mod latency;
 mod line;
 mod lookup;
 mod loops;
+mod port;
+mod ports;
 mod probing;
 mod routes;
 mod stream;

@@ -139,10 +139,11 @@ impl Forwarder {
 
 /// What the upstream says, asked once more if it is silent.
 async fn send(upstream: &Arc<Upstream>, question: &Question) -> Verdict {
-    let mut exchange = Exchange::new(upstream, question, false);
+    let asked_at = Instant::now();
+    let mut exchange = Exchange::new(upstream, question, false, None);
     match timeout(PATIENCE, exchange.next()).await {
         Ok(verdict) => verdict,
-        Err(_) => Exchange::new(upstream, question, false).next().await,
+        Err(_) => Exchange::new(upstream, question, false, Some(asked_at)).next().await,
     }
 }
 

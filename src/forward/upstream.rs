@@ -22,6 +22,7 @@ use super::{
     habit::{Belief, Habit},
     latency::{Latency, PATIENCE_MAX},
     line::{Lines, STALLED_AFTER},
+    ports::Ports,
     trust::TrustError,
 };
 use crate::telemetry::{ForwardMetrics, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics};
@@ -51,6 +52,8 @@ pub(super) struct Upstream {
     /// Its AD bit is passed on.
     pub(super) trusted: bool,
     pub(super) metrics: UpstreamMetrics,
+    /// Where it is asked from, if by UDP.
+    pub(super) ports: Ports,
     /// How it is asked, if by TLS.
     pub(super) lines: Option<Lines>,
     /// Whether questions may be sent to it in random case.
@@ -91,12 +94,14 @@ struct Known {
 impl Upstream {
     pub(super) fn new(address: UpstreamAddress, given: &Given<'_>) -> Self {
         let lines = given.tls.as_ref().and_then(|tls| Lines::new(&address, tls));
+        let metrics = given.metrics.upstream(&address);
         Self {
             trusted: given.trusted.contains(&address),
             // Nobody can speak in place of a resolver on the link, and Route 53's is not known to
             // keep the case; behind TLS nobody can speak in anybody's place.
             randomizes: given.randomizes && lines.is_none() && !address.is_link_local(),
-            metrics: given.metrics.upstream(&address),
+            ports: Ports::new(address.socket(), &metrics),
+            metrics,
             lines,
             trailing: Arc::new(Semaphore::new(TRAILING_MAX)),
             budget: None,

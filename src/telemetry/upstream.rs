@@ -44,8 +44,6 @@ label! {
 label! {
     /// Why a packet that came to an upstream socket was no answer.
     UpstreamMismatch {
-        /// From another address or port than was asked.
-        Source = "source",
         /// Another id.
         Id = "id",
         /// Another name, type or class, or not one question.

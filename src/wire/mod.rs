@@ -16,7 +16,7 @@ pub use freshness::freshness;
 pub use query::{Edns, Packet, Query, Reject};
 #[cfg(test)]
 pub(crate) use question::upstream_query;
-pub use question::{Asking, Form, Head, Mismatch, Question, Sent, Spelling};
+pub use question::{Asking, Form, Head, Mismatch, Question, Sent, Spelling, response_id};
 pub use relay::{CHAIN_STEPS_MAX, Hop, Relay, RelayError};
 pub use reply::{Age, Channel, Limit, Reply, UDP_PAYLOAD_MAX, write_reject};
 

@@ -199,15 +199,11 @@ impl Sent {
     /// were sent. Anything else is somebody's mistake or an attack, and the right answer may still
     /// come (RFC 5452 section 9.1).
     pub fn judge(&self, message: &[u8]) -> Result<Head, Mismatch> {
-        let header = |at| u16_at(message, at).ok_or(Mismatch::Malformed);
-        let (id, flags, questions) = (header(0)?, header(2)?, header(4)?);
-        header(10)?;
-        if flags & 0x8000 == 0 || flags & 0x7800 != 0 {
-            return Err(Mismatch::NotResponse);
-        }
-        if u16_at(&self.bytes, 0) != Some(id) {
+        if u16_at(&self.bytes, 0) != Some(response_id(message)?) {
             return Err(Mismatch::Id);
         }
+        let header = |at| u16_at(message, at).ok_or(Mismatch::Malformed);
+        let (flags, questions) = (header(2)?, header(4)?);
         let head = Head { truncated: flags & 0x0200 != 0, rcode: Rcode(flags & 0xF) };
         // A server that could not read the question cannot repeat it.
         if questions == 0 && matches!(head.rcode, Rcode::FORMERR | Rcode::NOTIMP) {
@@ -223,6 +219,17 @@ impl Sent {
             },
             _ => Err(Mismatch::Question),
         }
+    }
+}
+
+/// The id of a message that is a response.
+pub fn response_id(message: &[u8]) -> Result<u16, Mismatch> {
+    let header = message.get(..HEADER_LEN).ok_or(Mismatch::Malformed)?;
+    let field = |at| u16_at(header, at).ok_or(Mismatch::Malformed);
+    let (id, flags) = (field(0)?, field(2)?);
+    match flags & 0x8000 == 0 || flags & 0x7800 != 0 {
+        true => Err(Mismatch::NotResponse),
+        false => Ok(id),
     }
 }
 
