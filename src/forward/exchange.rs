@@ -193,6 +193,7 @@ impl Exchange {
                 }
                 Heard::Unusable(error) => return Ended::Doubtful(ExchangeError::Unusable(error)),
                 Heard::Refused(error) => return Ended::Doubtful(error.into()),
+                Heard::Unsent(error) => return Ended::Failed(error.into()),
             };
             if let Err(error) = resent {
                 return Ended::Doubtful(error);
@@ -252,7 +253,9 @@ impl Exchange {
                 Ok(Heard::Wrong(_) | Heard::Stray | Heard::Respelled | Heard::Truncated) => {
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
-                Ok(Heard::Refused(error)) | Err(error) => return Ended::Failed(error.into()),
+                Ok(Heard::Refused(error) | Heard::Unsent(error)) | Err(error) => {
+                    return Ended::Failed(error.into());
+                }
             }
         }
     }
@@ -288,8 +291,11 @@ impl Exchange {
                     self.count(reason);
                     return Ended::Failed(ExchangeError::Mismatch);
                 }
-                Heard::Stray | Heard::Respelled | Heard::Truncated | Heard::Refused(_) => {
+                Heard::Stray | Heard::Respelled | Heard::Truncated => {
                     return Ended::Failed(ExchangeError::Mismatch);
+                }
+                Heard::Refused(error) | Heard::Unsent(error) => {
+                    return Ended::Failed(error.into());
                 }
             }
         }

@@ -9,6 +9,7 @@ mod budget;
 mod cache;
 mod choice;
 mod config;
+mod datagrams;
 mod error;
 mod exchange;
 mod fault;

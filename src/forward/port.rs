@@ -1,15 +1,12 @@
 //! A UDP port that an upstream is asked from: a connected socket, and who waits at it for what.
 //!
-//! Packets are read in batches and handed to whom they answer, by their ids. What is in one is no
-//! concern of this file.
+//! Packets are sent and read in batches, and handed to whom they answer, by their ids. What else is
+//! in one is no concern of this file.
 
 use std::{
-    array,
-    cell::RefCell,
     collections::VecDeque,
-    io::{self, IoSliceMut},
+    io, mem,
     net::SocketAddr,
-    os::fd::AsRawFd,
     sync::{Arc, Mutex, MutexGuard, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -17,19 +14,25 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sys::socket::{MsgFlags, MultiHeaders, recvmmsg, send, setsockopt, sockopt},
+    sys::socket::{setsockopt, sockopt},
 };
 use socket2::{Domain, Socket, Type};
 use tokio::{
     io::Interest,
     net::UdpSocket,
+    sync::Notify,
+    task::yield_now,
     time::{Instant, sleep_until},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::{
+    datagrams::{BATCH, Letters, receive, send},
+    fault::is_ours,
+};
 use crate::{
     telemetry::{UpstreamMetrics, UpstreamMismatch},
-    wire::response_id,
+    wire::{Sent, response_id},
 };
 
 /// Queries that leave from one port. Opening one costs about as much as four questions, so with 64
@@ -41,11 +44,6 @@ const LIFETIME: Duration = Duration::from_secs(1);
 /// Packets for one query that nobody has looked at yet. After half as many wrong ones its port is
 /// heard no longer.
 const UNREAD_MAX: usize = 64;
-/// Packets a call: half of what a port may ever be told.
-const BATCH: usize = 32;
-/// The largest datagram looked at. We announce 1232; a server that sends more is still heard.
-const DATAGRAM_MAX: usize = 4_096;
-
 /// A port. When nobody waits at it and nobody will, it is dropped and closed.
 pub(super) struct Port {
     shared: Arc<Shared>,
@@ -61,6 +59,8 @@ pub(super) type Current = Mutex<Option<Arc<Port>>>;
 struct Shared {
     socket: UdpSocket,
     queries: Mutex<Queries>,
+    /// Something is to be sent.
+    unsent: Notify,
 }
 
 /// What was sent from a port, each with its place. Nothing is ever taken out, so that a late answer
@@ -69,6 +69,7 @@ struct Shared {
 struct Queries {
     ids: Vec<u16>,
     waiting: Vec<Waiting>,
+    unsent: Letters,
     /// Nothing more leaves from here.
     is_retired: bool,
 }
@@ -90,6 +91,8 @@ pub(super) enum Packet {
     Stray,
     /// The network refused (ICMP).
     Refused(Errno),
+    /// It has not been sent.
+    Unsent(Errno),
 }
 
 // === impl Port ===
@@ -113,11 +116,14 @@ impl Port {
             SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
         }
         socket.connect(&upstream.into())?;
-        let socket = std::net::UdpSocket::from(socket);
         // Whatever came from elsewhere before it was connected.
-        while socket.recv(&mut [0]).is_ok() {}
-        let shared =
-            Arc::new(Shared { socket: UdpSocket::from_std(socket)?, queries: Mutex::default() });
+        let socket = std::net::UdpSocket::from(socket);
+        while socket.recv(&mut []).is_ok() {}
+        let shared = Arc::new(Shared {
+            socket: UdpSocket::from_std(socket)?,
+            queries: Mutex::default(),
+            unsent: Notify::new(),
+        });
         let read = read(Arc::clone(&shared), now, Arc::downgrade(current), metrics.clone());
         let _reader = AbortOnDropHandle::new(tasks.spawn(read));
         Ok(Arc::new(Port { shared, opened: now, _reader }))
@@ -128,30 +134,34 @@ impl Port {
         self.opened
     }
 
-    /// A place for one more query, and its id; `None` when no more may leave from here.
-    pub(super) fn take_place(&self, now: Instant) -> Option<(usize, u16)> {
+    /// Has a query sent that `write` makes with its id, together with others of this moment; tells
+    /// its place. `None` when no more may leave from here.
+    pub(super) fn send(
+        &self,
+        now: Instant,
+        write: impl FnOnce(u16) -> Sent,
+    ) -> Option<(usize, Sent)> {
         let mut queries = self.shared.queries();
-        let place = queries.ids.len();
-        if queries.is_retired || QUERIES_MAX <= place || self.opened + LIFETIME <= now {
+        let at = queries.ids.len();
+        if queries.is_retired || QUERIES_MAX <= at || self.opened + LIFETIME <= now {
             return None;
         }
         let mut id = rand::random();
         while queries.ids.contains(&id) {
             id = rand::random();
         }
+        let sent = write(id);
         queries.ids.push(id);
         queries.waiting.push(Waiting::default());
-        Some((place, id))
-    }
-
-    /// Sends a query.
-    pub(super) fn send(&self, message: &[u8]) -> nix::Result<()> {
-        send(self.shared.socket.as_raw_fd(), message, MsgFlags::MSG_DONTWAIT).map(|_| ())
-    }
-
-    /// Tells everybody who waits here that the network refused.
-    pub(super) fn refuse(&self, error: Errno) {
-        self.shared.queries().tell_all(&Packet::Refused(error));
+        queries.unsent.push(at, sent.bytes());
+        let unsent = queries.unsent.len();
+        drop(queries);
+        match unsent {
+            1 => self.shared.unsent.notify_one(),
+            BATCH => self.shared.send(),
+            _ => (),
+        }
+        Some((at, sent))
     }
 
     /// What has come for the query at `place`.
@@ -183,38 +193,62 @@ impl Shared {
         self.queries.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 
-    /// Hands out a batch of packets.
-    fn receive(&self, metrics: &UpstreamMetrics) -> io::Result<()> {
-        INBOX.with_borrow_mut(|inbox| {
-            let count = inbox.receive(&self.socket)?;
+    /// Tells all who wait that the network refused.
+    fn refused(&self, error: &io::Error) {
+        let error = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+        self.queries().tell_all(&Packet::Refused(error));
+    }
+
+    /// Sends what is to be sent.
+    fn send(&self) {
+        let letters = mem::take(&mut self.queries().unsent);
+        let (mut sent, mut was_refused) = (0, false);
+        while sent < letters.len() {
+            match send(&self.socket, &letters, sent) {
+                Ok(count) => sent += count.max(1),
+                // It tells of packets that left before.
+                Err(error) if !was_refused && !is_ours(&error.into()) => {
+                    was_refused = true;
+                    self.queries().tell_all(&Packet::Refused(error));
+                }
+                Err(error) => {
+                    if let Some(waiting) = self.queries().waiting.get_mut(letters.place(sent)) {
+                        waiting.tell(Packet::Unsent(error));
+                    }
+                    sent += 1;
+                }
+            }
+        }
+    }
+
+    /// Hands out a batch of packets. Whether there may be more.
+    fn receive(&self, metrics: &UpstreamMetrics) -> nix::Result<bool> {
+        receive(&self.socket, |packets| {
             let mut queries = self.queries();
-            for packet in inbox.packets(count) {
-                queries.hand_out(packet, metrics);
-            }
-            match count < BATCH {
-                // That was all: the call that would find nothing is spared.
-                true => Err(io::ErrorKind::WouldBlock.into()),
-                false => Ok(()),
-            }
+            packets.for_each(|packet| queries.hand_out(packet, metrics));
         })
     }
 }
 
-/// Hands out what comes to a port, until that is dropped.
+/// Sends what is to be sent from a port and hands out what comes there, until that is dropped.
 async fn read(
     shared: Arc<Shared>,
     opened: Instant,
     current: Weak<Current>,
     metrics: UpstreamMetrics,
 ) {
-    let socket = &shared.socket;
     let mut is_old = false;
     let old = sleep_until(opened + LIFETIME);
     tokio::pin!(old);
     loop {
-        // A refusal makes a socket no more readable, so it has to be waited for by itself.
         let ready = tokio::select! {
-            ready = socket.ready(Interest::READABLE | Interest::ERROR) => ready,
+            ready = shared.socket.ready(Interest::READABLE | Interest::ERROR) => ready,
+            () = shared.unsent.notified() => {
+                // Others that run now may have something to send as well.
+                yield_now().await;
+                shared.send();
+                continue;
+            }
             () = &mut old, if !is_old => {
                 is_old = true;
                 let_go(&shared, &current);
@@ -222,24 +256,29 @@ async fn read(
             }
         };
         let Ok(ready) = ready else { return };
-        let mut received = Ok(());
-        if ready.is_readable() {
-            received = socket.try_io(Interest::READABLE, || shared.receive(&metrics));
-        }
+        // A refusal makes a socket no more readable, so it is looked for by itself.
         if ready.is_error() {
-            if let Ok(Some(error)) = socket.take_error() {
-                received = Err(error);
+            if let Ok(Some(error)) = shared.socket.take_error() {
+                shared.refused(&error);
             }
             // Nothing to wake up for until the next.
-            let would_block = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = socket.try_io(Interest::ERROR, would_block);
+            let _ = shared.socket.try_io(Interest::ERROR, || Err::<(), _>(would_block()));
         }
-        if let Err(error) = received
-            && let Some(code) = error.raw_os_error()
-        {
-            shared.queries().tell_all(&Packet::Refused(Errno::from_raw(code)));
+        if ready.is_readable() {
+            let received = shared.socket.try_io(Interest::READABLE, || {
+                // If these were all, the call that would find nothing is spared.
+                shared.receive(&metrics)?.then_some(()).ok_or_else(would_block)
+            });
+            match received {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => shared.refused(&error),
+                Ok(()) | Err(_) => (),
+            }
         }
     }
+}
+
+fn would_block() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
 }
 
 /// Nothing more is to leave from this port.
@@ -291,49 +330,5 @@ impl Waiting {
                 waker.wake();
             }
         }
-    }
-}
-
-thread_local! {
-    /// One for all ports that a thread reads: 128 KiB.
-    static INBOX: RefCell<Inbox> = RefCell::new(Inbox::new());
-}
-
-/// Packets as they were received.
-struct Inbox {
-    buffer: Vec<u8>,
-    lens: [usize; BATCH],
-    headers: MultiHeaders<()>,
-}
-
-// === impl Inbox ===
-
-impl Inbox {
-    fn new() -> Self {
-        Self {
-            buffer: vec![0; BATCH * DATAGRAM_MAX],
-            lens: [0; BATCH],
-            headers: MultiHeaders::preallocate(BATCH, None),
-        }
-    }
-
-    /// Takes what is there, and tells how many came.
-    fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        let mut rooms = self.buffer.chunks_exact_mut(DATAGRAM_MAX);
-        let mut parts: [[IoSliceMut<'_>; 1]; BATCH] =
-            array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
-        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        let messages = recvmmsg(fd, &mut self.headers, parts.iter_mut(), flags, None)?;
-        let mut count = 0;
-        for (message, len) in messages.zip(&mut self.lens) {
-            *len = message.bytes;
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn packets(&self, count: usize) -> impl Iterator<Item = &[u8]> {
-        let rooms = self.buffer.chunks_exact(DATAGRAM_MAX);
-        rooms.zip(&self.lens).take(count).filter_map(|(room, len)| room.get(..*len))
     }
 }

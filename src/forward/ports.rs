@@ -11,10 +11,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    fault::is_ours,
-    port::{Current, Port},
-};
+use super::port::{Current, Port};
 use crate::{telemetry::UpstreamMetrics, wire::Sent};
 
 /// The way to one upstream by UDP.
@@ -50,37 +47,17 @@ impl Ports {
         opened_after: Option<Instant>,
         write: impl Fn(u16) -> Sent,
     ) -> io::Result<(Place, Sent)> {
-        let mut was_refused = false;
-        loop {
-            let (port, at, id) = self.take_place(now, opened_after)?;
-            // From here on it leaves its place however this ends.
-            let (place, sent) = (Place { port, at }, write(id));
-            match place.port.send(sent.bytes()) {
-                Ok(()) => return Ok((place, sent)),
-                Err(error) if was_refused || is_ours(&error.into()) => return Err(error.into()),
-                // It tells of packets that left before; this one has not left.
-                Err(error) => place.port.refuse(error),
-            }
-            was_refused = true;
-        }
-    }
-
-    fn take_place(
-        &self,
-        now: Instant,
-        opened_after: Option<Instant>,
-    ) -> io::Result<(Arc<Port>, usize, u16)> {
         let mut current = self.current();
         if let Some(port) = &*current
             && opened_after.is_none_or(|at| at < port.opened())
-            && let Some((at, id)) = port.take_place(now)
+            && let Some((at, sent)) = port.send(now, &write)
         {
-            return Ok((Arc::clone(port), at, id));
+            return Ok((Place { port: Arc::clone(port), at }, sent));
         }
         let port = Port::open(self.upstream, now, &self.current, &self.metrics, &self.tasks)?;
-        let (at, id) = port.take_place(now).ok_or(io::ErrorKind::TimedOut)?;
+        let (at, sent) = port.send(now, write).ok_or(io::ErrorKind::TimedOut)?;
         *current = Some(Arc::clone(&port));
-        Ok((port, at, id))
+        Ok((Place { port, at }, sent))
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Arc<Port>>> {

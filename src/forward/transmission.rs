@@ -44,6 +44,8 @@ pub(super) enum Heard {
     Answer(Relay),
     /// The network refused (ICMP).
     Refused(io::Error),
+    /// It could not be sent.
+    Unsent(io::Error),
 }
 
 // === impl Transmission ===
@@ -68,6 +70,7 @@ impl Transmission {
             Packet::Datagram(message) => weigh(&self.sent, question, &message),
             Packet::Stray => Heard::Stray,
             Packet::Refused(error) => Heard::Refused(error.into()),
+            Packet::Unsent(error) => Heard::Unsent(error.into()),
         })
     }
 }

@@ -15,7 +15,7 @@ use nix::{
     cmsg_space, libc,
     sys::socket::{
         ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg,
-        sendmmsg, sendmsg,
+        sendmmsg,
     },
 };
 
@@ -24,8 +24,6 @@ use super::QUERY_MAX;
 /// Datagrams a call. Beyond it nothing is gained (an echo answers as many with 32 as with 64), and
 /// the last of a batch waits for all before it: 32 at 4 us are 0.13 ms.
 pub(super) const BATCH: usize = 32;
-/// Room for a reply from the beginning: the largest we send over UDP.
-const REPLY_MAX: usize = 1_232;
 
 /// Where a question came from and which address it was sent to.
 #[derive(Clone, Copy)]
@@ -153,7 +151,7 @@ impl Outbox {
     /// For replies from a socket that is bound to `bound`.
     pub(super) fn new(bound: SocketAddr) -> Self {
         Self {
-            replies: array::from_fn(|_| Vec::with_capacity(REPLY_MAX)),
+            replies: array::from_fn(|_| Vec::new()),
             paths: [None; BATCH],
             clients: [None; BATCH],
             len: 0,
@@ -217,22 +215,6 @@ impl Outbox {
 // === impl Path ===
 
 impl Path {
-    /// Sends a reply from the address that was asked, alone.
-    pub(super) fn send(
-        &self,
-        socket: &UdpSocket,
-        bound: SocketAddr,
-        reply: &[u8],
-    ) -> io::Result<()> {
-        let parts = [IoSlice::new(reply)];
-        let client = SockaddrStorage::from(self.client);
-        self.with_source(bound, |controls| {
-            let flags = MsgFlags::MSG_DONTWAIT;
-            sendmsg(socket.as_raw_fd(), &parts, controls, flags, Some(&client)).map(|_| ())
-        })
-        .map_err(io::Error::from)
-    }
-
     /// Whether replies to both leave from one address.
     fn is_from(&self, other: &Path) -> bool {
         self.listener == other.listener && self.scope == other.scope

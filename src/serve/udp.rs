@@ -5,20 +5,20 @@
 //! answered whatever upstreams do; what has to wait becomes a task of the runtime, within a limit.
 
 use std::{
-    io,
+    io, mem,
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
 };
 
 use nix::sys::socket::MsgFlags;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{sync::Semaphore, task::yield_now, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept::REST,
-    batch::{Inbox, Outbox, Path},
+    batch::{BATCH, Inbox, Outbox, Path},
 };
 use crate::{
     answer::{Pending, Session, Step},
@@ -41,6 +41,8 @@ const LOOK_UP: Duration = Duration::from_millis(250);
 pub(super) struct Socket {
     socket: UdpSocket,
     bound: SocketAddr,
+    /// Replies to questions that had to wait, of one moment.
+    late: Mutex<Vec<(Vec<u8>, Path)>>,
     metrics: Arc<Metrics>,
 }
 
@@ -55,15 +57,35 @@ impl Socket {
     ) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(LOOK_UP))?;
-        Ok(Self { socket, bound, metrics })
+        Ok(Self { socket, bound, late: Mutex::default(), metrics })
     }
 
-    /// Sends one reply. What the network does not take is counted: a client asks again.
-    fn send(&self, reply: &[u8], path: &Path) {
-        if let Err(error) = path.send(&self.socket, self.bound, reply) {
-            tracing::debug!(client = %path.client, %error, "reply not sent");
+    /// Has a reply sent, together with others that are ready by then. What the network does not
+    /// take is counted: a client asks again.
+    async fn send(&self, reply: Vec<u8>, path: Path) {
+        let count = {
+            let mut late = self.late();
+            late.push((reply, path));
+            late.len()
+        };
+        match count {
+            // Whoever is the first sends for all whose turn comes before.
+            1 => yield_now().await,
+            BATCH => (),
+            _ => return,
+        }
+        let mut outbox = Outbox::new(self.bound);
+        for (reply, path) in mem::take(&mut *self.late()) {
+            *outbox.next() = reply;
+            outbox.keep(path);
+        }
+        for _ in 0..outbox.send(&self.socket, self.bound) {
             self.metrics.dns.dropped(Dropped::Send);
         }
+    }
+
+    fn late(&self) -> MutexGuard<'_, Vec<(Vec<u8>, Path)>> {
+        self.late.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }
 
@@ -122,7 +144,7 @@ enum Batch {
 impl Batches {
     /// Answers what is there, after waiting for the first unless `flags` forbid it.
     fn answer_batch(&mut self, flags: MsgFlags) -> Batch {
-        let Socket { socket, bound, metrics } = &*self.socket;
+        let Socket { socket, bound, metrics, .. } = &*self.socket;
         let count = match self.inbox.receive(socket, *bound, flags) {
             Ok(count) => count,
             Err(error) => match error.kind() {
@@ -172,5 +194,5 @@ impl Batches {
 async fn finish(query: Box<Pending>, socket: Arc<Socket>, path: Path) {
     let mut out = Vec::with_capacity(512);
     query.finish(&mut out).await;
-    socket.send(&out, &path);
+    socket.send(out, path).await;
 }
