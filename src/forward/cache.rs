@@ -14,7 +14,7 @@ use std::{
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache as QuickCache};
 use tokio::time::Instant;
 
-use super::{config::CacheConfig, error::ForwardError, forwarder::Outcome};
+use super::{config::CacheConfig, error::ForwardError, landing::Outcome};
 use crate::{
     base::{Name, Rcode, Ttl},
     telemetry::{CacheResult, Metrics},

@@ -3,13 +3,9 @@
 //! An upstream that is silent for a moment is not given up: the next is asked beside it, and
 //! whichever answers first is heard. A lone upstream is asked again.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -43,19 +39,28 @@ pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Re
     let started = Instant::now();
     let mut flight = Flight::new(upstreams.in_order(), question);
     flight.look_beside(started);
-    let ended = timeout_at(started + DEADLINE, flight.run()).await;
+    let ended = flight.run(started).await;
     let (declined, last) = (flight.declined.take(), flight.last);
     flight.end(Instant::now());
     match (ended, declined, last) {
-        (Ok(Some(relay)), _, _) => Ok(relay),
-        (Ok(None) | Err(_), Some(declined), _) => Ok(declined),
-        (Ok(None), None, UpstreamFailure::Network) => Err(ForwardError::Network),
-        (Ok(None), None, UpstreamFailure::Tls) => Err(ForwardError::Unproved),
-        (Ok(None), None, UpstreamFailure::Local) => Err(ForwardError::NoSocket),
-        (Ok(None), None, UpstreamFailure::Budget) => Err(ForwardError::OverBudget),
-        (Ok(None), None, _) => Err(ForwardError::Unusable),
-        (Err(_), None, _) => Err(ForwardError::TimedOut(DEADLINE)),
+        (Ended::Answered(relay), _, _) => Ok(relay),
+        (Ended::Alone | Ended::TimedOut, Some(declined), _) => Ok(declined),
+        (Ended::Alone, None, UpstreamFailure::Network) => Err(ForwardError::Network),
+        (Ended::Alone, None, UpstreamFailure::Tls) => Err(ForwardError::Unproved),
+        (Ended::Alone, None, UpstreamFailure::Local) => Err(ForwardError::NoSocket),
+        (Ended::Alone, None, UpstreamFailure::Budget) => Err(ForwardError::OverBudget),
+        (Ended::Alone, None, _) => Err(ForwardError::Unusable),
+        (Ended::TimedOut, None, _) => Err(ForwardError::TimedOut(DEADLINE)),
     }
+}
+
+/// What a flight came to.
+enum Ended {
+    Answered(Relay),
+    /// Nobody is left to wait for.
+    Alone,
+    /// The time is up.
+    TimedOut,
 }
 
 struct Flight {
@@ -67,11 +72,9 @@ struct Flight {
     sent: usize,
     /// Transmissions that nothing has come of yet, but for those beside the turn.
     unanswered: usize,
-    waiting: FuturesUnordered<BoxFuture<'static, Heard>>,
+    waiting: Exchanges,
     /// Exchanges of which little is hoped.
     doubtful: usize,
-    /// Who has said nothing, since when.
-    silent: HashMap<usize, Instant>,
     declined: Option<Relay>,
     last: UpstreamFailure,
 }
@@ -81,7 +84,13 @@ struct Seat {
     upstream: Arc<Upstream>,
     /// When it was asked last in this flight.
     asked_at: Option<Instant>,
+    /// Since when it has been asked and has said nothing.
+    silent_since: Option<Instant>,
 }
+
+/// Exchanges that something may come of. They are few, so each is looked at when one is woken.
+#[derive(Default)]
+struct Exchanges(Vec<BoxFuture<'static, Heard>>);
 
 /// What came of one exchange.
 struct Heard {
@@ -96,7 +105,7 @@ struct Heard {
 
 impl Flight {
     fn new(upstreams: Vec<Arc<Upstream>>, question: &Question) -> Self {
-        let seat = |upstream| Seat { upstream, asked_at: None };
+        let seat = |upstream| Seat { upstream, asked_at: None, silent_since: None };
         Self {
             turn: (0..upstreams.len()).collect(),
             sent_max: TRANSMISSIONS_MAX.max(upstreams.len()),
@@ -104,9 +113,8 @@ impl Flight {
             question: question.clone(),
             sent: 0,
             unanswered: 0,
-            waiting: FuturesUnordered::new(),
+            waiting: Exchanges::default(),
             doubtful: 0,
-            silent: HashMap::new(),
             declined: None,
             last: UpstreamFailure::Timeout,
         }
@@ -123,29 +131,36 @@ impl Flight {
         }
     }
 
-    /// The first answer; `None` when nobody is left to wait for.
-    async fn run(&mut self) -> Option<Relay> {
-        let mut next_at = Instant::now();
+    /// Asks until the first answer comes, or none can.
+    async fn run(&mut self, started: Instant) -> Ended {
+        let deadline = started + DEADLINE;
+        let mut next_at = started;
         loop {
             let now = Instant::now();
             if next_at <= now && self.may_send() {
                 next_at = self.ask_next(now);
             }
-            let more = self.may_send();
-            tokio::select! {
-                heard = self.waiting.next(), if !self.waiting.is_empty() => {
-                    if let Some(relay) = self.hear(heard?) {
-                        return Some(relay);
-                    }
-                    if self.turn.is_empty() && self.doubtful == 0 {
-                        return None;
-                    }
-                    if self.sent < self.seats.len() {
-                        next_at = Instant::now();
-                    }
-                }
-                () = sleep_until(next_at), if more => (),
-                else => return None,
+            if self.waiting.0.is_empty() && !self.may_send() {
+                return Ended::Alone;
+            }
+            // One timer, which is not set when something has come already.
+            let until = if self.may_send() { next_at.min(deadline) } else { deadline };
+            let heard = tokio::select! {
+                biased;
+                heard = self.waiting.next() => heard,
+                () = sleep_until(until) => match until < deadline {
+                    true => continue,
+                    false => return Ended::TimedOut,
+                },
+            };
+            if let Some(relay) = self.hear(heard) {
+                return Ended::Answered(relay);
+            }
+            if self.turn.is_empty() && self.doubtful == 0 {
+                return Ended::Alone;
+            }
+            if self.sent < self.seats.len() {
+                next_at = Instant::now();
             }
         }
     }
@@ -160,7 +175,7 @@ impl Flight {
         self.turn.push_back(seat);
         let patience = self.seats[seat].upstream.patience() * (1 << self.unanswered);
         // Near the limit of packets a question is asked once: its answer may still come.
-        let Seat { upstream, asked_at } = &self.seats[seat];
+        let Seat { upstream, asked_at, .. } = &self.seats[seat];
         if !(asked_at.is_some() && upstream.spares(Spared::Retransmission, now)) {
             self.ask(seat, true, now);
             self.unanswered += 1;
@@ -173,12 +188,12 @@ impl Flight {
     /// without an OPT: there are boxes that let nothing pass that has one, or no answer of more
     /// than 512 octets. Without, such an answer is truncated, and TCP has the rest.
     fn ask(&mut self, seat: usize, in_turn: bool, now: Instant) {
-        let Seat { upstream, asked_at } = &mut self.seats[seat];
+        let Seat { upstream, asked_at, silent_since } = &mut self.seats[seat];
         let is_last = self.sent + 1 == self.sent_max || self.unanswered + 1 == TRANSMISSIONS_MAX;
         let without_opt = asked_at.is_some() && (is_last || upstream.may_ignore_opt());
         let before = asked_at.replace(now);
+        silent_since.get_or_insert(now);
         let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt, before));
-        self.silent.entry(seat).or_insert(now);
         self.listen(seat, in_turn, exchange);
     }
 
@@ -187,14 +202,14 @@ impl Flight {
             let verdict = exchange.next().await;
             Heard { seat, in_turn, exchange, verdict }
         };
-        self.waiting.push(heard.boxed());
+        self.waiting.0.push(heard.boxed());
     }
 
     /// Takes what an exchange came to; the answer, if it is one.
     fn hear(&mut self, heard: Heard) -> Option<Relay> {
         let Heard { seat, in_turn, exchange, verdict } = heard;
         let was_doubtful = exchange.is_doubtful() && !matches!(verdict, Verdict::Doubtful(_));
-        self.silent.remove(&seat);
+        self.seats[seat].silent_since = None;
         self.turn.retain(|waits| *waits != seat);
         if was_doubtful {
             self.doubtful -= 1;
@@ -222,19 +237,25 @@ impl Flight {
     /// Notes who was silent. Who was asked a moment ago is heard on for the rest of its time, so
     /// that what is known of it is right, though nobody waits for its answer any more.
     fn end(self, now: Instant) {
-        let upstream = |seat: &usize| Arc::clone(&self.seats[*seat].upstream);
-        let (silent, pending): (Vec<_>, Vec<_>) =
-            self.silent.iter().partition(|(_, asked_at)| SILENT_AFTER <= now - **asked_at);
-        for (seat, _) in silent {
-            upstream(seat).failed(UpstreamFailure::Timeout, now);
+        let mut pending = Vec::new();
+        let mut until = now;
+        for (at, seat) in self.seats.into_iter().enumerate() {
+            match seat.silent_since.map(|since| since + SILENT_AFTER) {
+                Some(heard_until) if heard_until <= now => {
+                    seat.upstream.failed(UpstreamFailure::Timeout, now);
+                }
+                Some(heard_until) => {
+                    pending.push((at, seat.upstream));
+                    until = until.max(heard_until);
+                }
+                None => (),
+            }
         }
-        let Some(until) = pending.iter().map(|(_, asked_at)| **asked_at + SILENT_AFTER).max()
-        else {
+        if pending.is_empty() {
             return;
-        };
-        let pending: HashMap<usize, _> =
-            pending.into_iter().map(|(seat, _)| (*seat, upstream(seat))).collect();
-        let permits: Option<Vec<_>> = pending.values().map(|upstream| upstream.trail()).collect();
+        }
+        let permits: Option<Vec<_>> =
+            pending.iter().map(|(_, upstream)| upstream.trail()).collect();
         if let Some(permits) = permits {
             TaskTracker::new().spawn(async move {
                 trail(self.waiting, pending, until).await;
@@ -253,22 +274,34 @@ impl Seat {
     }
 }
 
-/// Hears those that have said nothing yet. An exchange notes what it hears by itself.
-async fn trail(
-    mut waiting: FuturesUnordered<BoxFuture<'static, Heard>>,
-    mut pending: HashMap<usize, Arc<Upstream>>,
-    until: Instant,
-) {
-    let heard = async {
-        while let Some(heard) = waiting.next().await {
-            pending.remove(&heard.seat);
-            if pending.is_empty() {
-                break;
+// === impl Exchanges ===
+
+impl Exchanges {
+    /// The next that something has come of.
+    async fn next(&mut self) -> Heard {
+        poll_fn(|context| {
+            for at in 0..self.0.len() {
+                if let Poll::Ready(heard) = self.0[at].as_mut().poll(context) {
+                    drop(self.0.swap_remove(at));
+                    return Poll::Ready(heard);
+                }
             }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Hears those that have said nothing yet. An exchange notes what it hears by itself.
+async fn trail(mut waiting: Exchanges, mut pending: Vec<(usize, Arc<Upstream>)>, until: Instant) {
+    let heard = async {
+        while !waiting.0.is_empty() && !pending.is_empty() {
+            let heard = waiting.next().await;
+            pending.retain(|(seat, _)| *seat != heard.seat);
         }
     };
     if timeout_at(until, heard).await.is_err() {
         let now = Instant::now();
-        pending.values().for_each(|upstream| upstream.failed(UpstreamFailure::Timeout, now));
+        pending.iter().for_each(|(_, upstream)| upstream.failed(UpstreamFailure::Timeout, now));
     }
 }

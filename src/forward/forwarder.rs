@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::quality::RandomState;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -19,6 +20,7 @@ use super::{
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
+    landing::{Carried, Flying, Landing, Outcome},
     loops::{Loop, Loops, may_be_ours},
     routes::{Purpose, Routes},
 };
@@ -58,16 +60,20 @@ pub struct Answered {
     pub source: AnswerSource,
 }
 
-/// What a flight brings back.
-pub(super) type Outcome = Result<Arc<Relay>, ForwardError>;
-type Landing = watch::Receiver<Option<Outcome>>;
-
 /// The questions that upstreams are being asked.
 #[derive(Default)]
 struct Flights {
-    /// Each with its number, by which it knows whether it is still wanted.
-    landings: HashMap<Question, (u64, Landing)>,
-    begun: u64,
+    /// A flight knows by its own whether it is still wanted. Clients choose the names: the seed of
+    /// the hash is another in each process.
+    landings: HashMap<Question, Arc<Landing>, RandomState>,
+}
+
+/// How a question is being asked.
+enum Departure {
+    /// In a flight of its own, which somebody has to carry.
+    Begun(Flying),
+    /// In one that was under way.
+    Joined(Arc<Landing>),
 }
 
 // === impl Forwarder ===
@@ -211,20 +217,30 @@ impl Forwarder {
 impl Inner {
     /// What upstreams say to `question`.
     async fn fetch(self: &Arc<Self>, question: &Question) -> Outcome {
-        let landing = self.depart(question, Purpose::Client);
-        match &landing {
+        let departure = self.depart(question, Purpose::Client);
+        match &departure {
             Err(ForwardError::Overloaded) => self.metrics.forward.refused.inc(),
             Err(ForwardError::Loop) => self.metrics.forward.looping.inc(),
             Ok(_) | Err(_) => (),
         }
-        land(landing?).await
+        match departure? {
+            Departure::Begun(flying) => Carried::new(flying, &self.tasks).await,
+            Departure::Joined(landing) => landing.outcome().await,
+        }
     }
 
     /// Asks upstreams for what nobody waits for, unless too much of that is under way. Whether it
     /// is being asked.
     fn renew(self: &Arc<Self>, question: &Question) -> bool {
-        !self.routes.spares(&question.name, Spared::Renewal, Instant::now())
-            && self.depart(question, Purpose::Renewal).is_ok()
+        if self.routes.spares(&question.name, Spared::Renewal, Instant::now()) {
+            return false;
+        }
+        match self.depart(question, Purpose::Renewal) {
+            Ok(Departure::Begun(flying)) => drop(self.tasks.spawn(flying)),
+            Ok(Departure::Joined(_)) => (),
+            Err(_) => return false,
+        }
+        true
     }
 
     /// Joins the flight of `question`, or starts it.
@@ -232,28 +248,27 @@ impl Inner {
         self: &Arc<Self>,
         question: &Question,
         purpose: Purpose,
-    ) -> Result<Landing, ForwardError> {
+    ) -> Result<Departure, ForwardError> {
         let route = self.routes.of(&question.name)?;
         let upstreams = self.loops.open(&route.upstreams, &question.name);
         if upstreams.list().is_empty() {
             return Err(ForwardError::Loop);
         }
         let mut flights = self.flights();
-        if let Some((_, landing)) = flights.landings.get(question) {
-            return Ok(landing.clone());
+        if let Some(landing) = flights.landings.get(question) {
+            return Ok(Departure::Joined(Arc::clone(landing)));
         }
         let permits = route.permits(purpose).ok_or(ForwardError::Overloaded)?;
         if purpose == Purpose::Renewal {
             self.metrics.forward.renewals.inc();
         }
-        let (land, landing) = watch::channel(None);
-        flights.begun += 1;
-        let number = flights.begun;
-        flights.landings.insert(question.clone(), (number, landing.clone()));
+        let landing = Arc::<Landing>::default();
+        flights.landings.insert(question.clone(), Arc::clone(&landing));
         drop(flights);
         self.metrics.forward.in_flight.inc();
-        let flown = Flown { inner: Arc::clone(self), question: question.clone(), number };
-        self.tasks.spawn(async move {
+        let inner = Arc::clone(self);
+        let mut flown = Flown { inner, question: question.clone(), landing, outcome: None };
+        Ok(Departure::Begun(Box::pin(async move {
             let inner = &flown.inner;
             let outcome = tokio::select! {
                 outcome = fly(&upstreams, &flown.question) => outcome,
@@ -267,13 +282,13 @@ impl Inner {
             if !matches!(outcome, Err(ForwardError::OverBudget | ForwardError::Loop)) {
                 flown.note(&outcome);
             }
-            flown.suspect(&outcome, land.receiver_count());
+            flown.suspect(&outcome);
             // Out of the list before it lands: who comes now finds the cache.
-            drop(flown);
             drop(permits);
-            let _ = land.send(Some(outcome));
-        });
-        Ok(landing)
+            flown.outcome = Some(outcome.clone());
+            drop(flown);
+            outcome
+        })))
     }
 
     /// The older answer in place of what upstreams say.
@@ -294,10 +309,10 @@ impl Inner {
 // === impl Flights ===
 
 impl Flights {
-    /// Whether the flight of this number is in the list: a flush takes it out, and then what it
+    /// Whether the flight with this landing is in the list: a flush takes it out, and then what it
     /// brings is too old to be kept.
-    fn has(&self, question: &Question, number: u64) -> bool {
-        self.landings.get(question).is_some_and(|(begun, _)| *begun == number)
+    fn has(&self, question: &Question, landing: &Arc<Landing>) -> bool {
+        self.landings.get(question).is_some_and(|it| Arc::ptr_eq(it, landing))
     }
 
     /// How many flights there are for this name and type, with and without DO and CD: whoever
@@ -313,11 +328,13 @@ impl Flights {
     }
 }
 
-/// Takes a flight off the list when it ends, however it ends.
+/// Takes a flight off the list and lands it when it ends, however it ends.
 struct Flown {
     inner: Arc<Inner>,
     question: Question,
-    number: u64,
+    landing: Arc<Landing>,
+    /// None for one that ends before it can say anything; its panic is in the log.
+    outcome: Option<Outcome>,
 }
 
 // === impl Flown ===
@@ -326,22 +343,24 @@ impl Flown {
     /// Keeps what it came to. With the list held, so that no flush comes in between.
     fn note(&self, outcome: &Outcome) {
         let flights = self.inner.flights();
-        if flights.has(&self.question, self.number) {
+        if flights.has(&self.question, &self.landing) {
             self.inner.cache.note(&self.question, outcome, Instant::now());
         }
     }
 
     /// In a loop a question comes back while it is in flight, joins its own flight, and waits for
     /// itself until the time is up. So one of which nothing came, and that was asked once more in
-    /// the meantime, is looked into. `receivers` are those who wait, and the list of flights.
-    fn suspect(&self, outcome: &Outcome, receivers: usize) {
+    /// the meantime, is looked into.
+    fn suspect(&self, outcome: &Outcome) {
         let fruitless = match outcome {
             Ok(relay) => relay.declines(),
             Err(ForwardError::Loop | ForwardError::OverBudget) => false,
             Err(_) => true,
         };
-        let joined = 2 < receivers || 1 < self.inner.flights().variants(&self.question);
-        if fruitless && joined {
+        // The list has it too.
+        let joined = || 2 < Arc::strong_count(&self.landing);
+        let asked_otherwise = || 1 < self.inner.flights().variants(&self.question);
+        if fruitless && (joined() || asked_otherwise()) {
             self.inner.loops.suspect(&self.question.name, Instant::now());
         }
     }
@@ -350,20 +369,12 @@ impl Flown {
 impl Drop for Flown {
     fn drop(&mut self) {
         let mut flights = self.inner.flights();
-        if flights.has(&self.question, self.number) {
+        if flights.has(&self.question, &self.landing) {
             flights.landings.remove(&self.question);
         }
         drop(flights);
+        self.landing.tell(self.outcome.take().unwrap_or(Err(ForwardError::Unusable)));
         self.inner.metrics.forward.in_flight.dec();
-    }
-}
-
-/// Waits for a flight's outcome.
-async fn land(mut landing: Landing) -> Outcome {
-    match landing.wait_for(Option::is_some).await {
-        Ok(outcome) => (*outcome).clone().unwrap_or(Err(ForwardError::Unusable)),
-        // The task died before it could say anything; its panic is in the log.
-        Err(_) => Err(ForwardError::Unusable),
     }
 }
 

@@ -18,6 +18,7 @@ mod flight;
 pub mod fuzzing;
 mod forwarder;
 mod habit;
+mod landing;
 mod latency;
 mod line;
 mod lookup;

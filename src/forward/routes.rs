@@ -198,6 +198,9 @@ impl Upstreams {
 
     /// In the order they are to be asked now.
     pub(super) fn in_order(&self) -> Vec<Arc<Upstream>> {
+        if let [only] = self.list.as_slice() {
+            return vec![Arc::clone(only)];
+        }
         let standings: Vec<_> = self.list.iter().map(|upstream| upstream.standing()).collect();
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
         let order = choice::order(&standings, turn).into_iter();
