@@ -89,6 +89,8 @@ pub enum Mismatch {
     Spelling,
 }
 
+/// Octets of a query but for its name: header, type and class, an OPT without options.
+const LEN_WITHOUT_NAME: usize = HEADER_LEN + 4 + 11;
 /// Queries over an encrypted way are filled up to a multiple of this (RFC 8467 section 4.1).
 const PADDING_BLOCK: usize = 128;
 
@@ -155,23 +157,25 @@ impl Sent {
     /// an answer has to repeat that: a forger has to guess it beside id and port
     /// (draft-vixie-dnsext-dns0x20). Without, any spelling will do.
     pub fn new(question: &Question, id: u16, form: Form, spelling: Option<&Spelling>) -> Sent {
-        let mut bytes = vec![0; HEADER_LEN];
+        let name = question.name.as_wire();
+        let mut bytes = Vec::with_capacity(LEN_WITHOUT_NAME.saturating_add(name.len()));
+        bytes.resize(HEADER_LEN, 0);
         // RD. AD says that we understand it in the answer (RFC 6840 section 5.7).
         let flags = 0x0120 | if question.checking_disabled { 0x0010 } else { 0 };
         put_u16(&mut bytes, 0, id);
         put_u16(&mut bytes, 2, flags);
         put_u16(&mut bytes, 4, 1);
-        let name = question.name.as_wire().iter();
-        match spelling {
+        bytes.extend_from_slice(name);
+        if let Some(bits) = spelling {
             // A label's length is below any letter, so only letters change.
-            Some(bits) => bytes.extend(name.zip(bits_of(bits)).map(|(octet, upper)| match upper {
-                true => octet.to_ascii_uppercase(),
-                false => *octet,
-            })),
-            None => bytes.extend(name),
+            for (octet, is_upper) in bytes.iter_mut().skip(HEADER_LEN).zip(bits_of(bits)) {
+                if is_upper {
+                    octet.make_ascii_uppercase();
+                }
+            }
         }
-        bytes.extend(question.rtype.0.to_be_bytes());
-        bytes.extend([0, 1]);
+        bytes.extend_from_slice(&question.rtype.0.to_be_bytes());
+        bytes.extend_from_slice(&[0, 1]);
         let question_end = bytes.len();
         if form.edns {
             put_u16(&mut bytes, 10, 1);

@@ -18,6 +18,7 @@ use super::{
 };
 
 mod joined;
+mod plain;
 mod records;
 mod sections;
 
@@ -88,6 +89,13 @@ type Parsed<'m> = ParsedRecord<'m, [u8]>;
 impl Relay {
     /// Reads a complete response to `question`; whether it is one, [`Head`](super::Head) has told.
     pub fn read(question: &Question, message: &[u8]) -> Result<Relay, RelayError> {
+        match plain::read(question, message) {
+            Some(relay) => Ok(relay),
+            None => Relay::read_any(question, message),
+        }
+    }
+
+    fn read_any(question: &Question, message: &[u8]) -> Result<Relay, RelayError> {
         let message = Message::from_slice(message).map_err(|_| RelayError::Malformed)?;
         let rcode = Rcode(message.opt_rcode().to_int());
         if message.header_counts().qdcount() == 0 {

@@ -274,6 +274,7 @@ fn a_reply_that_does_not_fit_is_header_question_opt_and_tc() {
 
 mod joined;
 mod kept;
+mod plain;
 mod spelling;
 
 proptest! {
