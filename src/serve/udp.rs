@@ -75,12 +75,16 @@ impl Socket {
             _ => return,
         }
         let mut outbox = Outbox::new(self.bound);
-        for (reply, path) in mem::take(&mut *self.late()) {
-            *outbox.next() = reply;
-            outbox.keep(path);
-        }
-        for _ in 0..outbox.send(&self.socket, self.bound) {
-            self.metrics.dns.dropped(Dropped::Send);
+        // Others may have come in since it was counted, to more than a batch.
+        let mut late = mem::take(&mut *self.late()).into_iter().peekable();
+        while late.peek().is_some() {
+            for (reply, path) in late.by_ref().take(BATCH) {
+                *outbox.next() = reply;
+                outbox.keep(path);
+            }
+            for _ in 0..outbox.send(&self.socket, self.bound) {
+                self.metrics.dns.dropped(Dropped::Send);
+            }
         }
     }
 
