@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Measures hubdns beside every rival that this machine has, and beside the limit, and prints a report.
+
+    benches/setup.sh && python3 benches/compare.py [--quick] [--only cpu latency ...] [--write FILE]
+
+The limit is an echo that receives and sends in the same batches and does nothing between. Each figure
+of a server is divided by that of the echo's turn just before it, on the same core, so that what else
+the machine does counts little. A server that answers wrong is told, and left out where it did.
+
+It judges nothing but whether goals are met, and fails for none. docs/PERFORMANCE.md tells how to read it.
+"""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import report
+from measure import Bench, Figures, Workload
+from peers import NotStarted
+from rivals import RIVALS, ROOT, Hubdns, Server
+from world import World
+
+WORKLOADS = {
+    "ours": Workload("our names, UDP", {"ours": 100}),
+    "cached": Workload("cached names, UDP", {"cached": 100}),
+    "misses": Workload("misses, UDP", {"unique": 100}),
+    "mixed": Workload("mixed, UDP", {"ours": 60, "cached": 30, "unique": 5, "absent": 5}),
+    "tcp": Workload("our names, 20 TCP connections", {"ours": 100}, "TCP"),
+    "dot": Workload("our names, 20 DoT connections", {"ours": 100}, "DoT"),
+    "doh": Workload("our names, 20 DoH connections", {"ours": 100}, "DoH"),
+}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def built(*arguments):
+    """What cargo builds by these, as a path."""
+    command = ["cargo", "build", "--release", "--no-default-features", *arguments]
+    it = subprocess.run([*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    paths = [json.loads(line).get("executable") for line in it.stdout.splitlines()]
+    return [path for path in paths if path][-1]
+
+
+class Comparison:
+    """The servers of one run."""
+
+    def __init__(self, given, children):
+        self.given, self.children = given, children
+        self.folder = Path(children.enter_context(tempfile.TemporaryDirectory()))
+        self.bench = Bench(given.load, children, self.folder, given.seconds)
+        self.world = World(given.names, self.folder / "world")
+        self.upstream = self.bench.upstream(self.world)
+        self.kinds = [Hubdns(given.hubdns)]
+        wanted = [it for it in RIVALS if not given.rivals or it.name in given.rivals]
+        self.kinds += [it for it in wanted if it.found()]
+        self.notes = [f"{it.name} is not on this machine." for it in wanted if not it.found()]
+
+    def note(self, text):
+        say(text)
+        self.notes.append(text)
+
+    def servers(self):
+        """All, each with its kind; what does not start is told."""
+        for kind in self.kinds:
+            try:
+                yield kind, self.start(kind)
+            except NotStarted as error:
+                self.note(f"{kind.name} did not start: {error}")
+
+    def start(self, kind, world=None, **more):
+        world = world or self.world
+        return kind.start(self.children, world, self.upstream, self.bench.certificate, **more)
+
+    def cpu(self, keys):
+        """For each workload the figures of each server that answers it right."""
+        servers = list(self.servers())
+        figures, lengths = {}, {}
+        for key in keys:
+            workload, figures[key] = WORKLOADS[key], {}
+            for kind, server in servers:
+                if not workload.takes(kind):
+                    continue
+                fault = self.bench.fault(server, self.world, workload)
+                if fault:
+                    self.note(f"{kind.name}, {workload.title}: {fault}")
+                else:
+                    figures[key][kind.name] = Figures()
+            lengths[key] = self.bench.length(servers[0][1], self.world, workload)
+        for turn in range(self.given.turns):
+            for key in keys:
+                say(f"turn {turn + 1}: {WORKLOADS[key].title}")
+                for kind, server in servers:
+                    if kind.name in figures[key]:
+                        self.measure(kind, server, key, lengths[key], figures[key])
+        return figures
+
+    def measure(self, kind, server, key, length, figures):
+        try:
+            pair = self.bench.pair(server, self.world, WORKLOADS[key], length)
+            figures[kind.name].pairs.append(pair)
+        except OSError as error:
+            self.note(f"{kind.name}, {WORKLOADS[key].title}: {error}")
+            del figures[kind.name]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hubdns", help="the daemon; built by cargo if not given")
+    parser.add_argument("--load", help="the bench program; built by cargo if not given")
+    parser.add_argument("--rivals", nargs="*", help="these alone", choices=[it.name for it in RIVALS])
+    parser.add_argument("--only", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
+    parser.add_argument("--names", type=int, default=5000)
+    parser.add_argument("--nice", help="run all at this priority: -15 beside other work; wants root")
+    given = parser.parse_args()
+    given.hubdns = str(Path(given.hubdns or built("--bin", "hubdns")).resolve())
+    given.load = str(Path(given.load or built("--bench", "load")).resolve())
+    Server.before = ["nice", "-n", given.nice] if given.nice else []
+    with contextlib.ExitStack() as children:
+        comparison = Comparison(given, children)
+        figures = comparison.cpu(given.only)
+        print(report.cpu(figures))
+        print("\n".join(comparison.notes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What the compared servers are told to say: the names of a hub, in the form that each of them reads.
+
+A hub is 25 names an endpoint and three addresses a name, so 5,000 names are 200 endpoints. hubdns gets
+it as the AWS CLI would have printed it, the others as a response policy zone, a zone or a hosts file.
+"""
+
+import json
+from pathlib import Path
+
+NAMES_EACH = 25
+ZONES = "abc"
+DOMAIN = "eu-west-1.amazonaws.com"
+TTL = 60
+SOA = f"SOA localhost. root.localhost. 1 3600 600 86400 {TTL}"
+
+
+class World:
+    """`count` names with their addresses, and the files that say so in a folder."""
+
+    def __init__(self, count, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir()
+        self.addresses = {}
+        self.endpoints = -(-count // NAMES_EACH)
+        for number in range(count):
+            endpoint, at = divmod(number, NAMES_EACH)
+            self.addresses[f"n{at:02}.s{endpoint:04}.{DOMAIN}"] = [
+                f"10.{20 + endpoint // 200}.{10 * (zone + 1)}.{endpoint % 200 + 10}"
+                for zone in range(len(ZONES))
+            ]
+        self.names = self.write("names", "\n".join(self.addresses))
+        self.hosts = self.write("hosts", self.lines("{address} {name}"))
+        self.zone = self.write(
+            "zone", f"$ORIGIN {DOMAIN}.\n$TTL {TTL}\n@ {SOA}\n@ NS localhost.\n{self.lines('{name}. A {address}')}"
+        )
+        self.policy = self.write(
+            "policy", f"$ORIGIN rpz.\n$TTL {TTL}\n@ {SOA}\n@ NS localhost.\n{self.lines('{name} A {address}')}"
+        )
+        self.inventory = self.folder / "inventory"
+        self.inventory.mkdir()
+        self.write_inventory(0)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text + "\n")
+        return self.folder / name
+
+    def lines(self, line):
+        return "\n".join(
+            line.format(name=name, address=address)
+            for name, addresses in self.addresses.items()
+            for address in addresses
+        )
+
+    def write_inventory(self, change):
+        """As it is, or with one endpoint more for an odd `change`: not among the names that are asked."""
+        endpoints, services, interfaces = [], [], []
+        names = {}
+        for name, addresses in self.addresses.items():
+            names.setdefault(name.split(".")[1], (addresses, []))[1].append(name)
+        if change % 2:
+            names["changed"] = (["10.250.0.1"], [f"changed.{DOMAIN}"])
+        for number, (service, (addresses, its)) in enumerate(names.items()):
+            enis = [f"eni-{number:015x}{zone:02x}" for zone in range(len(addresses))]
+            full = f"com.amazonaws.eu-west-1.{service}"
+            endpoints.append(
+                {
+                    "VpcEndpointId": f"vpce-{number:017x}",
+                    "VpcEndpointType": "Interface",
+                    "VpcId": "vpc-00000000000000001",
+                    "ServiceName": full,
+                    "State": "available",
+                    "IpAddressType": "ipv4",
+                    "NetworkInterfaceIds": enis,
+                    "DnsEntries": [],
+                    "CreationTimestamp": "2024-01-16T09:23:59+00:00",
+                    "Tags": [],
+                    "OwnerId": "111122223333",
+                }
+            )
+            services.append(
+                {
+                    "ServiceName": full,
+                    "ServiceType": [{"ServiceType": "Interface"}],
+                    "Owner": "amazon",
+                    "PrivateDnsNames": [{"PrivateDnsName": name} for name in its],
+                }
+            )
+            for zone, eni, address in zip(ZONES, enis, addresses):
+                interfaces.append(
+                    {
+                        "NetworkInterfaceId": eni,
+                        "AvailabilityZone": f"eu-west-1{zone}",
+                        "AvailabilityZoneId": f"euw1-az{ZONES.index(zone) + 1}",
+                        "InterfaceType": "vpc_endpoint",
+                        "Status": "in-use",
+                        "VpcId": "vpc-00000000000000001",
+                        "SubnetId": f"subnet-{zone}",
+                        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": address}],
+                        "Ipv6Addresses": [],
+                    }
+                )
+        for name, content in {
+            "vpc-endpoints": {"VpcEndpoints": endpoints},
+            "vpc-endpoint-services": {"ServiceDetails": services},
+            "network-interfaces": {"NetworkInterfaces": interfaces},
+        }.items():
+            # Another file in its place, so that nobody reads half of one.
+            new = self.inventory / f"{name}.new"
+            new.write_text(json.dumps(content))
+            new.rename(self.inventory / f"{name}.json")
