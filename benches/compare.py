@@ -18,9 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import report
-from measure import Bench, Figures, Workload
+import parts
+from measure import Bench, Figures, Workload, median
 from peers import NotStarted
+from report import RATE, Report, write
 from rivals import RIVALS, ROOT, Hubdns, Server
 from world import World
 
@@ -35,16 +36,14 @@ WORKLOADS = {
 }
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 def built(*arguments):
     """What cargo builds by these, as a path."""
     command = ["cargo", "build", "--release", "--no-default-features", *arguments]
     it = subprocess.run([*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
     paths = [json.loads(line).get("executable") for line in it.stdout.splitlines()]
     return [path for path in paths if path][-1]
+
+PARTS = ["start", "cpu", "latency", "threads", "sizes", "disturbed"]
 
 
 class Comparison:
@@ -61,8 +60,12 @@ class Comparison:
         self.kinds += [it for it in wanted if it.found()]
         self.notes = [f"{it.name} is not on this machine." for it in wanted if not it.found()]
 
+    @staticmethod
+    def say(text):
+        print(text, file=sys.stderr, flush=True)
+
     def note(self, text):
-        say(text)
+        self.say(text)
         self.notes.append(text)
 
     def servers(self):
@@ -77,9 +80,8 @@ class Comparison:
         world = world or self.world
         return kind.start(self.children, world, self.upstream, self.bench.certificate, **more)
 
-    def cpu(self, keys):
+    def cpu(self, servers, keys):
         """For each workload the figures of each server that answers it right."""
-        servers = list(self.servers())
         figures, lengths = {}, {}
         for key in keys:
             workload, figures[key] = WORKLOADS[key], {}
@@ -94,7 +96,7 @@ class Comparison:
             lengths[key] = self.bench.length(servers[0][1], self.world, workload)
         for turn in range(self.given.turns):
             for key in keys:
-                say(f"turn {turn + 1}: {WORKLOADS[key].title}")
+                self.say(f"turn {turn + 1}: {WORKLOADS[key].title}")
                 for kind, server in servers:
                     if kind.name in figures[key]:
                         self.measure(kind, server, key, lengths[key], figures[key])
@@ -109,25 +111,71 @@ class Comparison:
             del figures[kind.name]
 
 
-def main():
+    def half_of_most(self, figures):
+        """Half of what each server answered a second."""
+        return {name: round(median(it.of(RATE)) / 2) for name, it in figures["ours"].items()}
+
+
+def measured(comparison, result):
+    """All parts that were asked for, into the report."""
+    given = comparison.given
+    if "start" in given.only:
+        result.start(parts.start(comparison))
+    if {"cpu", "latency"} & set(given.only):
+        servers = list(comparison.servers())
+        keys = list(WORKLOADS) if "cpu" in given.only else ["ours"]
+        figures = comparison.cpu(servers, [key for key in keys if key in given.workloads])
+        result.cpu(figures, WORKLOADS)
+        if "latency" in given.only:
+            half = comparison.half_of_most(figures)
+            servers = [(kind, server) for kind, server in servers if kind.name in half]
+            rates = lambda name: [(f"{given.rate:,} a second", given.rate), ("half of the most", half[name])]
+            result.latency(parts.latency(comparison, servers, rates))
+        for _, server in servers:
+            server.stop()
+    if "threads" in given.only:
+        result.threads(parts.threads(comparison))
+    if "sizes" in given.only:
+        sizes = [((50, 500), (50, 500)), ((50, 5_000, 50_000), (500, 500_000))]
+        result.sizes(*parts.sizes(comparison, *sizes[not given.quick]))
+    if "disturbed" in given.only:
+        result.disturbed(*parts.disturbed(comparison, given.rate), given.rate)
+
+
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hubdns", help="the daemon; built by cargo if not given")
     parser.add_argument("--load", help="the bench program; built by cargo if not given")
     parser.add_argument("--rivals", nargs="*", help="these alone", choices=[it.name for it in RIVALS])
-    parser.add_argument("--only", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--only", nargs="*", help="these parts alone", default=PARTS, choices=PARTS)
+    parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
-    parser.add_argument("--names", type=int, default=5000)
+    parser.add_argument("--names", type=int, default=5_000)
+    parser.add_argument("--rate", type=int, default=20_000, help="questions a second, for waits")
     parser.add_argument("--nice", help="run all at this priority: -15 beside other work; wants root")
+    parser.add_argument("--quick", action="store_true", help="a short turn of each: does it run?")
+    parser.add_argument("--write", help="put the report into this document, between its marks")
     given = parser.parse_args()
+    if given.quick:
+        given.turns, given.seconds, given.names, given.rate = 1, 0.2, 500, 2_000
+        given.rivals = given.rivals or ["unbound"]
     given.hubdns = str(Path(given.hubdns or built("--bin", "hubdns")).resolve())
     given.load = str(Path(given.load or built("--bench", "load")).resolve())
+    return given
+
+
+def main():
+    given = arguments()
     Server.before = ["nice", "-n", given.nice] if given.nice else []
     with contextlib.ExitStack() as children:
         comparison = Comparison(given, children)
-        figures = comparison.cpu(given.only)
-        print(report.cpu(figures))
-        print("\n".join(comparison.notes))
+        result = Report(comparison.kinds, given)
+        measured(comparison, result)
+    text = result.text(comparison.notes)
+    print(text)
+    if given.write:
+        write(given.write, text)
 
 
 if __name__ == "__main__":

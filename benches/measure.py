@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
+import socket
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from peers import NotStarted, free_port
@@ -34,8 +35,9 @@ class Workload:
         return {"UDP": "udp", "TCP": "stream", "DoT": "stream", "DoH": "https"}[self.by]
 
     @property
-    def echo(self):
-        return "echo-udp" if self.by == "UDP" else "echo-tcp"
+    def limit(self):
+        """What the echo gets: the same questions in the clear."""
+        return replace(self, by="UDP" if self.by == "UDP" else "TCP")
 
     def takes(self, rival):
         """Whether a kind of server can do this at all."""
@@ -50,6 +52,8 @@ class Turn:
 
     told: dict
     cpu: float
+    # Questions that came to the upstream, by all of a turn's servers.
+    upstream: int
 
     @property
     def micros(self):
@@ -62,6 +66,19 @@ class Turn:
     @property
     def busy(self):
         return self.cpu / self.told["seconds"]
+
+    @property
+    def generator_busy(self):
+        return self.told["cpu"] / self.told["seconds"]
+
+    @property
+    def all_micros(self):
+        """The generator's part too."""
+        return 1e6 * (self.cpu + self.told["cpu"]) / max(1, self.told["answers"])
+
+    @property
+    def packets(self):
+        return self.upstream / max(1, self.told["answers"])
 
 
 @dataclass
@@ -120,29 +137,33 @@ class Bench:
 
     def upstream(self, world):
         """It knows the names too, for who has them from there alone."""
-        server, port = self.serve("upstream", REST, "--hosts", world.hosts)
-        await_port(port)
-        return port
+        _, self.upstream_port = self.serve("upstream", REST, "--hosts", world.hosts)
+        await_port(self.upstream_port)
+        return self.upstream_port
 
-    def echo(self, workload, length, cores=SERVER):
-        key = (workload.echo, length, cores)
+    def asked(self):
+        """How many questions came to the upstream."""
+        _, (count,) = ask(self.upstream_port, "count")
+        return int.from_bytes(socket.inet_aton(count), "big")
+
+    def echo(self, workload, length):
+        """The limit for answers of so many octets, and its port."""
+        key = (workload.limit.by, length)
         if key not in self.echoes:
-            server, port = self.serve(workload.echo, cores, "--len", str(length))
-            await_port(port, by_tcp=workload.by != "UDP")
-            self.echoes[key] = (server, port)
+            self.echoes[key] = self.serve(f"echo-{key[0].lower()}", SERVER, "--len", str(length))
+            await_port(self.echoes[key][1], by_tcp=key[0] == "TCP")
         return self.echoes[key]
 
-    def load(self, port, world, workload, seconds=None, cores=REST, echo=False, **more):
+    def load(self, port, world, workload, seconds=None, cores=REST, **more):
         """Runs the generator once; what it told."""
         self.seed += 1
         arguments = {"server": f"127.0.0.1:{port}", "seconds": seconds or self.seconds}
         arguments |= {"seed": self.seed, "names": world.names, **workload.mix, **more}
-        if workload.by in ("DoT", "DoH") and not echo:
+        if workload.by in ("DoT", "DoH"):
             arguments["certificate"] = self.certificate.chain
-        role = "stream" if echo and workload.by != "UDP" else workload.role
-        command = [*Server.before, "taskset", "-c", cores, self.program, role]
+        command = [*Server.before, "taskset", "-c", cores, self.program, workload.role]
         for key, value in arguments.items():
-            command += [f"--{key.replace('_', '-')}", str(value)]
+            command += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
         it = subprocess.run(command, capture_output=True, text=True, timeout=120)
         if it.returncode:
             raise OSError(f"the generator ended: {it.stderr[-500:]}")
@@ -153,21 +174,24 @@ class Bench:
         return {"UDP": ports.dns, "TCP": ports.dns, "DoT": ports.tls, "DoH": ports.https}[workload.by]
 
     def turn(self, server, port, world, workload, **more):
-        before = server.cpu()
+        cpu, asked = server.cpu(), self.asked()
         told = self.load(port, world, workload, **more)
-        return Turn(told, server.cpu() - before)
+        return Turn(told, server.cpu() - cpu, self.asked() - asked - 1)
 
     def pair(self, server, world, workload, length, **more):
         """A turn of the echo, one to warm the server up, and its turn."""
         echo, port = self.echo(workload, length)
-        limit = self.turn(echo, port, world, workload, echo=True, **more)
-        port = self.port(server, workload)
-        self.load(port, world, workload, seconds=WARM_UP * self.seconds)
-        return self.turn(server, port, world, workload, **more), limit
+        limit = self.turn(echo, port, world, workload.limit, **more)
+        self.warm(server, world, workload, **more)
+        return self.turn(server, self.port(server, workload), world, workload, **more), limit
+
+    def warm(self, server, world, workload, **more):
+        seconds = WARM_UP * self.seconds
+        return self.load(self.port(server, workload), world, workload, seconds=seconds, **more)
 
     def length(self, server, world, workload):
         """Octets of an answer, which the echo's have too."""
-        told = self.load(self.port(server, workload), world, workload, seconds=WARM_UP * self.seconds)
+        told = self.warm(server, world, workload)
         return round(told["octets"] / max(1, told["answers"]))
 
     def fault(self, server, world, workload):
@@ -179,7 +203,7 @@ class Bench:
             if workload.by == "UDP":
                 got = [ask(port, name) for name in names]
             elif workload.by == "DoH":
-                told = self.load(port, world, workload, seconds=WARM_UP * self.seconds)
+                told = self.warm(server, world, workload)
                 if told["wrong"] or not told["answers"]:
                     return f"{told['wrong']:.0f} of {told['answers']:.0f} answers are wrong"
                 return None

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from peers import NotStarted, free_port, retried
-from wire import ask
+from wire import is_answered
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -47,7 +47,7 @@ class Server:
             cwd=folder,
             env={**os.environ, **(environment or {})},
         )
-        self.folder, self.ports = folder, None
+        self.folder = folder
 
     def pids(self):
         parents = {}
@@ -77,22 +77,22 @@ class Server:
         return kilobytes / 1000
 
     def stop(self):
+        if self.process.poll() is not None:
+            return
         for pid in reversed(self.pids()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.log.close()
 
-    def wait_for(self, name, addresses, pause=0.001):
-        """Until it answers this name right; tells how many seconds after now."""
-        began = time.perf_counter()
-        while ask(self.ports.dns, name, wait=0.05)[1] != set(addresses):
-            if self.process.poll() is not None or began + STARTED_WITHIN < time.perf_counter():
+    def await_answer(self, port, name, addresses):
+        """Until it answers this name right."""
+        deadline = time.monotonic() + STARTED_WITHIN
+        while not is_answered(port, name, addresses):
+            if self.process.poll() is not None or deadline < time.monotonic():
                 said = (self.folder / "log").read_text(errors="replace")[-2000:]
                 self.stop()
                 raise NotStarted(f"{self.process.args}:\n{said}")
-            time.sleep(pause)
-        return time.perf_counter() - began
 
 
 def rollup(pid, *keys):
@@ -148,7 +148,7 @@ class Rival:
         server = Server([path, *arguments], cores, folder, environment)
         server.ports = ports
         name, addresses = next(iter(world.addresses.items()))
-        server.wait_for(name, addresses)
+        server.await_answer(ports.dns, name, set(addresses))
         took = time.perf_counter() - began
         children.callback(server.stop)
         return server, took
@@ -179,7 +179,7 @@ listen = "127.0.0.1:{ports.admin}"
 [control]
 socket = ""
 [refresh]
-state_file = ""
+state_file = "{world.folder}/last-good-{threads}.json"
 [health]
 probe = "off"
 [[source]]

@@ -11,7 +11,6 @@ NAMES_EACH = 25
 ZONES = "abc"
 DOMAIN = "eu-west-1.amazonaws.com"
 TTL = 60
-SOA = f"SOA localhost. root.localhost. 1 3600 600 86400 {TTL}"
 
 
 class World:
@@ -21,7 +20,6 @@ class World:
         self.folder = Path(folder)
         self.folder.mkdir()
         self.addresses = {}
-        self.endpoints = -(-count // NAMES_EACH)
         for number in range(count):
             endpoint, at = divmod(number, NAMES_EACH)
             self.addresses[f"n{at:02}.s{endpoint:04}.{DOMAIN}"] = [
@@ -29,20 +27,34 @@ class World:
                 for zone in range(len(ZONES))
             ]
         self.names = self.write("names", "\n".join(self.addresses))
+        self.inventory = self.folder / "inventory"
+        for change in range(2):
+            self.write_inventory(change)
+        self.change(0)
+
+    def change(self, number):
+        """Files as after the `number`-th change: the same names, and one more after an odd one."""
+        soa = f"@ SOA localhost. root.localhost. {number + 1} 3600 600 86400 {TTL}\n@ NS localhost."
+        head = f"$TTL {TTL}\n{soa}\n"
+        more = f"changed {TTL} A 10.250.0.1\n" if number % 2 else ""
         self.hosts = self.write("hosts", self.lines("{address} {name}"))
         self.zone = self.write(
-            "zone", f"$ORIGIN {DOMAIN}.\n$TTL {TTL}\n@ {SOA}\n@ NS localhost.\n{self.lines('{name}. A {address}')}"
+            "zone", f"$ORIGIN {DOMAIN}.\n{head}{more}{self.lines('{name}. A {address}')}"
         )
-        self.policy = self.write(
-            "policy", f"$ORIGIN rpz.\n$TTL {TTL}\n@ {SOA}\n@ NS localhost.\n{self.lines('{name} A {address}')}"
-        )
-        self.inventory = self.folder / "inventory"
-        self.inventory.mkdir()
-        self.write_inventory(0)
+        self.policy = self.write("policy", f"$ORIGIN rpz.\n{head}{more}{self.lines('{name} A {address}')}")
+        self.change_inventory(number)
+
+    def change_inventory(self, number):
+        """The part of a change that hubdns reads, which costs nearly nothing."""
+        new = self.folder / "new"
+        new.symlink_to(f"inventory-{number % 2}")
+        new.rename(self.inventory)
 
     def write(self, name, text):
-        (self.folder / name).write_text(text + "\n")
-        return self.folder / name
+        """As another file in its place, so that nobody reads half of one."""
+        path, new = self.folder / name, self.folder / f"{name}.new"
+        new.write_text(text + "\n")
+        return new.rename(path)
 
     def lines(self, line):
         return "\n".join(
@@ -52,12 +64,13 @@ class World:
         )
 
     def write_inventory(self, change):
-        """As it is, or with one endpoint more for an odd `change`: not among the names that are asked."""
+        folder = self.folder / f"inventory-{change}"
+        folder.mkdir()
         endpoints, services, interfaces = [], [], []
         names = {}
         for name, addresses in self.addresses.items():
             names.setdefault(name.split(".")[1], (addresses, []))[1].append(name)
-        if change % 2:
+        if change:
             names["changed"] = (["10.250.0.1"], [f"changed.{DOMAIN}"])
         for number, (service, (addresses, its)) in enumerate(names.items()):
             enis = [f"eni-{number:015x}{zone:02x}" for zone in range(len(addresses))]
@@ -104,7 +117,4 @@ class World:
             "vpc-endpoint-services": {"ServiceDetails": services},
             "network-interfaces": {"NetworkInterfaces": interfaces},
         }.items():
-            # Another file in its place, so that nobody reads half of one.
-            new = self.inventory / f"{name}.new"
-            new.write_text(json.dumps(content))
-            new.rename(self.inventory / f"{name}.json")
+            (folder / f"{name}.json").write_text(json.dumps(content))

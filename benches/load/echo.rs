@@ -4,15 +4,10 @@ use std::net::{SocketAddr, UdpSocket};
 
 use clap::Args;
 use nix::sys::socket::MsgFlags;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
 
 use crate::{
-    batch::Batches,
-    stream::{Frames, runtime},
+    batch::{Batches, DATAGRAM_MAX},
+    frames,
 };
 
 #[derive(Args)]
@@ -31,47 +26,21 @@ impl Echo {
         let mut batches = Batches::new(UdpSocket::bind(self.listen).unwrap());
         loop {
             let Ok(count) = batches.receive(MsgFlags::empty()) else { continue };
-            batches.answer(count, |question, out| {
-                out[..question.len()].copy_from_slice(question);
-                answered(out);
-                self.len
-            });
+            batches.answer(count, |question, out| echo(question, out, self.len));
             batches.send();
         }
     }
 
     pub(crate) fn by_tcp(&self) {
-        runtime().block_on(async {
-            let listener = TcpListener::bind(self.listen).await.unwrap();
-            let mut conversations = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                conversations.spawn(converse(stream, self.len));
-            }
-        });
+        let len = self.len;
+        frames::serve(self.listen, move |question, out| echo(question, out, len));
     }
 }
 
-/// All that came in one read is answered in one write.
-async fn converse(mut stream: TcpStream, len: usize) {
-    let (mut frames, mut out) = (Frames::default(), Vec::new());
-    stream.set_nodelay(true).unwrap();
-    while let Ok(1..) = stream.read_buf(&mut frames.octets).await {
-        out.clear();
-        frames.each(|question| {
-            let at = out.len() + 2;
-            out.extend((len as u16).to_be_bytes());
-            out.extend(question);
-            out.resize(at + len, 0);
-            answered(&mut out[at..]);
-        });
-        if stream.write_all(&out).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Makes the header that of an answer with one record.
-fn answered(message: &mut [u8]) {
-    message[2] |= 0x80;
-    message[7] = 1;
+/// The question with the header of an answer with one record.
+fn echo(question: &[u8], out: &mut [u8; DATAGRAM_MAX], len: usize) -> usize {
+    out[..question.len()].copy_from_slice(question);
+    out[2] |= 0x80;
+    out[7] = 1;
+    len
 }

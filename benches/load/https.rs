@@ -15,11 +15,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{sync::Mutex, task::JoinSet};
 
-use crate::{
-    question::Questions,
-    stream::{Connections, runtime},
-    told::Told,
-};
+use crate::{frames::runtime, question::Questions, stream::Connections, told::Told};
 
 const MESSAGE: &str = "application/dns-message";
 

@@ -12,6 +12,7 @@
 
 mod batch;
 mod echo;
+mod frames;
 mod https;
 mod question;
 mod stream;
@@ -69,7 +70,7 @@ fn main() {
     match Command::parse().role {
         Role::EchoUdp(echo) => echo.by_udp(),
         Role::EchoTcp(echo) => echo.by_tcp(),
-        Role::Upstream(upstream) => upstream.answer(),
+        Role::Upstream(upstream) => upstream.serve(),
         Role::Udp(load) => load.run().print(),
         Role::Stream(load) => load.run().print(),
         Role::Https(load) => https::run(&load).print(),

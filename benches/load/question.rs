@@ -92,7 +92,7 @@ impl Mix {
 }
 
 /// A name as on the wire.
-fn encoded(name: &str) -> Vec<u8> {
+pub(crate) fn encoded(name: &str) -> Vec<u8> {
     let labels = name.split('.');
     let mut octets: Vec<u8> =
         labels.flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();

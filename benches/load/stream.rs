@@ -14,7 +14,6 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    runtime::{Builder, Runtime},
     task::JoinSet,
     time::timeout,
 };
@@ -22,6 +21,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     Target,
+    frames::{Frames, runtime},
     question::Questions,
     told::{Told, Waiting},
 };
@@ -43,17 +43,6 @@ pub(crate) struct Connections {
     /// The certificate of a server that is asked by TLS
     #[arg(long)]
     certificate: Option<PathBuf>,
-}
-
-/// Messages behind their lengths, as they are cut out of a stream.
-#[derive(Default)]
-pub(crate) struct Frames {
-    pub(crate) octets: Vec<u8>,
-}
-
-/// One thread's runtime: a generator has a core, and so has an echo.
-pub(crate) fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 // === impl Connections ===
@@ -148,21 +137,5 @@ async fn converse(
                 wanted += 1;
             }
         });
-    }
-}
-
-// === impl Frames ===
-
-impl Frames {
-    /// Takes out every message that is there whole.
-    pub(crate) fn each(&mut self, mut take: impl FnMut(&[u8])) {
-        let mut at = 0;
-        while let Some(len) = self.octets[at..].first_chunk::<2>() {
-            let end = at + 2 + usize::from(u16::from_be_bytes(*len));
-            let Some(message) = self.octets.get(at + 2..end) else { break };
-            take(message);
-            at = end;
-        }
-        self.octets.drain(..at);
     }
 }

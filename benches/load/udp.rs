@@ -34,6 +34,9 @@ pub(crate) struct Load {
     /// Questions a second, in place of as many as are answered
     #[arg(long)]
     rate: Option<f64>,
+    /// End after so many, if the time is not over before
+    #[arg(long, default_value_t = u64::MAX)]
+    questions: u64,
 }
 
 // === impl Load ===
@@ -65,7 +68,7 @@ impl Load {
         let (mut batches, mut waiting) = (self.socket(), Waiting::new());
         let (mut told, mut under_way) = (Told::default(), 0);
         let (began, turn) = (Instant::now(), Duration::from_secs_f64(self.target.seconds));
-        while began.elapsed() < turn {
+        while began.elapsed() < turn && told.answers < self.questions {
             while under_way + BATCH <= self.window {
                 for _ in 0..BATCH {
                     let id = waiting.id();

@@ -1,0 +1,168 @@
+"""The parts of the comparison beside the cost of an answer: waits at a fixed rate, two threads, large
+tables and caches, what a reload does to clients, memory and start."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+import urllib.request
+
+from measure import REST, SERVER, Figures, Workload, median
+from world import World
+
+OURS = Workload("our names, UDP", {"ours": 100})
+CACHED = Workload("cached names, UDP", {"cached": 100})
+BOTH_CORES = f"{SERVER},{REST}"
+# Between two publishes, and between two reloads or looks at the metrics.
+PUBLISH_EVERY, RELOAD_EVERY = 0.1, 1.0
+
+
+def latency(comparison, servers, rates):
+    """At each rate of `rates(server's name)`, each server beside the echo."""
+    bench, world = comparison.bench, comparison.world
+    length = bench.length(servers[0][1], world, OURS)
+    found = {}
+    for turn in range(comparison.given.turns):
+        for kind, server in servers:
+            for title, rate in rates(kind.name):
+                figures = found.setdefault(title, {}).setdefault(kind.name, Figures())
+                figures.pairs.append(bench.pair(server, world, OURS, length, rate=rate))
+        comparison.say(f"turn {turn + 1}: waits")
+    return found
+
+
+def threads(comparison):
+    """One thread and two, with a generator that runs on both cores and counts."""
+    bench, world = comparison.bench, comparison.world
+    kind = comparison.kinds[0]
+    one = comparison.start(kind)
+    two = comparison.start(kind, cores=BOTH_CORES, threads=2)
+    figures = Figures()
+    # 16 clients, since the kernel gives each to one thread; the same questions under way in all.
+    more = {"cores": BOTH_CORES, "sockets": 16, "window": 32}
+    for turn in range(comparison.given.turns):
+        comparison.say(f"turn {turn + 1}: two threads")
+        figures.pairs.append(
+            tuple(bench.turn(server, server.ports.dns, world, OURS, **more) for server in (two, one))
+        )
+    for server in (one, two):
+        server.stop()
+    return figures
+
+
+def sizes(comparison, names, cached):
+    """hubdns with tables and caches of so many names."""
+    bench, kind = comparison.bench, comparison.kinds[0]
+    found, plan = {}, []
+    for count in names:
+        world = World(count, comparison.folder / f"world-{count}")
+        server = comparison.start(kind, world)
+        plan.append((f"{count:,} names", server, world, OURS, {}))
+    for count in cached:
+        server = comparison.start(kind)
+        for _ in range(2):
+            all_once = {"popular": count, "in_order": True, "questions": count, "seconds": 60}
+            bench.load(server.ports.dns, comparison.world, CACHED, **all_once)
+        plan.append((f"{count:,} cached", server, comparison.world, CACHED, {"popular": count}))
+    lengths = [bench.length(server, world, workload) for _, server, world, workload, _ in plan]
+    for turn in range(comparison.given.turns):
+        comparison.say(f"turn {turn + 1}: sizes")
+        for (title, server, world, workload, more), length in zip(plan, lengths):
+            figures = found.setdefault(title, Figures())
+            figures.pairs.append(bench.pair(server, world, workload, length, **more))
+    memory = {title: server.memory() for title, server, *_ in plan}
+    for _, server, *_ in plan:
+        server.stop()
+    return found, memory
+
+
+class Disturbance(contextlib.AbstractContextManager):
+    """While it lasts, names change: for hubdns ten times a second, with a look at the metrics and a
+    reload each second; for the others with a reload each second."""
+
+    def __init__(self, kind, server, world):
+        self.kind, self.server, self.world = kind, server, world
+        self.changes, self.over = 0, threading.Event()
+        self.thread = threading.Thread(target=self.disturb)
+
+    def disturb(self):
+        # Away from the server, whose core is measured.
+        os.sched_setaffinity(threading.get_native_id(), {int(REST)})
+        is_ours = self.kind.name == "hubdns"
+        began = time.monotonic()
+        while not self.over.wait(max(0, began + self.changes * PUBLISH_EVERY - time.monotonic())):
+            self.changes += 1
+            full = self.changes % round(RELOAD_EVERY / PUBLISH_EVERY) == 0
+            if is_ours:
+                self.world.change_inventory(self.changes)
+            elif full:
+                self.world.change(self.changes)
+            if is_ours or full:
+                os.kill(self.server.process.pid, signal.SIGHUP)
+            if is_ours and full:
+                scrape(self.server.ports.admin)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.world.change(0)
+        os.kill(self.server.process.pid, signal.SIGHUP)
+
+
+def scrape(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        return page.read().decode()
+
+
+def published(server):
+    """How many tables were put in force."""
+    for line in scrape(server.ports.admin).splitlines():
+        if line.startswith("hubdns_table_generation "):
+            return float(line.split()[1])
+    return 0
+
+
+def disturbed(comparison, rate):
+    """Quiet and disturbed in turn: pairs of those, and what hubdns published a second."""
+    bench, world = comparison.bench, comparison.world
+    servers = [(kind, comparison.start(kind)) for kind in comparison.kinds if kind.reloads]
+    found, publishes = {}, []
+    for turn in range(comparison.given.turns):
+        comparison.say(f"turn {turn + 1}: disturbed")
+        for kind, server in servers:
+            bench.warm(server, world, OURS)
+            quiet = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+            before = published(server) if kind.name == "hubdns" else 0
+            with Disturbance(kind, server, world):
+                noisy = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+                if kind.name == "hubdns":
+                    publishes.append((published(server) - before) / noisy.told["seconds"])
+            found.setdefault(kind.name, Figures()).pairs.append((noisy, quiet))
+            # The last reload is over before the next turn.
+            time.sleep(0.3)
+    for _, server in servers:
+        server.stop()
+    return found, median(publishes)
+
+
+def start(comparison):
+    """Milliseconds from exec to the first right answer, and MB after every name was asked for."""
+    found = {}
+    for turn in range(comparison.given.turns):
+        comparison.say(f"turn {turn + 1}: start and memory")
+        for kind in comparison.kinds:
+            with contextlib.ExitStack() as own:
+                bench, world = comparison.bench, comparison.world
+                if turn == 0:
+                    # hubdns keeps what it found for the next start, and that is the one that counts.
+                    kind.start(own, world, comparison.upstream, bench.certificate)
+                    time.sleep(0.5)
+                server, took = kind.start_timed(own, world, comparison.upstream, bench.certificate)
+                bench.warm(server, world, OURS)
+                found.setdefault(kind.name, []).append((1000 * took, server.memory()))
+    return found
