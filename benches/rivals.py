@@ -35,7 +35,7 @@ class Ports:
 class Server:
     """A process with its children, on the cores that it was given."""
 
-    # What else is put before a command: `nice` where the machine has other work.
+    # What else is put before a command, where the machine has other work.
     before = []
 
     def __init__(self, command, cores, folder, environment=None):
@@ -289,7 +289,7 @@ class Dnsmasq(Rival):
             f"--server=127.0.0.1#{upstream}",
             f"--addn-hosts={world.hosts}",
             "--local-ttl=60",
-            # What it allows, and few enough to be looked up fast.
+            # The most that it allows.
             "--cache-size=10000",
             "--dns-forward-max=10000",
         ]
