@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import socket
 import statistics
@@ -90,7 +91,7 @@ class Figures:
     pairs: list = field(default_factory=list)
 
     def over_echo(self, what):
-        return [what(ours) / what(echo) for ours, echo in self.pairs]
+        return [over(what(ours), what(echo)) for ours, echo in self.pairs]
 
     def of(self, what):
         return [what(ours) for ours, _ in self.pairs]
@@ -101,6 +102,11 @@ class Figures:
 
 def median(values):
     return statistics.median(values)
+
+
+def over(value, limit):
+    """No number where a turn was too short for its limit to show."""
+    return value / limit if limit else math.nan
 
 
 class Certificate:
