@@ -7,6 +7,8 @@ mod chain;
 mod cookies;
 mod decide;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod parity;
 mod pending;
 mod records;
 mod respond;

@@ -249,17 +249,10 @@ impl Session {
             Decision::Forward => match self.forward(&teller, query, came, out) {
                 Ok(told) => told,
                 Err(chain) => {
+                    let pending = self.pending(in_force, packet, chain, *vantage, came, rotation);
                     return Step::Ask(Box::new(Pending {
-                        packet: packet.to_vec(),
-                        chain,
-                        vantage: *vantage,
-                        published: Arc::clone(published),
-                        settings: Arc::clone(settings),
                         view: self.tally.view(view).map(Arc::clone),
-                        metrics: Arc::clone(&self.responder.metrics),
-                        way: self.way,
-                        rotation,
-                        started: came,
+                        ..pending
                     }));
                 }
             },
@@ -267,6 +260,56 @@ impl Session {
         self.tally.told(view, rcode, source);
         self.last = Some(source);
         Step::Reply
+    }
+
+    fn pending(
+        &self,
+        in_force: &InForce,
+        packet: &[u8],
+        chain: Chain,
+        vantage: Vantage,
+        came: Instant,
+        rotation: usize,
+    ) -> Pending {
+        Pending {
+            packet: packet.to_vec(),
+            chain,
+            vantage,
+            published: Arc::clone(&in_force.published),
+            settings: Arc::clone(&in_force.settings),
+            view: None,
+            metrics: Arc::clone(&self.responder.metrics),
+            way: self.way,
+            rotation,
+            started: came,
+        }
+    }
+
+    /// What a query that is forwarded would wait with, whatever the cache has.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn wait(
+        &mut self,
+        packet: &[u8],
+        client: SocketAddr,
+        listener: SocketAddr,
+        came: Instant,
+    ) -> Option<Pending> {
+        let Packet::Query(query) = Packet::read(packet) else { return None };
+        let in_force = self.take_up();
+        let vantage = Vantage::new(client.ip(), listener);
+        let asked = Asked {
+            name_wire: query.name_wire(),
+            rtype: query.rtype,
+            class: query.class,
+            recursion_desired: query.recursion_desired,
+        };
+        let Decision::Forward = decide(in_force.published.table(), &asked, &vantage).decision
+        else {
+            return None;
+        };
+        let chain = Chain::new(query.asking().to_question());
+        let rotation = self.rotation.draw();
+        Some(self.pending(&in_force, packet, chain, vantage, came, rotation))
     }
 
     /// Tells what the cache has of a name that is not ours, its aliases followed; or how far it
