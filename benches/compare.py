@@ -23,7 +23,8 @@ import parts
 from measure import Bench, Figures, Workload, median
 from peers import NotStarted
 from report import RATE, Report, write
-from rivals import RIVALS, ROOT, Hubdns, Server
+from rivals import RIVALS, Hubdns
+from server import ROOT, Server
 from world import World
 
 WORKLOADS = {
@@ -53,7 +54,7 @@ class Comparison:
     def __init__(self, given, children):
         self.given, self.children = given, children
         self.folder = Path(children.enter_context(tempfile.TemporaryDirectory()))
-        self.bench = Bench(given.load, children, self.folder, given.seconds)
+        self.bench = Bench(given.load, children, self.folder, given.seconds, given.before)
         self.world = World(given.names, self.folder / "world")
         self.upstream = self.bench.upstream(self.world)
         self.kinds = [Hubdns(given.hubdns)]
@@ -141,7 +142,7 @@ def measured(comparison, result):
         result.sizes(*parts.sizes(comparison, *sizes[not given.quick]))
     if "disturbed" in given.only:
         # In real time the threads of a server would never take turns.
-        Server.before = []
+        Server.before = ["nice", "-n", "-20"] if given.before else []
         result.disturbed(*parts.disturbed(comparison, given.rate), given.rate)
 
 
@@ -156,7 +157,8 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--names", type=int, default=5_000)
     parser.add_argument("--rate", type=int, default=20_000, help="questions a second, for waits")
-    parser.add_argument("--before", help="put before commands: 'chrt -f 10' on a machine with other work")
+    before = "put before commands: 'chrt -f 10' on a machine with other work, as root"
+    parser.add_argument("--before", type=shlex.split, default=[], help=before)
     parser.add_argument("--quick", action="store_true", help="a short turn of each: does it run?")
     parser.add_argument("--write", help="put the report into this document, between its marks")
     given = parser.parse_args()
@@ -170,7 +172,7 @@ def arguments():
 
 def main():
     given = arguments()
-    Server.before = shlex.split(given.before or "")
+    Server.before = given.before
     with contextlib.ExitStack() as children:
         comparison = Comparison(given, children)
         result = Report(comparison.kinds, given)

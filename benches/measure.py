@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from peers import NotStarted, free_port
-from rivals import Server
+from server import Server
 from wire import NXDOMAIN, ask, ask_all
 
 # The server's core and that of all the rest.
@@ -127,9 +127,9 @@ class Certificate:
 class Bench:
     """The generator, and the processes of it that are servers."""
 
-    def __init__(self, program, children, folder, seconds):
+    def __init__(self, program, children, folder, seconds, before):
         self.program, self.children, self.folder = program, children, Path(folder)
-        self.seconds, self.seed = seconds, 0
+        self.seconds, self.before, self.seed = seconds, before, 0
         self.certificate = Certificate(folder)
         self.echoes = {}
 
@@ -171,7 +171,9 @@ class Bench:
             arguments["window"] = STREAMS
         if workload.by in ("DoT", "DoH"):
             arguments["certificate"] = self.certificate.chain
-        command = [*Server.before, "taskset", "-c", cores, self.program, workload.role]
+        if self.before and "rate" in arguments:
+            arguments["rest"] = True
+        command = [*self.before, "taskset", "-c", cores, self.program, workload.role]
         for key, value in arguments.items():
             command += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
         it = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -87,8 +87,6 @@ class Disturbance(contextlib.AbstractContextManager):
         self.thread = threading.Thread(target=self.disturb)
 
     def disturb(self):
-        # Away from the server, whose core is measured.
-        os.sched_setaffinity(threading.get_native_id(), {int(REST)})
         is_ours = self.kind.name == "hubdns"
         began = time.monotonic()
         while not self.over.wait(max(0, began + self.changes * PUBLISH_EVERY - time.monotonic())):

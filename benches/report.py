@@ -41,6 +41,7 @@ class Report:
     def __init__(self, kinds, given):
         self.names, self.given = [kind.name for kind in kinds], given
         self.versions = [f"{kind.name}: {kind.version()}" for kind in kinds]
+        self.machine = machine()
         self.parts, self.goals = [], []
 
     def goal(self, title, wanted, measured, met):
@@ -211,8 +212,10 @@ class Report:
     def text(self, notes):
         given = self.given
         head = (
-            f"{datetime.date.today()}, {machine()}. {given.turns} turns of {given.seconds} s each; "
-            f"medians, with the least and the most in brackets. {given.names:,} names."
+            f"{datetime.date.today()}, {self.machine}, load average {os.getloadavg()[1]:.1f} at the end. "
+            f"{given.turns} turns of {given.seconds} s each; medians, with the least and the most in "
+            f"brackets. {given.names:,} names. "
+            f"{'Servers and generator ran behind `' + ' '.join(given.before) + '`.' if given.before else ''}"
         )
         goals = table(["", "goal", "measured", "met"], self.goals)
         versions = "\n".join(f"- {it}" for it in self.versions)
@@ -237,11 +240,7 @@ def machine():
         capture_output=True,
         text=True,
     ).stdout.strip()
-    load = os.getloadavg()[1]
-    return (
-        f"{commit or 'no commit'}, {os.cpu_count()} cores ({cpu}), Linux {platform.release()}, "
-        f"load average {load:.1f} at the end"
-    )
+    return f"{commit or 'no commit'}, {os.cpu_count()} cores ({cpu}), Linux {platform.release()}"
 
 
 def write(path, text):

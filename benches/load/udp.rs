@@ -17,6 +17,8 @@ use crate::{
 
 /// How long the answers behind the last question of a fixed rate are waited for.
 const LAST: Duration = Duration::from_millis(300);
+/// Between looks, with `rest`: some microseconds by what a timer can do.
+const REST: Duration = Duration::from_micros(1);
 /// Without an answer for so long, what is under way counts as lost.
 const LOST: Duration = Duration::from_millis(100);
 
@@ -34,6 +36,9 @@ pub(crate) struct Load {
     /// Questions a second, in place of as many as are answered
     #[arg(long)]
     rate: Option<f64>,
+    /// Sleep between looks at a fixed rate: for real time, where who never sleeps is put off the core
+    #[arg(long)]
+    rest: bool,
     /// End after so many, if the time is not over before
     #[arg(long, default_value_t = u64::MAX)]
     questions: u64,
@@ -124,7 +129,12 @@ impl Load {
             if 0 < batch {
                 batches.send();
             }
-            let Ok(count) = batches.receive(MsgFlags::MSG_DONTWAIT) else { continue };
+            let Ok(count) = batches.receive(MsgFlags::MSG_DONTWAIT) else {
+                if self.rest {
+                    thread::sleep(REST);
+                }
+                continue;
+            };
             let now = Instant::now();
             for response in batches.received(count) {
                 let Some((due, expected)) = waiting.take(response) else { continue };
