@@ -75,7 +75,9 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, future::poll_fn, net::UdpSocket, time::Duration};
+    use std::{collections::HashSet, future::poll_fn, time::Duration};
+
+    use tokio::net::UdpSocket;
 
     use super::*;
     use crate::{
@@ -86,8 +88,8 @@ mod tests {
     };
 
     /// Who is asked, and the ports to ask from.
-    fn ports() -> (UdpSocket, Ports) {
-        let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+    async fn ports() -> (UdpSocket, Ports) {
+        let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = upstream.local_addr().unwrap();
         let metrics = Metrics::new().unwrap().forward.upstream(&address);
         (upstream, Ports::new(address, &metrics))
@@ -108,17 +110,17 @@ mod tests {
     }
 
     /// The id of what the upstream was asked, and from which port.
-    fn asked(upstream: &UdpSocket) -> (u16, SocketAddr) {
+    async fn asked(upstream: &UdpSocket) -> (u16, SocketAddr) {
         let mut packet = [0; 512];
-        let (_, from) = upstream.recv_from(&mut packet).unwrap();
+        let (_, from) = upstream.recv_from(&mut packet).await.unwrap();
         (u16::from_be_bytes([packet[0], packet[1]]), from)
     }
 
     /// Tells a port a response to the query with this id.
-    fn respond(upstream: &UdpSocket, id: u16, port: SocketAddr) {
+    async fn respond(upstream: &UdpSocket, id: u16, port: SocketAddr) {
         let mut response = query(id).bytes().to_vec();
         response[2] |= 0x80;
-        upstream.send_to(&response, port).unwrap();
+        upstream.send_to(&response, port).await.unwrap();
     }
 
     async fn heard(place: &Place) -> Packet {
@@ -128,10 +130,13 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_queries_leave_from_a_port_each_with_its_own_id() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let _places: Vec<_> = (0..=QUERIES_MAX).map(|_| send(&ports, None)).collect();
-        let asked: Vec<_> = (0..=QUERIES_MAX).map(|_| asked(&upstream)).collect();
-        let (last, first) = asked.split_last().unwrap();
+        let mut all = Vec::new();
+        for _ in 0..=QUERIES_MAX {
+            all.push(asked(&upstream).await);
+        }
+        let (last, first) = all.split_last().unwrap();
         assert!(first.iter().all(|(_, port)| *port == first[0].1));
         assert_ne!(first[0].1, last.1);
         let ids: HashSet<u16> = first.iter().map(|(id, _)| *id).collect();
@@ -140,65 +145,63 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_asked_once_more_leaves_from_a_port_opened_since() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let _first = send(&ports, None);
         let _second = send(&ports, Some(Instant::now()));
-        assert_ne!(asked(&upstream).1, asked(&upstream).1);
+        assert_ne!(asked(&upstream).await.1, asked(&upstream).await.1);
     }
 
     #[tokio::test]
     async fn an_answer_is_told_to_whom_it_is_for_and_once() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let places = [send(&ports, None), send(&ports, None)];
-        let [first, second] = [asked(&upstream), asked(&upstream)];
+        let [first, second] = [asked(&upstream).await, asked(&upstream).await];
         let [one, other] = places;
-        respond(&upstream, first.0, first.1);
+        respond(&upstream, first.0, first.1).await;
         assert!(matches!(heard(&one).await, Packet::Datagram(_)));
         drop(one);
         // What comes late, or twice, is nobody's guess.
-        respond(&upstream, first.0, first.1);
-        respond(&upstream, second.0, second.1);
+        respond(&upstream, first.0, first.1).await;
+        respond(&upstream, second.0, second.1).await;
         let Packet::Datagram(response) = heard(&other).await else { panic!("no answer") };
         assert_eq!(response[..2], second.0.to_be_bytes());
     }
 
     #[tokio::test]
     async fn what_is_for_nobody_is_told_to_all_and_ends_the_port() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let places = [send(&ports, None), send(&ports, None)];
-        let (first, port) = asked(&upstream);
-        let second = asked(&upstream).0;
+        let (first, port) = asked(&upstream).await;
+        let second = asked(&upstream).await.0;
         let strange = (0..).find(|id| ![first, second].contains(id)).unwrap();
-        respond(&upstream, strange, port);
+        respond(&upstream, strange, port).await;
         for place in &places {
             assert!(matches!(heard(place).await, Packet::Stray));
         }
         let _third = send(&ports, None);
-        assert_ne!(asked(&upstream).1, port);
-        respond(&upstream, second, port);
+        assert_ne!(asked(&upstream).await.1, port);
+        respond(&upstream, second, port).await;
         assert!(matches!(heard(&places[1]).await, Packet::Datagram(_)), "it is heard on");
     }
 
     #[tokio::test]
     async fn a_refusal_is_told_to_all_who_wait() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let places = [send(&ports, None), send(&ports, None)];
         drop(upstream);
-        // The kernel refuses this one, and tells so by the next.
-        let third = send(&ports, None);
-        for place in places.iter().chain([&third]) {
+        for place in &places {
             assert!(matches!(heard(place).await, Packet::Refused(_)));
         }
     }
 
     #[tokio::test]
     async fn a_port_that_nobody_uses_is_closed() {
-        let (upstream, ports) = ports();
+        let (upstream, ports) = ports().await;
         let place = send(&ports, None);
-        let (_, port) = asked(&upstream);
+        let (_, port) = asked(&upstream).await;
         drop(place);
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert!(ports.current().is_none());
-        assert!(UdpSocket::bind(("0.0.0.0", port.port())).is_ok());
+        assert!(UdpSocket::bind(("0.0.0.0", port.port())).await.is_ok());
     }
 }

@@ -31,8 +31,9 @@ use crate::{
 };
 
 /// Questions with a flight of their own, all clients together. At the deadline of 3.5 s this
-/// bounds us to 585 unanswered questions a second, and at four transmissions to 8,192 sockets;
-/// past it the answer is SERVFAIL at once, and counted. Questions already in flight join theirs.
+/// bounds us to 585 unanswered questions a second, and at four transmissions, if none shares its
+/// port, to 8,192 sockets; past it the answer is SERVFAIL at once, and counted. Questions already
+/// in flight join theirs.
 const FLIGHTS_MAX: usize = 2_048;
 /// Of these, how many all zones have together; the default upstreams have the other half.
 const ZONES_FLIGHTS_MAX: usize = FLIGHTS_MAX / 2;

