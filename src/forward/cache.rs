@@ -135,7 +135,7 @@ impl Cache {
         Some(kept)
     }
 
-    /// The response to `question` past its TTL, if it may still stand in.
+    /// The response to `question`, past its TTL too if it may still stand in.
     pub(super) fn stale(&self, question: &Question, now: Instant) -> Option<Arc<Kept>> {
         let kept = self.answers.get(question)?;
         let limit = kept.retention(self.serve_stale);
@@ -274,7 +274,8 @@ impl Kept {
         }
     }
 
-    fn is_fresh(&self, now: Instant) -> bool {
+    /// Whether it is within its TTL.
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
         self.age(now) < self.relay.lifetime().as_duration()
     }
 

@@ -1,13 +1,11 @@
 //! The way of a question that is not ours: cache, flight, and what to say when it fails.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use foldhash::quality::RandomState;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -20,7 +18,7 @@ use super::{
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
-    landing::{Carried, Flying, Landing, Outcome},
+    landing::{Carried, Flights, Flying, Landing, Outcome},
     loops::{Loop, Loops, may_be_ours},
     routes::{Purpose, Routes},
 };
@@ -58,14 +56,6 @@ pub struct Answered {
     pub age: Age,
     /// Cache, upstream, or cache past its time.
     pub source: AnswerSource,
-}
-
-/// The questions that upstreams are being asked.
-#[derive(Default)]
-struct Flights {
-    /// A flight knows by its own whether it is still wanted. Clients choose the names: the seed of
-    /// the hash is another in each process.
-    landings: HashMap<Question, Arc<Landing>, RandomState>,
 }
 
 /// How a question is being asked.
@@ -118,13 +108,16 @@ impl Forwarder {
 
     /// The answer from the cache or an upstream, or an older one if none answers in time.
     pub async fn ask(&self, question: Question) -> Result<Answered, ForwardError> {
+        let inner = &self.0;
         let now = Instant::now();
-        if let Some(answered) = self.cached(&Asking::from(&question), now) {
+        // Looked up once for what is past its TTL and for what came while the question waited.
+        let stale = inner.cache.stale(&question, now);
+        if stale.as_ref().is_some_and(|kept| kept.is_fresh(now))
+            && let Some(answered) = self.cached(&Asking::from(&question), now)
+        {
             return Ok(answered);
         }
-        let inner = &self.0;
         inner.metrics.forward.cache(CacheResult::Miss);
-        let stale = inner.cache.stale(&question, now);
         let Some(stale) = stale else {
             return match inner.cache.failure(&question, now) {
                 Some(Failure::Declined(kept)) => Ok(kept.answered(now)),
@@ -309,28 +302,6 @@ impl Inner {
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(|broken| broken.into_inner())
-    }
-}
-
-// === impl Flights ===
-
-impl Flights {
-    /// Whether the flight with this landing is in the list: a flush takes it out, and then what it
-    /// brings is too old to be kept.
-    fn has(&self, question: &Question, landing: &Arc<Landing>) -> bool {
-        self.landings.get(question).is_some_and(|it| Arc::ptr_eq(it, landing))
-    }
-
-    /// How many flights there are for this name and type, with and without DO and CD: whoever
-    /// passes a question on may set these anew.
-    fn variants(&self, question: &Question) -> usize {
-        let variant = |(dnssec_ok, checking_disabled)| Question {
-            dnssec_ok,
-            checking_disabled,
-            ..question.clone()
-        };
-        let all = [(false, false), (false, true), (true, false), (true, true)];
-        all.map(variant).iter().filter(|it| self.landings.contains_key(it)).count()
     }
 }
 

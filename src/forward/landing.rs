@@ -1,20 +1,22 @@
-//! How a flight's outcome reaches those who wait for it, and who carries it until then.
+//! The flights under way: how an outcome reaches those who wait for it, and who carries it so long.
 //!
 //! Whoever asks first carries the flight in its own task, which spares a second one; if it leaves,
 //! the flight goes on by itself.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
+use foldhash::quality::RandomState;
 use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::task::TaskTracker;
 
 use super::error::ForwardError;
-use crate::wire::Relay;
+use crate::wire::{Question, Relay};
 
 /// What a flight brings back.
 pub(super) type Outcome = Result<Arc<Relay>, ForwardError>;
@@ -28,10 +30,40 @@ pub(super) struct Landing {
     landed: Notify,
 }
 
+/// The questions that upstreams are being asked.
+#[derive(Default)]
+pub(super) struct Flights {
+    /// A flight knows by its own whether it is still wanted. Clients choose the names: the seed of
+    /// the hash is another in each process.
+    pub(super) landings: HashMap<Question, Arc<Landing>, RandomState>,
+}
+
 /// A flight that somebody waits for.
 pub(super) struct Carried<'t> {
     flying: Option<Flying>,
     tasks: &'t TaskTracker,
+}
+
+// === impl Flights ===
+
+impl Flights {
+    /// Whether the flight with this landing is in the list: a flush takes it out, and then what it
+    /// brings is too old to be kept.
+    pub(super) fn has(&self, question: &Question, landing: &Arc<Landing>) -> bool {
+        self.landings.get(question).is_some_and(|it| Arc::ptr_eq(it, landing))
+    }
+
+    /// How many flights there are for this name and type, with and without DO and CD: whoever
+    /// passes a question on may set these anew.
+    pub(super) fn variants(&self, question: &Question) -> usize {
+        let variant = |(dnssec_ok, checking_disabled)| Question {
+            dnssec_ok,
+            checking_disabled,
+            ..question.clone()
+        };
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        all.map(variant).iter().filter(|it| self.landings.contains_key(it)).count()
+    }
 }
 
 // === impl Landing ===
