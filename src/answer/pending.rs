@@ -39,7 +39,7 @@ pub struct Pending {
 impl Pending {
     /// Waits for the answer and writes the reply into `out`. Takes as long as the forwarder's
     /// deadline at most.
-    pub async fn finish(mut self, out: &mut Vec<u8>) {
+    pub async fn finish(mut self: Box<Self>, out: &mut Vec<u8>) {
         let Vantage { client, listener } = self.vantage;
         self.settings.forwarder.notice(self.chain.question(), client, listener.ip());
         let ended = self.ask_along().await;

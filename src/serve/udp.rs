@@ -13,7 +13,11 @@ use std::{
 };
 
 use nix::sys::socket::MsgFlags;
-use tokio::{sync::Semaphore, task::yield_now, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::yield_now,
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -173,11 +177,9 @@ impl Batches {
                 Step::Reply => self.outbox.keep(path),
                 Step::Ask(query) => match Arc::clone(&self.permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let finished = finish(query, Arc::clone(&self.socket), path);
-                        self.pending.spawn(async move {
-                            finished.await;
-                            drop(permit);
-                        });
+                        // In a box, since a task is moved several times before it runs.
+                        let finished = finish(query, Arc::clone(&self.socket), path, permit);
+                        self.pending.spawn(Box::pin(finished));
                     }
                     Err(_) => {
                         query.shed(out);
@@ -195,8 +197,14 @@ impl Batches {
 }
 
 /// Waits for the answer and sends it.
-async fn finish(query: Box<Pending>, socket: Arc<Socket>, path: Path) {
+async fn finish(
+    query: Box<Pending>,
+    socket: Arc<Socket>,
+    path: Path,
+    permit: OwnedSemaphorePermit,
+) {
     let mut out = Vec::with_capacity(512);
     query.finish(&mut out).await;
     socket.send(out, path).await;
+    drop(permit);
 }
