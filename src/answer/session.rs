@@ -249,11 +249,10 @@ impl Session {
             Decision::Forward => match self.forward(&teller, query, came, out) {
                 Ok(told) => told,
                 Err(chain) => {
-                    let pending = self.pending(in_force, packet, chain, *vantage, came, rotation);
-                    return Step::Ask(Box::new(Pending {
-                        view: self.tally.view(view).map(Arc::clone),
-                        ..pending
-                    }));
+                    let mut pending =
+                        self.pending(in_force, packet, chain, *vantage, came, rotation);
+                    pending.view = self.tally.view(view).map(Arc::clone);
+                    return Step::Ask(pending);
                 }
             },
         };
@@ -270,8 +269,8 @@ impl Session {
         vantage: Vantage,
         came: Instant,
         rotation: usize,
-    ) -> Pending {
-        Pending {
+    ) -> Box<Pending> {
+        Box::new(Pending {
             packet: packet.to_vec(),
             chain,
             vantage,
@@ -282,7 +281,7 @@ impl Session {
             way: self.way,
             rotation,
             started: came,
-        }
+        })
     }
 
     /// What a query that is forwarded would wait with, whatever the cache has.
@@ -293,7 +292,7 @@ impl Session {
         client: SocketAddr,
         listener: SocketAddr,
         came: Instant,
-    ) -> Option<Pending> {
+    ) -> Option<Box<Pending>> {
         let Packet::Query(query) = Packet::read(packet) else { return None };
         let in_force = self.take_up();
         let vantage = Vantage::new(client.ip(), listener);
