@@ -153,7 +153,8 @@ impl DnsMetrics {
             HistogramVec,
             HistogramOpts::new(
                 "hubdns_dns_request_duration_seconds",
-                "From reading a question to having its answer."
+                "From reading a question to having its answer. Of those that come together one is \
+                 measured, the last, which waits longest; those that wait for an upstream are all."
             )
             .buckets(vec![
                 0.00001, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0,
