@@ -50,12 +50,24 @@ pub struct CheckDocument {
     /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `source`, `aws hosts` or
     /// `upstream`.
     pub about: String,
-    /// `passed`, `warned` or `failed`.
-    pub result: String,
+    /// How it is.
+    pub result: CheckResult,
     /// What was found.
     pub what: String,
     /// What to do about it; nothing where it passed.
     pub next: Option<String>,
+}
+
+/// How something is that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckResult {
+    /// As it should be.
+    Passed,
+    /// Worth a look.
+    Warned,
+    /// Wrong.
+    Failed,
 }
 
 /// What a flush took: `/api/v1/flush`, on the control socket alone.

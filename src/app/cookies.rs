@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use super::daemon::now_secs;
 use crate::{
     answer::{Cookies, Settings},
-    base::{CookieSecret, CookieSecrets},
+    base::{Chain, CookieSecret, CookieSecrets},
     config::{Config, Place, Problem},
 };
 
@@ -18,7 +18,7 @@ const FILE_LEN_MAX: u64 = 64 * 1024;
 /// Why a file gives no secrets. It never says what is in it.
 #[derive(Debug, thiserror::Error)]
 enum SecretsError {
-    #[error("it cannot be read: {0}")]
+    #[error("it cannot be read")]
     Unreadable(#[from] io::Error),
     #[error("it is longer than {FILE_LEN_MAX} octets")]
     TooLong,
@@ -43,7 +43,7 @@ pub(super) fn cookies(
         });
     };
     let secrets = read(path).map_err(|error| {
-        let what = format!("`server.cookie_secret_file` {}: {error}", path.display());
+        let what = format!("`server.cookie_secret_file` {}: {}", path.display(), Chain(&error));
         let help = "one secret a line, 32 hexadecimal digits each, as `openssl rand -hex 16` makes \
                     them; readable by the user that hubdns runs as";
         Box::new(config.places.problem(Place::CookieSecretFile, &what, "no secret in it", help))
@@ -76,7 +76,7 @@ fn secrets(text: &str) -> Result<CookieSecrets, SecretsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, secrets};
+    use super::{Chain, read, secrets};
 
     const ONE: &str = "e5e973e5a6b2a43f48e7dc849e37bfcf";
     const TWO: &str = "445536bcd2513298075a5d379663c962";
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(why(&format!("{ONE}\n{TWO}0")), "line 2 is not 32 hexadecimal digits");
         assert_eq!(why("# nothing\n"), "it holds no secret");
         assert_eq!(why(&format!("{ONE}\n").repeat(5)), "it holds more than 4 secrets");
-        let missing = read("/nowhere/cookies".as_ref()).unwrap_err().to_string();
+        let missing = Chain(&read("/nowhere/cookies".as_ref()).unwrap_err()).to_string();
         assert!(missing.starts_with("it cannot be read: No such file"), "{missing}");
     }
 }

@@ -12,6 +12,6 @@ mod reload;
 mod start;
 
 pub use daemon::{Daemon, StartError, now_secs};
-pub use offline::{Asked, OfflineError, ask_sources, ask_upstreams, offline_table};
+pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;
 pub use start::{certificate_doubts, host_lookup, try_places};

@@ -1,6 +1,8 @@
 //! Answers for commands that run beside or without a daemon: the sources asked once.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     base::{Chain, Rcode, SourceName},
@@ -12,6 +14,9 @@ use crate::{
     table::{AnswerTable, compile},
     telemetry::Metrics,
 };
+
+/// For an upstream to accept a TCP connection: as long as the forwarder gives it.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What one source told when it was asked once.
 pub struct Asked {
@@ -74,6 +79,13 @@ pub async fn offline_table(
             Ok((compile(&plan, &config.policy), notes))
         }
     }
+}
+
+/// Whether an upstream takes TCP connections, by which long answers go.
+pub async fn accepts_tcp(upstream: SocketAddr) -> io::Result<()> {
+    let connected = timeout(CONNECT_WITHIN, TcpStream::connect(upstream)).await;
+    connected.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))??;
+    Ok(())
 }
 
 /// Asks every upstream of the configuration one question, each by itself.

@@ -1,22 +1,18 @@
 //! `hubdns doctor`: a check-list, each line with what to do next. It changes nothing.
 
-use std::{fmt::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
-
-use tokio::{net::TcpStream, time::timeout};
+use std::{fmt::Write as _, process::ExitCode};
 
 use super::{
     args::{DoctorArgs, DoctorFormat},
     ask, run, say, small_runtime,
 };
 use crate::{
-    admin::json::{CheckDocument, DoctorDocument, StatusDocument, from_text, to_text},
-    app::{ask_sources, ask_upstreams, host_lookup},
+    admin::json::{CheckDocument, CheckResult, DoctorDocument, StatusDocument, from_text, to_text},
+    app::{accepts_tcp, ask_sources, ask_upstreams, host_lookup},
     base::Chain,
     config::Config,
 };
 
-/// For an upstream to accept a TCP connection: as long as the forwarder gives it.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// A host of AWS's that every partition's resolvers know, by which look-ups are tried.
 const AWS_HOST: &str = "sts.amazonaws.com";
 /// What the ENA driver counts above 1,024 packets a second, as `/metrics` has it.
@@ -48,7 +44,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         DoctorFormat::Text => render(&document),
         DoctorFormat::Json => to_text(&document),
     })?;
-    let failed = document.checks.iter().any(|check| check.result == "failed");
+    let failed = document.checks.iter().any(|check| check.result == CheckResult::Failed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -155,21 +151,13 @@ async fn look_at_upstreams(list: &mut CheckList, config: &Config) {
                 list.failed("upstream", format!("{upstream}: {error}"), &next);
             }
         }
-        match accepts(address).await {
+        match accepts_tcp(address).await {
             Ok(()) => list.passed("upstream", format!("{upstream} accepts TCP")),
-            Err(why) => {
+            Err(error) => {
                 let next = format!("open TCP {} to it: long answers need it", address.port());
-                list.failed("upstream", format!("{upstream} by TCP: {why}"), &next);
+                list.failed("upstream", format!("{upstream} by TCP: {error}"), &next);
             }
         }
-    }
-}
-
-async fn accepts(upstream: SocketAddr) -> Result<(), String> {
-    match timeout(CONNECT_WITHIN, TcpStream::connect(upstream)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", CONNECT_WITHIN.as_secs())),
     }
 }
 
@@ -177,6 +165,11 @@ async fn accepts(upstream: SocketAddr) -> Result<(), String> {
 fn render(document: &DoctorDocument) -> String {
     let mut text = String::new();
     for CheckDocument { about, result, what, next } in &document.checks {
+        let result = match result {
+            CheckResult::Passed => "passed",
+            CheckResult::Warned => "warned",
+            CheckResult::Failed => "failed",
+        };
         // Writing to a text does not fail.
         let _ = writeln!(text, "{result:<7} {about}: {what}");
         if let Some(next) = next {
@@ -190,19 +183,19 @@ fn render(document: &DoctorDocument) -> String {
 
 impl CheckList {
     fn passed(&mut self, about: &str, what: String) {
-        self.add("passed", about, what, None);
+        self.add(CheckResult::Passed, about, what, None);
     }
 
     fn warned(&mut self, about: &str, what: String, next: &str) {
-        self.add("warned", about, what, Some(next));
+        self.add(CheckResult::Warned, about, what, Some(next));
     }
 
     fn failed(&mut self, about: &str, what: String, next: &str) {
-        self.add("failed", about, what, Some(next));
+        self.add(CheckResult::Failed, about, what, Some(next));
     }
 
-    fn add(&mut self, result: &str, about: &str, what: String, next: Option<&str>) {
-        let (about, result) = (about.to_owned(), result.to_owned());
+    fn add(&mut self, result: CheckResult, about: &str, what: String, next: Option<&str>) {
+        let about = about.to_owned();
         self.0.push(CheckDocument { about, result, what, next: next.map(str::to_owned) });
     }
 }

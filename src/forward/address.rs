@@ -70,11 +70,16 @@ impl UpstreamAddress {
     /// Whether it stands on the link: a resolver of the cloud that drops silently above its limit
     /// of packets, and to which nobody else can speak in its place.
     pub fn is_link_local(&self) -> bool {
-        match self.socket().ip() {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            // The VPC's resolver by IPv6 is fd00:ec2::253.
-            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2],
-        }
+        is_link_local(self.socket().ip())
+    }
+}
+
+/// Whether an address stands on the link, as AWS's services for instances do.
+pub(super) fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        // The VPC's resolver by IPv6 is fd00:ec2::253.
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2],
     }
 }
 

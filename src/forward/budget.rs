@@ -16,7 +16,7 @@ use nix::ifaddrs::getifaddrs;
 use tokio::time::Instant;
 
 use super::{
-    address::UpstreamAddress,
+    address::{UpstreamAddress, is_link_local},
     config::{BudgetConfig, ForwardConfig},
 };
 use crate::telemetry::{BudgetMetrics, Spared};
@@ -207,9 +207,10 @@ pub(super) fn of(
 /// Whether AWS limits packets to this address, for a host in these networks: the resolver on the
 /// link, by its IPv4 or IPv6 address, and the same one at the third address of the VPC.
 fn is_limited(upstream: IpAddr, own: &[(Ipv4Addr, u8)]) -> bool {
+    let is_of_a_vpc = |ip| own.iter().any(|net| is_vpc_plus_two(ip, *net));
     match upstream.to_canonical() {
-        IpAddr::V4(ip) => ip.is_link_local() || own.iter().any(|net| is_vpc_plus_two(ip, *net)),
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2],
+        IpAddr::V4(ip) => is_link_local(ip.into()) || is_of_a_vpc(ip),
+        IpAddr::V6(ip) => is_link_local(ip.into()),
     }
 }
 
