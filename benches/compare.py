@@ -113,9 +113,9 @@ class Comparison:
             del figures[kind.name]
 
 
-    def half_of_most(self, figures):
-        """Half of what each server answered a second."""
-        return {name: round(median(it.of(RATE)) / 2) for name, it in figures["ours"].items()}
+def half_of_most(figures):
+    """Half of what each server answered a second."""
+    return {name: round(median(it.of(RATE)) / 2) for name, it in figures["ours"].items()}
 
 
 def measured(comparison, result):
@@ -125,11 +125,13 @@ def measured(comparison, result):
         result.start(parts.start(comparison))
     if {"cpu", "latency"} & set(given.only):
         servers = list(comparison.servers())
-        keys = list(WORKLOADS) if "cpu" in given.only else ["ours"]
-        figures = comparison.cpu(servers, [key for key in keys if key in given.workloads])
+        # Half of the most is known when the most is.
+        keys = {"ours"} if "latency" in given.only else set()
+        keys |= set(given.workloads) if "cpu" in given.only else set()
+        figures = comparison.cpu(servers, [key for key in WORKLOADS if key in keys])
         result.cpu(figures, WORKLOADS)
         if "latency" in given.only:
-            half = comparison.half_of_most(figures)
+            half = half_of_most(figures)
             servers = [(kind, server) for kind, server in servers if kind.name in half]
             rates = lambda name: [(f"{given.rate:,} a second", given.rate), ("half of the most", half[name])]
             result.latency(parts.latency(comparison, servers, rates))
@@ -152,7 +154,10 @@ def arguments():
     parser.add_argument("--load", help="the bench program; built by cargo if not given")
     parser.add_argument("--rivals", nargs="*", help="these alone", choices=[it.name for it in RIVALS])
     parser.add_argument("--only", nargs="*", help="these parts alone", default=PARTS, choices=PARTS)
-    parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
+    workloads = "of the part cpu, these alone"
+    parser.add_argument(
+        "--workloads", nargs="*", help=workloads, default=list(WORKLOADS), choices=list(WORKLOADS)
+    )
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--names", type=int, default=5_000)

@@ -81,7 +81,8 @@ class Turn:
 
     @property
     def packets(self):
-        return self.upstream / max(1, self.told["answers"])
+        """Questions sent upstream for each that was asked."""
+        return self.upstream / max(1, self.told["sent"])
 
 
 @dataclass

@@ -21,6 +21,8 @@ P50, P99, P999, SILENCE = (
 GOALS = {"ours": 1.10, "cached": 1.30, "misses": 4.0, "mixed": 1.5, "tcp": 1.4}
 RATE_GOAL, AHEAD_GOAL = 0.93, 1.5
 THREADS_GOAL, SIZES_GOAL, WAITS_GOAL, DISTURBED_GOAL = 1.8, 0.05, 1.2, 1.1
+# What a probe of an upstream, or a datagram that was lost, adds.
+PACKETS_SLACK = 0.005
 SILENCE_MS, MEMORY_MB, START_MS = 1.0, 20, 50
 
 
@@ -108,7 +110,7 @@ class Report:
         heads = ["questions sent upstream for each miss", *packets]
         self.part("Upstream", table(heads, [["", *(f"{it:.3f}" for it in packets.values())]]))
         if "unbound" in packets:
-            met = packets[OURS] <= packets["unbound"] + 0.005
+            met = packets[OURS] <= packets["unbound"] + PACKETS_SLACK
             text = f"{packets[OURS]:.3f} to {packets['unbound']:.3f}"
             self.goal("misses, UDP", "no more packets upstream than unbound", text, met)
 
@@ -214,9 +216,10 @@ class Report:
         head = (
             f"{datetime.date.today()}, {self.machine}, load average {os.getloadavg()[1]:.1f} at the end. "
             f"{given.turns} turns of {given.seconds} s each; medians, with the least and the most in "
-            f"brackets. {given.names:,} names. "
-            f"{'Servers and generator ran behind `' + ' '.join(given.before) + '`.' if given.before else ''}"
+            f"brackets. {given.names:,} names."
         )
+        if given.before:
+            head += f" Servers and generator ran behind `{' '.join(given.before)}`."
         goals = table(["", "goal", "measured", "met"], self.goals)
         versions = "\n".join(f"- {it}" for it in self.versions)
         told = "\n".join(f"- {note}" for note in notes)
