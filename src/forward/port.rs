@@ -134,11 +134,12 @@ impl Port {
         self.opened
     }
 
-    /// Has a query sent that `write` makes with its id, together with others of this moment; tells
-    /// its place. `None` when no more may leave from here.
+    /// Has a query sent that `write` makes with its id, together with others of this moment unless
+    /// it has to leave `at_once`; tells its place. `None` when no more may leave from here.
     pub(super) fn send(
         &self,
         now: Instant,
+        at_once: bool,
         write: impl FnOnce(u16) -> Sent,
     ) -> Option<(usize, Sent)> {
         let mut queries = self.shared.queries();
@@ -157,6 +158,7 @@ impl Port {
         let unsent = queries.unsent.len();
         drop(queries);
         match unsent {
+            _ if at_once => self.shared.send(),
             1 => self.shared.unsent.notify_one(),
             BATCH => self.shared.send(),
             _ => (),

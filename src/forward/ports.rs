@@ -20,6 +20,8 @@ pub(super) struct Ports {
     metrics: UpstreamMetrics,
     current: Arc<Current>,
     tasks: TaskTracker,
+    /// Queries wait for no others: they are counted by the second in which they leave.
+    at_once: bool,
 }
 
 /// Where a query was sent from.
@@ -35,7 +37,13 @@ impl Ports {
     /// No port is opened before somebody asks.
     pub(super) fn new(upstream: SocketAddr, metrics: &UpstreamMetrics) -> Ports {
         let metrics = metrics.clone();
-        Ports { upstream, metrics, current: Arc::default(), tasks: TaskTracker::new() }
+        let tasks = TaskTracker::new();
+        Ports { upstream, metrics, current: Arc::default(), tasks, at_once: false }
+    }
+
+    /// The same, with every query sent as soon as it is counted if they are.
+    pub(super) fn counted(self, at_once: bool) -> Ports {
+        Ports { at_once, ..self }
     }
 
     /// Sends what `write` makes with the id that it is given: a random one, and no other's at its
@@ -50,12 +58,12 @@ impl Ports {
         let mut current = self.current();
         if let Some(port) = &*current
             && opened_after.is_none_or(|at| at < port.opened())
-            && let Some((at, sent)) = port.send(now, &write)
+            && let Some((at, sent)) = port.send(now, self.at_once, &write)
         {
             return Ok((Place { port: Arc::clone(port), at }, sent));
         }
         let port = Port::open(self.upstream, now, &self.current, &self.metrics, &self.tasks)?;
-        let (at, sent) = port.send(now, write).ok_or(io::ErrorKind::TimedOut)?;
+        let (at, sent) = port.send(now, self.at_once, write).ok_or(io::ErrorKind::TimedOut)?;
         *current = Some(Arc::clone(&port));
         Ok((Place { port, at }, sent))
     }

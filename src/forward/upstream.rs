@@ -112,7 +112,8 @@ impl Upstream {
 
     /// The same, within a budget.
     pub(super) fn within(self, budget: Option<Arc<Budget>>) -> Self {
-        Self { budget, ..self }
+        let ports = self.ports.counted(budget.is_some());
+        Self { budget, ports, ..self }
     }
 
     /// Leave to send it so many packets now.
