@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it is what a bench is for")]
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
 use hubdns::{
     base::{Az, Name, Pattern, Ttl},
@@ -76,11 +76,11 @@ fn table(names: usize) -> AnswerTable {
         service: "com.amazonaws.eu-west-1.bench".into(),
         ttl,
         negative_ttl: ttl,
-        addresses: vec![Address {
+        addresses: Arc::from([Address {
             az: Az { name: "eu-west-1a".into(), id: None },
             ip: [10, 0, 0, 1].into(),
             eni: "eni-1".into(),
-        }],
+        }]),
         caveats: Vec::new(),
     };
     let exact = (0..names / 2).map(|at| claim(format!("service{at}.eu-west-1.amazonaws.com")));

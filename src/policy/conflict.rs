@@ -24,7 +24,7 @@ pub(super) struct Contender<'s> {
     alias: Option<usize>,
     speaker: &'s Speaker<'s>,
     /// Not empty.
-    addresses: Vec<Address>,
+    addresses: Arc<[Address]>,
 }
 
 /// What decides, first difference first; the lower wins. Unknown comes last everywhere.

@@ -40,10 +40,12 @@ fn leave_out(claim: &mut Claim, down: &dyn Fn(&IpAddr) -> bool) {
         claim.addresses.iter().filter(|it| !down(&it.ip)).map(family).collect();
     let failing: BTreeSet<RecordType> =
         claim.addresses.iter().map(family).filter(|family| !up.contains(family)).collect();
-    let (kept, left_out): (Vec<Address>, Vec<Address>) = std::mem::take(&mut claim.addresses)
-        .into_iter()
+    let (kept, left_out): (Vec<Address>, Vec<Address>) = claim
+        .addresses
+        .iter()
+        .cloned()
         .partition(|address| failing.contains(&family(address)) || !down(&address.ip));
-    claim.addresses = kept;
+    claim.addresses = kept.into();
     if !left_out.is_empty() {
         claim.caveats.push(Caveat::LeftOut(Arc::from(left_out)));
     }
@@ -73,7 +75,7 @@ impl Outage {
                     Caveat::FailingOpen(_) | Caveat::SharedWildcard | Caveat::MadePerVpc => (),
                 }
             }
-            for address in &claim.addresses {
+            for address in claim.addresses.iter() {
                 let family = family(address);
                 let failing = claim.caveats.contains(&Caveat::FailingOpen(family));
                 *all_down.entry((&claim.endpoint, family)).or_insert(true) &= failing;
@@ -246,7 +248,7 @@ mod tests {
                     claim.addresses.iter().map(family).collect()
                 };
                 prop_assert_eq!(families(&old), families(&new));
-                let mut told = new.addresses.clone();
+                let mut told = new.addresses.to_vec();
                 for caveat in &new.caveats {
                     if let Caveat::LeftOut(addresses) = caveat {
                         prop_assert!(addresses.iter().all(|address| down.contains(&address.ip)));
@@ -254,7 +256,7 @@ mod tests {
                     }
                 }
                 told.sort();
-                prop_assert_eq!(&told, &old.addresses);
+                prop_assert_eq!(&told[..], &old.addresses[..]);
                 for given in new.addresses.iter().filter(|address| down.contains(&address.ip)) {
                     prop_assert!(new.caveats.contains(&Caveat::FailingOpen(family(given))));
                     let up = |it: &&crate::policy::Address| !down.contains(&it.ip);

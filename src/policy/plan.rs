@@ -41,8 +41,9 @@ pub struct Claim {
     pub ttl: Ttl,
     /// How long an absence may be kept.
     pub negative_ttl: Ttl,
-    /// A and AAAA by family, each sorted by zone, then by address. Not empty.
-    pub addresses: Vec<Address>,
+    /// A and AAAA by family, each sorted by zone, then by address. Not empty. Names of one endpoint
+    /// have them in common.
+    pub addresses: Arc<[Address]>,
     /// What an operator should know of this name.
     pub caveats: Vec<Caveat>,
 }

@@ -37,7 +37,7 @@ pub(super) struct Speaker<'i> {
     /// What follows the region in the service's name, in lower case.
     pub(super) short: String,
     /// Both families, sorted by zone, then by address.
-    pub(super) addresses: Vec<Address>,
+    pub(super) addresses: Arc<[Address]>,
     /// An earlier source has found the same endpoint.
     known_before: bool,
 }
@@ -66,7 +66,7 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
                 endpoint,
                 service: services.get(&endpoint.service).copied(),
                 short: short_name(&endpoint.service.as_str().to_ascii_lowercase()).to_owned(),
-                addresses: addresses(endpoint, &interfaces),
+                addresses: addresses(endpoint, &interfaces).into(),
                 known_before: !seen.insert(&endpoint.id),
             });
         }
@@ -178,7 +178,7 @@ impl Speaker<'_> {
     }
 
     /// The addresses for a name: of the wanted families, and of one zone for a zonal name.
-    pub(super) fn addresses_for(&self, pattern: &Pattern, origin: &Origin) -> Vec<Address> {
+    pub(super) fn addresses_for(&self, pattern: &Pattern, origin: &Origin) -> Arc<[Address]> {
         let (v4, v6) = self.families(pattern);
         let wanted = |address: &&Address| {
             let family = match address.ip {
@@ -195,7 +195,10 @@ impl Speaker<'_> {
             };
             family && zone
         };
-        self.addresses.iter().filter(wanted).cloned().collect()
+        match self.addresses.iter().all(|address| wanted(&address)) {
+            true => Arc::clone(&self.addresses),
+            false => self.addresses.iter().filter(wanted).cloned().collect(),
+        }
     }
 
     /// Whether a name has A and whether it has AAAA.

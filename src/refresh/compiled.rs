@@ -42,7 +42,8 @@ impl Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
             let plan = policy::plan(&inventory, &policy);
             let claims = plan.views.iter().flat_map(|view| &view.claims);
-            let addresses = claims.flat_map(|claim| &claim.addresses).map(|it| it.ip).collect();
+            let addresses =
+                claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
             let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
             let table = compile(&plan, &policy);
             let changes = diff(in_force.table(), &table);

@@ -2,18 +2,19 @@
 
 use crate::policy::{Plan, PolicyConfig};
 
-use super::{AnswerTable, TableHash, ViewTable, clients::Clients};
+use super::{AnswerTable, TableHash, ViewTable, clients::Clients, view::Encoded};
 
 /// Compiles a plan with the configuration it was made with. A view of the plan that the
 /// configuration does not have matches nobody.
 pub fn compile(plan: &Plan, config: &PolicyConfig) -> AnswerTable {
+    let mut encoded = Encoded::default();
     let (last, named) = match plan.views.split_last() {
-        Some((last, named)) => (ViewTable::new(last, None), named),
+        Some((last, named)) => (ViewTable::new(last, None, &mut encoded), named),
         None => (ViewTable::empty(PolicyConfig::REST_VIEW.into()), &[][..]),
     };
     let named = named.iter().map(|view| {
         let rule = config.views.iter().find(|rule| rule.name == view.name);
-        ViewTable::new(view, rule.cloned())
+        ViewTable::new(view, rule.cloned(), &mut encoded)
     });
     AnswerTable::from_parts(Clients::new(config), named.collect(), last)
 }

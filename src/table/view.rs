@@ -12,7 +12,7 @@ use foldhash::quality::FixedState;
 
 use crate::{
     base::{NAME_LEN_MAX, Name, Pattern, RecordType, Ttl, ViewName},
-    policy::{Claim, Declined, ViewConfig, ViewPlan},
+    policy::{Address, Claim, Declined, ViewConfig, ViewPlan},
 };
 
 use super::records::{RecordSet, soa};
@@ -40,24 +40,42 @@ pub struct ViewTable {
 /// Names and their places in `entries`.
 type Index = HashMap<Name, usize, FixedState>;
 
-/// A name that is ours, with all we send for it.
+/// A name that is ours, with all we send for it. Two pointers: what a question needs is in a few
+/// octets that many names share, and stays in the processor's caches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    claim: Claim,
+    answers: Arc<Answers>,
+    claim: Box<Claim>,
+}
+
+/// What is sent for a name, and for every other one with the same addresses and times.
+#[derive(Debug, PartialEq, Eq)]
+struct Answers {
     a: Option<RecordSet>,
     aaaa: Option<RecordSet>,
     soa: Arc<[u8]>,
 }
 
+/// What has been encoded for a table so far, by the addresses and the two times. A plan's claims
+/// share addresses, so where these stand is enough to know them by, for as long as it is borrowed.
+#[derive(Default)]
+pub(super) struct Encoded {
+    answers: HashMap<(*const [Address], Ttl, Ttl), Arc<Answers>>,
+    soas: HashMap<Ttl, Arc<[u8]>>,
+}
+
 // === impl ViewTable ===
 
 impl ViewTable {
-    pub(super) fn new(plan: &ViewPlan, rule: Option<ViewConfig>) -> Self {
+    pub(super) fn new(plan: &ViewPlan, rule: Option<ViewConfig>, encoded: &mut Encoded) -> Self {
         let mut view = Self::empty(plan.name.clone());
         view.rule = rule;
         view.declined.clone_from(&plan.declined);
         view.entries.reserve_exact(plan.claims.len());
-        let mut soas: HashMap<Ttl, Arc<[u8]>> = HashMap::new();
+        let is_exact = |claim: &&Claim| matches!(claim.pattern, Pattern::Exact(_));
+        let exact = plan.claims.iter().filter(is_exact).count();
+        view.exact.reserve(exact);
+        view.below.reserve(plan.claims.len() - exact);
         for claim in &plan.claims {
             let at = view.entries.len();
             match &claim.pattern {
@@ -69,9 +87,8 @@ impl ViewTable {
                     view.below.insert(name.clone(), at)
                 }
             };
-            let negative = claim.negative_ttl;
-            let soa = soas.entry(negative).or_insert_with(|| soa(negative));
-            view.entries.push(Entry::new(claim, soa.clone()));
+            let answers = encoded.answers(claim);
+            view.entries.push(Entry { answers, claim: Box::new(claim.clone()) });
         }
         view
     }
@@ -152,11 +169,6 @@ impl ViewTable {
 // === impl Entry ===
 
 impl Entry {
-    fn new(claim: &Claim, soa: Arc<[u8]>) -> Self {
-        let set = |rtype| RecordSet::new(rtype, claim.ttl, &claim.addresses);
-        Self { a: set(RecordType::A), aaaa: set(RecordType::AAAA), soa, claim: claim.clone() }
-    }
-
     /// Where the answer comes from.
     pub fn claim(&self) -> &Claim {
         &self.claim
@@ -165,8 +177,8 @@ impl Entry {
     /// The records of a type; `None` means that the name has none of it.
     pub fn records(&self, rtype: RecordType) -> Option<&RecordSet> {
         match rtype {
-            RecordType::A => self.a.as_ref(),
-            RecordType::AAAA => self.aaaa.as_ref(),
+            RecordType::A => self.answers.a.as_ref(),
+            RecordType::AAAA => self.answers.aaaa.as_ref(),
             _ => None,
         }
     }
@@ -174,6 +186,22 @@ impl Entry {
     /// The SOA record, encoded, for the authority section of an empty answer. Its owner is a
     /// pointer to the question's name.
     pub fn soa(&self) -> &[u8] {
-        &self.soa
+        &self.answers.soa
+    }
+}
+
+// === impl Encoded ===
+
+impl Encoded {
+    fn answers(&mut self, claim: &Claim) -> Arc<Answers> {
+        let Claim { ttl, negative_ttl, addresses, .. } = claim;
+        let known = self.answers.entry((Arc::as_ptr(addresses), *ttl, *negative_ttl));
+        let answers = known.or_insert_with(|| {
+            let set = |rtype| RecordSet::new(rtype, *ttl, addresses);
+            let soa = self.soas.entry(*negative_ttl).or_insert_with(|| soa(*negative_ttl));
+            let (a, aaaa) = (set(RecordType::A), set(RecordType::AAAA));
+            Arc::new(Answers { a, aaaa, soa: Arc::clone(soa) })
+        });
+        Arc::clone(answers)
     }
 }
