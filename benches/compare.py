@@ -13,7 +13,6 @@ It judges nothing but whether goals are met, and fails for none. docs/PERFORMANC
 import argparse
 import contextlib
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -45,7 +44,7 @@ def built(*arguments):
     paths = [json.loads(line).get("executable") for line in it.stdout.splitlines()]
     return [path for path in paths if path][-1]
 
-PARTS = ["start", "cpu", "latency", "threads", "sizes", "disturbed"]
+PARTS = ["start", "cpu", "latency", "sizes", "threads", "disturbed"]
 
 
 class Comparison:
@@ -54,13 +53,21 @@ class Comparison:
     def __init__(self, given, children):
         self.given, self.children = given, children
         self.folder = Path(children.enter_context(tempfile.TemporaryDirectory()))
-        self.bench = Bench(given.load, children, self.folder, given.seconds, given.before)
+        self.bench = Bench(given.load, children, self.folder, given.seconds)
+        self.take_cores(in_real_time=True)
         self.world = World(given.names, self.folder / "world")
         self.upstream = self.bench.upstream(self.world)
         self.kinds = [Hubdns(given.hubdns)]
         wanted = [it for it in RIVALS if not given.rivals or it.name in given.rivals]
         self.kinds += [it for it in wanted if it.found()]
         self.notes = [f"{it.name} is not on this machine." for it in wanted if not it.found()]
+
+    def take_cores(self, in_real_time):
+        """How servers and generator that start from now on come before the machine's other work, if
+        they shall: in real time who shares a core never takes turns."""
+        self.bench.in_real_time = in_real_time and self.given.real_time
+        priority = ["chrt", "-f", "10"] if in_real_time else ["nice", "-n", "-20"]
+        Server.before = priority if self.given.real_time else []
 
     @staticmethod
     def say(text):
@@ -137,14 +144,14 @@ def measured(comparison, result):
             result.latency(parts.latency(comparison, servers, rates))
         for _, server in servers:
             server.stop()
-    if "threads" in given.only:
-        result.threads(parts.threads(comparison))
     if "sizes" in given.only:
         sizes = [((50, 500), (50, 500)), ((50, 5_000, 50_000), (500, 500_000))]
         result.sizes(*parts.sizes(comparison, *sizes[not given.quick]))
+    # What follows has threads that share a core.
+    comparison.take_cores(in_real_time=False)
+    if "threads" in given.only:
+        result.threads(parts.threads(comparison))
     if "disturbed" in given.only:
-        # In real time the threads of a server would never take turns.
-        Server.before = ["nice", "-n", "-20"] if given.before else []
         result.disturbed(*parts.disturbed(comparison, given.rate), given.rate)
 
 
@@ -162,8 +169,8 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn")
     parser.add_argument("--names", type=int, default=5_000)
     parser.add_argument("--rate", type=int, default=20_000, help="questions a second, for waits")
-    before = "put before commands: 'chrt -f 10' on a machine with other work, as root"
-    parser.add_argument("--before", type=shlex.split, default=[], help=before)
+    real_time = "servers and generator come before the machine's other work; wants root"
+    parser.add_argument("--real-time", action="store_true", help=real_time)
     parser.add_argument("--quick", action="store_true", help="a short turn of each: does it run?")
     parser.add_argument("--write", help="put the report into this document, between its marks")
     given = parser.parse_args()
@@ -177,7 +184,6 @@ def arguments():
 
 def main():
     given = arguments()
-    Server.before = given.before
     with contextlib.ExitStack() as children:
         comparison = Comparison(given, children)
         result = Report(comparison.kinds, given)

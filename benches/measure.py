@@ -23,6 +23,10 @@ SAMPLE = 100
 STREAMS = 4
 # Of a turn, before it, so that caches hold what is asked for again.
 WARM_UP = 0.3
+# Connections by TLS want their time, whatever a turn has.
+WARM_UP_LEAST_SECS = 0.2
+# An answer is no shorter, and an echo that is no message ends a conversation.
+HEADER_LEN = 12
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,9 @@ class Certificate:
 class Bench:
     """The generator, and the processes of it that are servers."""
 
-    def __init__(self, program, children, folder, seconds, before):
+    def __init__(self, program, children, folder, seconds):
         self.program, self.children, self.folder = program, children, Path(folder)
-        self.seconds, self.before, self.seed = seconds, before, 0
+        self.seconds, self.in_real_time, self.seed = seconds, False, 0
         self.certificate = Certificate(folder)
         self.echoes = {}
 
@@ -172,9 +176,10 @@ class Bench:
             arguments["window"] = STREAMS
         if workload.by in ("DoT", "DoH"):
             arguments["certificate"] = self.certificate.chain
-        if self.before and "rate" in arguments:
+        # Who never sleeps is put off its core for 50 ms of each second.
+        if self.in_real_time and "rate" in arguments:
             arguments["rest"] = True
-        command = [*self.before, "taskset", "-c", cores, self.program, workload.role]
+        command = [*Server.before, "taskset", "-c", cores, self.program, workload.role]
         for key, value in arguments.items():
             command += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
         it = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -199,13 +204,13 @@ class Bench:
         return self.turn(server, self.port(server, workload), world, workload, **more), limit
 
     def warm(self, server, world, workload, **more):
-        seconds = WARM_UP * self.seconds
+        seconds = max(WARM_UP_LEAST_SECS, WARM_UP * self.seconds)
         return self.load(self.port(server, workload), world, workload, seconds=seconds, **more)
 
     def length(self, server, world, workload):
         """Octets of an answer, which the echo's have too."""
         told = self.warm(server, world, workload)
-        return round(told["octets"] / max(1, told["answers"]))
+        return max(HEADER_LEN, round(told["octets"] / max(1, told["answers"])))
 
     def fault(self, server, world, workload):
         """What a server answers wrong; None when all is right."""

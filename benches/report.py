@@ -218,8 +218,8 @@ class Report:
             f"{given.turns} turns of {given.seconds} s each; medians, with the least and the most in "
             f"brackets. {given.names:,} names."
         )
-        if given.before:
-            head += f" Servers and generator ran behind `{' '.join(given.before)}`."
+        if given.real_time:
+            head += " In real time."
         goals = table(["", "goal", "measured", "met"], self.goals)
         versions = "\n".join(f"- {it}" for it in self.versions)
         told = "\n".join(f"- {note}" for note in notes)
