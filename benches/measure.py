@@ -187,6 +187,18 @@ class Bench:
             raise OSError(f"the generator ended: {it.stderr[-500:]}")
         return json.loads(it.stdout)
 
+    @contextlib.contextmanager
+    def flood(self, port, rate, seconds):
+        """Packets that are no questions, in the meantime."""
+        arguments = ["--server", f"127.0.0.1:{port}", "--rate", str(rate), "--seconds", str(seconds)]
+        command = [*Server.before, "taskset", "-c", REST, self.program, "flood", *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
     def port(self, server, workload):
         ports = server.ports
         return {"UDP": ports.dns, "TCP": ports.dns, "DoT": ports.tls, "DoH": ports.https}[workload.by]

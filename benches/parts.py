@@ -148,6 +148,24 @@ def disturbed(comparison, rate):
     return found, median(publishes)
 
 
+def flooded(comparison, rate, malformed):
+    """Pairs of turns: good questions beside so many packets a second that are none, and alone."""
+    bench, world = comparison.bench, comparison.world
+    found = {}
+    for kind, server in comparison.servers():
+        for turn in range(comparison.given.turns):
+            comparison.say(f"turn {turn + 1}: flooded: {kind.name}")
+            bench.warm(server, world, OURS)
+            quiet = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+            with bench.flood(server.ports.dns, malformed, 2 * bench.seconds):
+                # Until it is under way.
+                time.sleep(bench.seconds / 4)
+                noisy = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+            found.setdefault(kind.name, Figures()).pairs.append((noisy, quiet))
+        server.stop()
+    return found
+
+
 def start(comparison):
     """Milliseconds from exec to the first right answer, and MB after every name was asked for."""
     found = {}

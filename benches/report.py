@@ -198,6 +198,20 @@ class Report:
         wanted = f"no longer than {SILENCE_MS:.0f} ms"
         self.goal("silence while names change", wanted, f"{silence:.1f} ms", silence <= SILENCE_MS)
 
+    def flooded(self, found, rate, malformed):
+        lost = lambda turn: 1 - turn.told["answers"] / max(1, turn.told["sent"])
+        rows = []
+        for name, it in found.items():
+            shares = [f"{100 * median(it_lost):.2f} %" for it_lost in (it.of_echo(lost), it.of(lost))]
+            waits = [f"{1e6 * median(turns):.0f}" for turns in (it.of_echo(P99), it.of(P99))]
+            rows.append([name, *shares, *waits, sum(turn.told["wrong"] for turn, _ in it.pairs)])
+        heads = ["", "quiet: not answered", "flooded", "quiet: p99 us", "flooded", "wrong answers"]
+        text = (
+            f"{rate:,} questions a second for names of ours, alone and beside {malformed:,} packets a "
+            "second that are no questions. Both come from one core, and the server has the other."
+        )
+        self.part("Beside malformed packets", f"{text}\n\n{table(heads, rows)}")
+
     def start(self, found):
         rows = [
             [name, spread([ms for ms, _ in turns], 0), spread([mb for _, mb in turns], 1)]

@@ -12,6 +12,7 @@
 
 mod batch;
 mod echo;
+mod flood;
 mod frames;
 mod https;
 mod question;
@@ -42,6 +43,8 @@ enum Role {
     Upstream(upstream::Upstream),
     /// Ask by UDP
     Udp(udp::Load),
+    /// Send what is no question, by UDP
+    Flood(flood::Flood),
     /// Ask by TCP, or by TLS if there is a certificate
     Stream(stream::Connections),
     /// Ask by HTTPS
@@ -72,6 +75,7 @@ fn main() {
         Role::EchoTcp(echo) => echo.by_tcp(),
         Role::Upstream(upstream) => upstream.serve(),
         Role::Udp(load) => load.run().print(),
+        Role::Flood(flood) => flood.run().print(),
         Role::Stream(load) => load.run().print(),
         Role::Https(load) => https::run(&load).print(),
     }

@@ -4,6 +4,7 @@
 //! document that the daemon would have sent. Reading one ignores keys it does not know: the
 //! daemon may be newer than the command.
 
+mod doctor;
 mod forwarding;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -35,39 +37,6 @@ pub struct NamesDocument {
     pub table_hash: String,
     /// In the order in which they match a client; the last is everybody else's.
     pub views: Vec<ViewDocument>,
-}
-
-/// What `hubdns doctor` found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DoctorDocument {
-    /// In the order in which they were looked at.
-    pub checks: Vec<CheckDocument>,
-}
-
-/// One line of a check-list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckDocument {
-    /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `source`, `aws hosts` or
-    /// `upstream`.
-    pub about: String,
-    /// How it is.
-    pub result: CheckResult,
-    /// What was found.
-    pub what: String,
-    /// What to do about it; nothing where it passed.
-    pub next: Option<String>,
-}
-
-/// How something is that was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckResult {
-    /// As it should be.
-    Passed,
-    /// Worth a look.
-    Warned,
-    /// Wrong.
-    Failed,
 }
 
 /// What a flush took: `/api/v1/flush`, on the control socket alone.

@@ -84,7 +84,8 @@ pub fn choose(choices: &[u8]) -> (Vec<u8>, SocketAddr) {
     }
     let has = |bit: u8| u16::from(flags >> bit & 1);
     // RD, AD and CD; one opcode that is none of ours.
-    let head = 0x0100 * has(0) | 0x0020 * has(1) | 0x0010 * has(2) | 0x2800 * (has(3) & has(4));
+    let head = [0x0100 * has(0), 0x0020 * has(1), 0x0010 * has(2), 0x2800 * (has(3) & has(4))];
+    let head = head.iter().fold(0, |head, bit| head | bit);
     let mut packet = vec![0xAB, 0xCD];
     packet.extend(head.to_be_bytes());
     packet.extend([0, 1, 0, 0, 0, 0, 0, u8::from(flags & 0x20 != 0)]);

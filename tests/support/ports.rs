@@ -1,22 +1,23 @@
 //! Finds ports that nobody has.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 
-/// Binding UDP where TCP was just free fails only when another test took it in between.
-const TRIES: usize = 20;
+/// Tests take ports at random, and there are some 20,000.
+const TRIES: usize = 50;
 
-/// A loopback port that is free for UDP and for TCP.
+/// A port that is free for UDP and for TCP, on every address.
 ///
-/// It is released before it is returned, so another process can take it before the caller's
-/// child does. The kernel hands out ephemeral ports in no order, so that is rare; those who
-/// start a child on it try once more with another port.
+/// It is released before it is returned, and taken from below those that the kernel gives to sockets
+/// that ask for none: there are thousands of these, towards upstreams alone, and one on any address
+/// is in the way of a wildcard.
 pub fn free_port() -> u16 {
     for _ in 0..TRIES {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = tcp.local_addr().expect("it is bound").port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let port = rand::random_range(10_000..32_000);
+        // IPv6's wildcard is IPv4's as well.
+        let all = (Ipv6Addr::UNSPECIFIED, port);
+        if TcpListener::bind(all).is_ok() && UdpSocket::bind(all).is_ok() {
             return port;
         }
     }
-    panic!("no loopback port is free for both UDP and TCP");
+    panic!("no port is free for both UDP and TCP");
 }
