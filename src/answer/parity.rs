@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{About, Cookies, Responder, Settings, Step, session::Session};
+use super::{About, Cookies, Responder, Settings, Step};
 use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
@@ -55,7 +55,6 @@ const OPTIONS: [&[u8]; 5] = [
 /// A hub with a table and a filled cache, and no upstream.
 pub struct Parity {
     responder: Responder,
-    forwarder: Forwarder,
     runtime: Runtime,
     _publisher: Publisher,
     _settings: watch::Sender<Arc<Settings>>,
@@ -124,7 +123,7 @@ impl Parity {
             forwarder.keep(&question, Relay::read(&question, &message).ok()?);
         }
         let (settings, seen) = watch::channel(Arc::new(Settings {
-            forwarder: forwarder.clone(),
+            forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 1_700_000_000),
             about: About { version: None, identity: Some("hub-a".into()) },
@@ -134,19 +133,19 @@ impl Parity {
         publisher.publish(compile(&plan, &config));
         Some(Parity {
             responder: Responder::new(table, seen, metrics),
-            forwarder,
             runtime: runtime::Builder::new_current_thread().enable_time().build().ok()?,
             _publisher: publisher,
             _settings: settings,
         })
     }
 
-    /// Asks by every way. All begin with the same address.
+    /// Asks by every way. All begin with the same address. `None` where nobody knows the answer, or
+    /// a second has passed in between, by which TTLs differ.
     pub fn ask(&self, packet: &[u8], client: SocketAddr, seed: u32) -> Option<Replies> {
         let _entered = self.runtime.enter();
         let listener: SocketAddr = LISTENER.parse().ok()?;
         let came = Instant::now();
-        let session = |proto| {
+        let session = |proto, came| {
             let mut session = self.responder.session(proto, seed);
             let mut out = Vec::new();
             match session.begin(packet, client, listener, came, &mut out) {
@@ -156,19 +155,15 @@ impl Parity {
                 Step::Ask(_) => None,
             }
         };
-        let (datagram, stream) = (session(Proto::Udp)?, session(Proto::Tcp)?);
-        let mut session: Session = self.responder.session(Proto::Udp, seed);
-        let waited = session.wait(packet, client, listener, came).map(|pending| {
+        let (datagram, stream) = (session(Proto::Udp, came)?, session(Proto::Tcp, came)?);
+        let mut waiting = self.responder.session(Proto::Udp, seed);
+        let waited = waiting.wait(packet, client, listener, came).map(|pending| {
             let mut out = Vec::new();
             self.runtime.block_on(pending.finish(&mut out));
             out
         });
-        Some(Replies { datagram, stream, waited })
-    }
-
-    /// The forwarder, to look at what it has.
-    pub fn forwarder(&self) -> &Forwarder {
-        &self.forwarder
+        let is_still_now = session(Proto::Udp, Instant::now())? == datagram;
+        is_still_now.then_some(Replies { datagram, stream, waited })
     }
 }
 
@@ -249,7 +244,7 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
 /// What upstreams have said.
 fn cached() -> Option<Vec<(Question, Vec<u8>)>> {
     let name = |text| name_of(text).as_wire().to_vec();
-    let soa = [name("ns.example"), name("who.example"), vec![0; 16], vec![0, 0, 0, 60]].concat();
+    let soa = [name("ns.example"), name("who.example"), vec![0; 16], vec![0, 0, 42, 48]].concat();
     let soa = || (name("example"), 6, soa.clone());
     let a = |owner, last| (name(owner), 1, vec![192, 0, 2, last]);
     let alias = |owner, target| (name(owner), 5, name(target));
@@ -295,7 +290,8 @@ fn cached() -> Option<Vec<(Question, Vec<u8>)>> {
             for (owner, rtype, data) in answer.iter().chain(&authority) {
                 message.extend_from_slice(owner);
                 message.extend(u16::to_be_bytes(*rtype));
-                message.extend([0, 1, 0, 0, 1, 44]);
+                // A day.
+                message.extend([0, 1, 0, 1, 0x51, 0x80]);
                 message.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
                 message.extend_from_slice(data);
             }
