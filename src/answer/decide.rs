@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::{
     base::{Ede, Rcode, RecordType},
     table::{AnswerTable, Entry, RecordSet, ViewTable},
+    wire::Query,
 };
 
 /// Class IN (RFC 1035 section 3.2.4).
@@ -146,6 +147,20 @@ impl Vantage {
     pub fn new(client: IpAddr, listener: SocketAddr) -> Self {
         let listener = SocketAddr::new(listener.ip().to_canonical(), listener.port());
         Self { client: client.to_canonical(), listener }
+    }
+}
+
+// === impl Asked ===
+
+impl<'q> Asked<'q> {
+    /// What a client's query asks.
+    pub(super) fn by(query: &'q Query<'_>) -> Self {
+        Self {
+            name_wire: query.name_wire(),
+            rtype: query.rtype,
+            class: query.class,
+            recursion_desired: query.recursion_desired,
+        }
     }
 }
 

@@ -60,11 +60,6 @@ impl Responder {
         &self.table
     }
 
-    /// What is in force of what a reload may replace.
-    pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.borrow())
-    }
-
     /// The counters of this table's views. Those of views that are no more end with it.
     pub(super) fn views(&self, published: &Published) -> Arc<[Arc<ViewMetrics>]> {
         let dns = &self.metrics.dns;

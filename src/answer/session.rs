@@ -225,13 +225,7 @@ impl Session {
     ) -> Step {
         let InForce { published, settings } = in_force;
         let table = published.table();
-        let asked = Asked {
-            name_wire: query.name_wire(),
-            rtype: query.rtype,
-            class: query.class,
-            recursion_desired: query.recursion_desired,
-        };
-        let decided = decide(table, &asked, vantage);
+        let decided = decide(table, &Asked::by(query), vantage);
         let view = decided.view_index;
         self.tally.asked(view, self.proto, vantage.client.is_ipv6(), query.rtype);
         let rotation = self.rotation.draw();
@@ -296,16 +290,8 @@ impl Session {
         let Packet::Query(query) = Packet::read(packet) else { return None };
         let in_force = self.take_up();
         let vantage = Vantage::new(client.ip(), listener);
-        let asked = Asked {
-            name_wire: query.name_wire(),
-            rtype: query.rtype,
-            class: query.class,
-            recursion_desired: query.recursion_desired,
-        };
-        let Decision::Forward = decide(in_force.published.table(), &asked, &vantage).decision
-        else {
-            return None;
-        };
+        let decided = decide(in_force.published.table(), &Asked::by(&query), &vantage);
+        let Decision::Forward = decided.decision else { return None };
         let chain = Chain::new(query.asking().to_question());
         let rotation = self.rotation.draw();
         Some(self.pending(&in_force, packet, chain, vantage, came, rotation))
