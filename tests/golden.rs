@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use hubdns::{
     config,
@@ -40,8 +40,8 @@ fn table(folder: &str, more: &str) -> AnswerTable {
     let source = "[[source]]\nname = \"hub\"\nkind = \"files\"";
     let text = format!("{source}\npath = \"{}\"\n{more}", folder.display());
     let config = config::parse(&text, "hubdns.toml").unwrap();
-    let inventory = Inventory { sources: config.sources.iter().map(facts).collect() };
-    compile(&plan(&inventory, &config.policy), &config.policy)
+    let inventory = Inventory { sources: config.sources.iter().map(facts).map(Arc::new).collect() };
+    compile(plan(&inventory, &config.policy), &config.policy)
 }
 
 fn facts(source: &SourceConfig) -> SourceFacts {

@@ -62,7 +62,7 @@ pub async fn offline_table(
     let mut inventory = Inventory::default();
     for Asked { source, facts } in asked {
         match facts {
-            Ok(facts) => inventory.sources.push(facts),
+            Ok(facts) => inventory.sources.push(Arc::new(facts)),
             Err(error) => {
                 let kept = last_good.sources.iter().find(|facts| facts.source == source);
                 let instead =
@@ -76,7 +76,7 @@ pub async fn offline_table(
         true => Err(OfflineError::Nothing(notes.join("; "))),
         false => {
             let plan = policy::plan(&inventory, &config.policy);
-            Ok((compile(&plan, &config.policy), notes))
+            Ok((compile(plan, &config.policy), notes))
         }
     }
 }

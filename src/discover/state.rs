@@ -160,12 +160,32 @@ fn understood(bytes: &[u8], path: &Path) -> Result<LastGood, StateError> {
 /// FNV-1a, 64 bits, of the inventory's JSON text without white space, as hex. An inventory has one
 /// such text: its maps are sorted and its fields have one order.
 fn checksum(inventory: &Inventory) -> serde_json::Result<String> {
+    let mut hash = Fnv1a(Fnv1a::OFFSET_BASIS);
+    serde_json::to_writer(&mut hash, inventory)?;
+    Ok(format!("{:016x}", hash.0))
+}
+
+/// Hashes what is written to it and keeps none of it.
+struct Fnv1a(u64);
+
+// === impl Fnv1a ===
+
+impl Fnv1a {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let text = serde_json::to_vec(inventory)?;
-    let hash =
-        text.iter().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
-    Ok(format!("{hash:016x}"))
+}
+
+impl io::Write for Fnv1a {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(Self::PRIME);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 // === impl StateError ===
@@ -200,7 +220,7 @@ mod tests {
             vpc_ids: Vec::new(),
             tags: Default::default(),
         };
-        Inventory { sources: vec![normalise(&source, None, &demo()).unwrap()] }
+        Inventory { sources: vec![normalise(&source, None, &demo()).unwrap().into()] }
     }
 
     /// The word of the error that a file with this text gives.

@@ -14,6 +14,9 @@ impl SourceFacts {
     /// An interface's addresses never change in its life. Where none of an endpoint's interfaces
     /// is known at all, because they were replaced, it keeps those it had.
     pub fn mended(self, before: &SourceFacts) -> (SourceFacts, bool) {
+        if self.is_whole() {
+            return (self, false);
+        }
         let mut interfaces = self.interfaces.clone();
         let mut services = self.services.clone();
         let mut endpoints = self.endpoints.clone();
@@ -42,6 +45,15 @@ impl SourceFacts {
         (mended, taken)
     }
 
+    /// Whether the lists have all that available endpoints name, as most rounds do.
+    fn is_whole(&self) -> bool {
+        let available = |it: &&Endpoint| it.state == EndpointState::Available;
+        self.endpoints.iter().filter(available).all(|endpoint| {
+            self.service(&endpoint.service).is_some()
+                && endpoint.interfaces.iter().all(|id| self.interface(id).is_some())
+        })
+    }
+
     fn endpoint(&self, like: &Endpoint) -> Option<&Endpoint> {
         let at = self.endpoints.binary_search_by(|known| known.id.cmp(&like.id)).ok()?;
         self.endpoints.get(at)
@@ -59,13 +71,13 @@ mod tests {
         "vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 eu-west-1b=10.0.2.5 names=sqs.x";
 
     fn hub() -> SourceFacts {
-        facts::inventory(SQS).sources.remove(0)
+        SourceFacts::clone(&facts::inventory(SQS).sources[0])
     }
 
     #[test]
     fn complete_lists_are_taken_as_they_are() {
         let changed = SQS.replace("10.0.2.5", "10.0.2.9");
-        let changed = facts::inventory(&changed).sources.remove(0);
+        let changed = SourceFacts::clone(&facts::inventory(&changed).sources[0]);
         assert_eq!(changed.clone().mended(&hub()), (changed, false));
     }
 

@@ -10,6 +10,8 @@ mod service;
 pub use endpoint::{Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType};
 pub use service::{Interface, Service, Verification};
 
+use std::sync::Arc;
+
 use crate::base::{EniId, Region, ServiceName, SourceName};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +19,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
-    /// One entry a source.
-    pub sources: Vec<SourceFacts>,
+    /// One entry a source. What a source told is kept in several places, and never changed.
+    pub sources: Vec<Arc<SourceFacts>>,
 }
 
 /// What one source found.

@@ -3,7 +3,7 @@
 //! The operator's alias first, then the source that stands first in the configuration, then the
 //! oldest endpoint, then the lowest id. The losers are declined with the winner named.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -36,25 +36,20 @@ struct Standing<'s> {
     id: &'s EndpointId,
 }
 
-/// Gives each name to one contender and declines the others.
+/// Gives each name to one contender and declines the others. Claims come sorted by pattern.
 pub(super) fn settle(
-    contenders: Vec<Contender<'_>>,
+    mut contenders: Vec<Contender<'_>>,
     config: &PolicyConfig,
 ) -> (Vec<Claim>, Vec<Declined>) {
-    let mut by_pattern: HashMap<Pattern, Vec<Contender<'_>>> = HashMap::new();
-    for contender in contenders {
-        let rivals = by_pattern.entry(contender.pattern.clone()).or_default();
-        rivals.push(contender);
-    }
-    let mut claims = Vec::with_capacity(by_pattern.len());
+    contenders
+        .sort_by(|a, b| a.pattern.cmp(&b.pattern).then_with(|| a.standing().cmp(&b.standing())));
+    let mut claims = Vec::with_capacity(contenders.len());
     let mut lost = Vec::new();
-    for mut rivals in by_pattern.into_values() {
-        rivals.sort_by(|a, b| a.standing().cmp(&b.standing()));
-        let mut rivals = rivals.into_iter();
-        let Some(winner) = rivals.next() else {
-            continue;
-        };
-        lost.extend(rivals.map(|loser| loser.lost_to(&winner)));
+    let mut contenders = contenders.into_iter().peekable();
+    while let Some(winner) = contenders.next() {
+        while let Some(loser) = contenders.next_if(|it| it.pattern == winner.pattern) {
+            lost.push(loser.lost_to(&winner));
+        }
         claims.push(winner.into_claim(config));
     }
     (claims, lost)

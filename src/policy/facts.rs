@@ -10,7 +10,7 @@
 //! onprem       PrivateDnsOnlyForInboundResolverEndpoint
 //! ```
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -39,7 +39,7 @@ pub(crate) fn inventory(lines: &str) -> Inventory {
         let SourceFacts { source, region, endpoints, services, interfaces } = facts;
         SourceFacts::new(source, region, endpoints, services, interfaces)
     });
-    Inventory { sources: sorted.collect() }
+    Inventory { sources: sorted.map(Arc::new).collect() }
 }
 
 /// Nothing denied, no alias, no view but the rest; what a test wants otherwise it says.

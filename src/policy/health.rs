@@ -4,14 +4,14 @@
 //! than with none, and it may be the prober that is cut off. Knows nothing of probes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
 
 use crate::base::{EndpointId, RecordType};
 
-use super::{Address, Caveat, Claim, Plan};
+use super::{Address, Caveat, Plan};
 
 /// What a plan that has been through [`without`] owes to addresses that are down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,30 +26,45 @@ pub struct Outage {
 /// name keeps them. Either way the claim gets a caveat that says so. For a plan as
 /// [`plan`](super::plan) makes it: what was left out once does not come back.
 pub fn without(mut plan: Plan, down: &dyn Fn(&IpAddr) -> bool) -> Plan {
+    // Names of an endpoint have their addresses in common before, and so they have after.
+    let mut remaining: HashMap<*const [Address], Remaining> = HashMap::new();
     for claim in plan.views.iter_mut().flat_map(|view| &mut view.claims) {
         // Most addresses are up most of the time.
         if claim.addresses.iter().any(|address| down(&address.ip)) {
-            leave_out(claim, down);
+            let of_these = remaining.entry(Arc::as_ptr(&claim.addresses));
+            let Remaining { kept, caveats, .. } =
+                of_these.or_insert_with(|| Remaining::of(&claim.addresses, down));
+            claim.addresses = Arc::clone(kept);
+            claim.caveats.extend_from_slice(caveats);
         }
     }
     plan
 }
 
-fn leave_out(claim: &mut Claim, down: &dyn Fn(&IpAddr) -> bool) {
-    let up: BTreeSet<RecordType> =
-        claim.addresses.iter().filter(|it| !down(&it.ip)).map(family).collect();
-    let failing: BTreeSet<RecordType> =
-        claim.addresses.iter().map(family).filter(|family| !up.contains(family)).collect();
-    let (kept, left_out): (Vec<Address>, Vec<Address>) = claim
-        .addresses
-        .iter()
-        .cloned()
-        .partition(|address| failing.contains(&family(address)) || !down(&address.ip));
-    claim.addresses = kept.into();
-    if !left_out.is_empty() {
-        claim.caveats.push(Caveat::LeftOut(Arc::from(left_out)));
+/// What is left of some addresses.
+struct Remaining {
+    kept: Arc<[Address]>,
+    caveats: Vec<Caveat>,
+    /// Kept so that nothing else comes to stand where they do.
+    _all: Arc<[Address]>,
+}
+
+// === impl Remaining ===
+
+impl Remaining {
+    fn of(all: &Arc<[Address]>, down: &dyn Fn(&IpAddr) -> bool) -> Self {
+        let up: BTreeSet<RecordType> = all.iter().filter(|it| !down(&it.ip)).map(family).collect();
+        let failing: BTreeSet<RecordType> =
+            all.iter().map(family).filter(|family| !up.contains(family)).collect();
+        let (kept, left_out): (Vec<Address>, Vec<Address>) = all
+            .iter()
+            .cloned()
+            .partition(|address| failing.contains(&family(address)) || !down(&address.ip));
+        let left_out = (!left_out.is_empty()).then(|| Caveat::LeftOut(Arc::from(left_out)));
+        let failing = failing.into_iter().map(Caveat::FailingOpen);
+        let caveats = left_out.into_iter().chain(failing).collect();
+        Self { kept: kept.into(), caveats, _all: Arc::clone(all) }
     }
-    claim.caveats.extend(failing.into_iter().map(Caveat::FailingOpen));
 }
 
 fn family(address: &Address) -> RecordType {

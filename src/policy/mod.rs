@@ -62,8 +62,7 @@ fn view_plan(
             }
         }
     }
-    let (mut claims, lost) = settle(contenders, config);
-    claims.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+    let (claims, lost) = settle(contenders, config);
     declined.extend(lost);
     declined.sort();
     ViewPlan { name, claims, declined }

@@ -21,7 +21,7 @@ pub(super) struct Known(Vec<KnownSource>);
 pub(super) struct KnownSource {
     pub(super) name: SourceName,
     /// In force; `None` until it has told any.
-    pub(super) facts: Option<SourceFacts>,
+    pub(super) facts: Option<Arc<SourceFacts>>,
     pub(super) confirmed: Option<Instant>,
     pub(super) from_state_file: Option<u64>,
     pub(super) error: Option<String>,
@@ -76,7 +76,7 @@ impl Known {
     }
 
     /// Puts a source's facts in force.
-    pub(super) fn accept(&mut self, facts: SourceFacts) {
+    pub(super) fn accept(&mut self, facts: Arc<SourceFacts>) {
         if let Some(source) = self.get_mut(&facts.source) {
             source.facts = Some(facts);
             source.confirmed = Some(Instant::now());
@@ -91,9 +91,9 @@ impl Known {
     }
 
     /// Everything known, with `instead` in place of what is known of its source.
-    pub(super) fn inventory(&self, instead: Option<&SourceFacts>) -> Inventory {
+    pub(super) fn inventory(&self, instead: Option<&Arc<SourceFacts>>) -> Inventory {
         let facts = |source: &KnownSource| match instead {
-            Some(facts) if facts.source == source.name => Some(facts.clone()),
+            Some(facts) if facts.source == source.name => Some(Arc::clone(facts)),
             Some(_) | None => source.facts.clone(),
         };
         Inventory { sources: self.0.iter().filter_map(facts).collect() }

@@ -112,9 +112,9 @@ mod tests {
         };
         let config = facts::config();
         let inventory = facts::inventory(&numbers.map(line).collect::<String>());
-        let table = compile(&policy::plan(&inventory, &config), &config);
+        let table = compile(policy::plan(&inventory, &config), &config);
         let none = SourceFacts::new("hub".into(), None, vec![], vec![], vec![]);
-        (inventory.sources.into_iter().next().unwrap_or(none), table)
+        (inventory.sources.first().map_or(none, |facts| SourceFacts::clone(facts)), table)
     }
 
     /// What happens when these are found one after the other; the first is in force.
