@@ -60,8 +60,9 @@ fn main() {
     for size in SIZES {
         let (plan, config) = planned(size);
         let rounds = (0..ROUNDS).map(|_| {
+            let plan = plan.clone();
             let started = Instant::now();
-            black_box(compile(black_box(&plan), &config));
+            black_box(compile(black_box(plan), &config));
             started.elapsed().as_secs_f64() * 1e3
         });
         println!("{:<10}{size:>9}{:>12.2}", "", median(rounds.collect()));
@@ -102,7 +103,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn table(names: usize) -> AnswerTable {
     let (plan, config) = planned(names);
-    compile(&plan, &config)
+    compile(plan, &config)
 }
 
 fn planned(names: usize) -> (Plan, PolicyConfig) {

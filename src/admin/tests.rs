@@ -69,7 +69,7 @@ fn policy() -> PolicyConfig {
 }
 
 fn table() -> AnswerTable {
-    compile(&policy::plan(&facts::inventory(HUB), &policy()), &policy())
+    compile(policy::plan(&facts::inventory(HUB), &policy()), &policy())
 }
 
 fn forward() -> ForwardConfig {

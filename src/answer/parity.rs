@@ -130,7 +130,7 @@ impl Parity {
         }));
         let (mut publisher, table) = channel();
         let (plan, config) = policy()?;
-        publisher.publish(compile(&plan, &config));
+        publisher.publish(compile(plan, &config));
         Some(Parity {
             responder: Responder::new(table, seen, metrics),
             runtime: runtime::Builder::new_current_thread().enable_time().build().ok()?,

@@ -22,7 +22,7 @@ const HUB: &str = "
 ";
 
 fn table(config: &PolicyConfig) -> AnswerTable {
-    compile(&policy::plan(&facts::inventory(HUB), config), config)
+    compile(policy::plan(&facts::inventory(HUB), config), config)
 }
 
 fn config() -> PolicyConfig {
@@ -147,7 +147,7 @@ fn an_explanation_tells_an_absence_and_a_refusal() {
 fn an_explanation_shows_what_a_terminal_would_obey() {
     let line = "vpce-1 com.amazonaws.eu-west-1.\u{1b}[2Jsqs eu-west-1a=10.0.1.5 names=one.example";
     let config = config();
-    let table = compile(&policy::plan(&facts::inventory(line), &config), &config);
+    let table = compile(policy::plan(&facts::inventory(line), &config), &config);
     let one = name("one.example");
     let said = explain(&table, &forward(), &one, RecordType::A, vantage("10.9.9.9")).to_string();
     assert!(
@@ -162,7 +162,7 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
     let plan = policy::plan(&facts::inventory(HUB), &config);
     let down = ["10.0.1.5", "10.0.1.6"];
     let plan = policy::without(plan, &|ip| down.contains(&ip.to_string().as_str()));
-    let table = compile(&plan, &config);
+    let table = compile(plan, &config);
     let explained =
         ["sqs.eu-west-1.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com"].map(|it| {
             explain(&table, &forward(), &name(it), RecordType::A, vantage("10.9.9.9")).to_string()
@@ -214,7 +214,7 @@ async fn a_client_that_asks_in_a_pattern_gets_each_address_first() {
     });
     let config = config();
     publisher
-        .publish(compile(&policy::plan(&facts::inventory(&lines.join("\n")), &config), &config));
+        .publish(compile(policy::plan(&facts::inventory(&lines.join("\n")), &config), &config));
     let mut session = responder.session(Proto::Udp, 0);
     let pattern = names.map(|name| [(name, RecordType::A), (name, RecordType::AAAA)]);
     let mut first = vec![BTreeSet::new(); 4];
@@ -224,6 +224,24 @@ async fn a_client_that_asks_in_a_pattern_gets_each_address_first() {
         }
     }
     assert_eq!(first, vec![BTreeSet::from([5, 6]); 4]);
+}
+
+#[tokio::test]
+async fn a_publish_is_seen_by_the_next_batch_and_not_by_the_one_at_hand() {
+    let (responder, mut publisher) = responder();
+    let mut publish = |last: u8| {
+        let line = format!("vpce-1 svc.q a=10.0.1.{last} names=one.example");
+        let config = config();
+        publisher.publish(compile(policy::plan(&facts::inventory(&line), &config), &config));
+    };
+    let mut session = responder.session(Proto::Udp, 0);
+    let ask = |session: &mut Session| first_address(session, "one.example", RecordType::A);
+    publish(5);
+    assert_eq!(ask(&mut session), 5);
+    publish(6);
+    assert_eq!(ask(&mut session), 5, "a batch is answered from one table");
+    session.settle(Instant::now());
+    assert_eq!(ask(&mut session), 6);
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ mod tests {
              vpce-3 com.amazonaws.eu-west-1.ecr.api eu-west-1a=10.0.1.7 names=api.ecr.eu-west-1.amazonaws.com",
         );
         let config = facts::config();
-        let table = compile(&policy::plan(&hub, &config), &config);
+        let table = compile(policy::plan(&hub, &config), &config);
         let domains: Vec<String> = domains(&table).iter().map(ToString::to_string).collect();
         assert_eq!(domains, ["eu-west-1.amazonaws.com", "ecr.eu-west-1.amazonaws.com"]);
     }

@@ -54,7 +54,7 @@ mod tests {
             zones: vec![],
             cache: CacheConfig::NONE,
         };
-        let table = compile(&policy::plan(&facts::inventory(HUB), &config), &config);
+        let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);
         let vantage =
             Vantage { client: client.parse().unwrap(), listener: "10.0.0.10:53".parse().unwrap() };
         explain(&table, &forward, &name.parse().unwrap(), "A".parse().unwrap(), vantage)

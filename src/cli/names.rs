@@ -220,7 +220,7 @@ mod tests {
     fn document(lines: &str, views: Vec<ViewConfig>) -> NamesDocument {
         let deny = vec![policy::ServiceRule::new("execute-api")];
         let config = PolicyConfig { deny, views, ..facts::config() };
-        let table = compile(&policy::plan(&facts::inventory(lines), &config), &config);
+        let table = compile(policy::plan(&facts::inventory(lines), &config), &config);
         NamesDocument::new(&table, None, None)
     }
 

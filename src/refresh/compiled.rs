@@ -11,7 +11,7 @@ use crate::{
     health::Unhealthy,
     inventory::Inventory,
     policy::{self, Outage, PolicyConfig},
-    table::{AnswerTable, Change, Published, compile, diff},
+    table::{AnswerTable, Change, Published, Publisher, compile_beside, diff},
     telemetry::ControlMetrics,
 };
 
@@ -22,7 +22,7 @@ const CHANGES_LOGGED_MAX: usize = 20;
 pub(super) struct Compiled {
     pub(super) table: AnswerTable,
     /// What to probe: also those that are left out of the table for being down.
-    pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) addresses: Arc<BTreeSet<IpAddr>>,
     pub(super) outage: Outage,
     /// What it answers otherwise.
     pub(super) changes: Vec<Change>,
@@ -42,12 +42,14 @@ impl Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
             let plan = policy::plan(&inventory, &policy);
             let claims = plan.views.iter().flat_map(|view| &view.claims);
-            let addresses =
+            let addresses: BTreeSet<IpAddr> =
                 claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
+            let addresses = Arc::new(addresses);
             let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
-            let table = compile(&plan, &policy);
+            let outage = Outage::of(&plan);
+            let table = compile_beside(plan, &policy, in_force.table());
             let changes = diff(in_force.table(), &table);
-            Compiled { table, addresses, outage: Outage::of(&plan), changes }
+            Compiled { table, addresses, outage, changes }
         });
         match compiled.await {
             Ok(compiled) => compiled,
@@ -56,13 +58,21 @@ impl Compiled {
         }
     }
 
-    /// Sets the gauges of the table that goes into force as `generation`.
-    pub(super) fn measure(&self, control: &ControlMetrics, generation: u64) {
+    /// Puts the table in force, sets its gauges, and says what changes; of the first table only how
+    /// much it has. Tells the table that it replaces.
+    pub(super) fn publish(
+        self,
+        publisher: &mut Publisher,
+        control: &ControlMetrics,
+    ) -> Arc<Published> {
+        let replaced = publisher.publish(self.table);
+        let now = publisher.reader().hold();
+        let (table, generation) = (now.table(), now.generation().as_u64());
+        control.table_starts(generation, &table.hash().to_string());
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         control.unhealthy_addresses.set(number(self.outage.unhealthy_addresses));
         control.endpoints_failing_open.set(number(self.outage.endpoints_failing_open));
-        control.table_starts(generation, &self.table.hash().to_string());
-        for view in self.table.views() {
+        for view in table.views() {
             let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
             for declination in view.declined() {
                 *declined.entry(declination.why.word()).or_default() += 1;
@@ -70,19 +80,16 @@ impl Compiled {
             let declined: Vec<_> = declined.into_iter().collect();
             control.table_view(view.name().as_str(), view.len(), &declined);
         }
-    }
-
-    /// Logs what changes; of the first table only how much it has.
-    pub(super) fn log(&self, first: bool, generation: u64) {
-        if !first {
+        if replaced.in_force() {
             for change in self.changes.iter().take(CHANGES_LOGGED_MAX) {
                 tracing::info!(view = %change.view, %change, "answer changes");
             }
         }
         tracing::info!(
             generation,
-            hash = %self.table.hash(), names = self.table.len(), changes = self.changes.len(),
+            hash = %table.hash(), names = table.len(), changes = self.changes.len(),
             "a table is in force"
         );
+        replaced
     }
 }

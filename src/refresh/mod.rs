@@ -6,6 +6,7 @@ mod compiled;
 mod config;
 mod known;
 mod refresher;
+mod retire;
 mod scout;
 mod state;
 mod status;
@@ -13,4 +14,5 @@ mod step;
 
 pub use config::RefreshConfig;
 pub use refresher::{Inputs, Reconfigure, Refresher};
+pub use retire::retire;
 pub use status::{RoundReport, SourceStatus, Status};

@@ -13,6 +13,7 @@ use super::{
     compiled::Compiled,
     config::RefreshConfig,
     known::Known,
+    retire::retire,
     scout::{Found, scout},
     state::StateFile,
     status::{RoundReport, Status},
@@ -233,6 +234,7 @@ impl Refresher {
         if late {
             source.doubt();
         }
+        let facts = Arc::new(facts);
         let inventory = self.known.inventory(Some(&facts));
         // The way of most rounds: nothing is planned or compiled for what is known already.
         let same = self.known.get_mut(&name).is_some_and(|it| it.facts.as_ref() == Some(&facts));
@@ -345,17 +347,15 @@ impl Refresher {
 
     /// Puts a table in force, and says what is different.
     fn publish(&mut self, compiled: Compiled) {
-        let first = !self.in_force().in_force();
-        let generation = self.publisher.publish(compiled.table.clone()).as_u64();
-        compiled.measure(&self.metrics.control, generation);
-        compiled.log(first, generation);
         self.probed.send_if_modified(|known| {
-            let new = **known != compiled.addresses;
+            let new = *known != compiled.addresses;
             if new {
-                *known = Arc::new(compiled.addresses);
+                *known = Arc::clone(&compiled.addresses);
             }
             new
         });
+        let replaced = compiled.publish(&mut self.publisher, &self.metrics.control);
+        self.tasks.spawn(retire(replaced));
     }
 
     fn in_force(&self) -> Arc<Published> {

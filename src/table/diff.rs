@@ -56,6 +56,9 @@ pub fn diff(old: &AnswerTable, new: &AnswerTable) -> Vec<Change> {
     let mut changes = Vec::new();
     for view in new.views() {
         let before = old.view(view.name().as_str());
+        if before.is_some_and(|before| std::ptr::eq(before, view)) {
+            continue;
+        }
         let before = before.map_or(&[][..], ViewTable::entries);
         diff_view(view.name(), before, view.entries(), &mut changes);
     }
@@ -82,6 +85,11 @@ fn diff_view(view: &ViewName, old: &[Entry], new: &[Entry], changes: &mut Vec<Ch
                 Ordering::Equal => (old.next(), new.next()),
             },
         };
+        if let (Some(before), Some(after)) = (before, after)
+            && before.is_shared_with(after)
+        {
+            continue;
+        }
         let Some(named) = after.or(before) else {
             continue;
         };

@@ -15,14 +15,17 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
+pub use compile::{compile, compile_beside};
 pub use diff::{Change, ChangeKind, Said, diff};
 pub use hash::TableHash;
 pub use publish::{Generation, Published, Publisher, Reader, channel};
 pub use records::{RECORDS_MAX, RecordSet};
 pub use view::{Entry, ViewTable};
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use clients::Clients;
 
@@ -33,8 +36,8 @@ pub struct AnswerTable {
     hash: TableHash,
     clients: Clients,
     /// In the order in which they match.
-    named: Vec<ViewTable>,
-    rest: ViewTable,
+    named: Vec<Arc<ViewTable>>,
+    rest: Arc<ViewTable>,
 }
 
 // === impl AnswerTable ===
@@ -48,7 +51,7 @@ impl AnswerTable {
             .iter()
             .enumerate()
             .find(|(_, view)| view.matches(client, listener))
-            .unwrap_or((self.named.len(), &self.rest))
+            .map_or((self.named.len(), &self.rest), |(at, view)| (at, view))
     }
 
     /// Whether `clients.allow` lets this client ask at all.
@@ -63,6 +66,10 @@ impl AnswerTable {
 
     /// Every view in the order in which they match; the last is everybody else's.
     pub fn views(&self) -> impl Iterator<Item = &ViewTable> {
+        self.shared_views().map(|view| &**view)
+    }
+
+    fn shared_views(&self) -> impl DoubleEndedIterator<Item = &Arc<ViewTable>> {
         self.named.iter().chain([&self.rest])
     }
 

@@ -95,12 +95,12 @@ impl Reader {
 // === impl Publisher ===
 
 impl Publisher {
-    /// Puts a table in force for every query that begins after this.
-    pub fn publish(&mut self, table: AnswerTable) -> Generation {
+    /// Puts a table in force for every query that begins after this, and gives back the one that
+    /// was: queries that have begun may have it still, and whoever drops it last frees it.
+    pub fn publish(&mut self, table: AnswerTable) -> Arc<Published> {
         // 2^64 rounds do not come to pass.
         self.last = Generation(self.last.0 + 1);
-        self.slot.store(Arc::new(Published { table, generation: self.last }));
-        self.last
+        self.slot.swap(Arc::new(Published { table, generation: self.last }))
     }
 
     /// A reader of what this publishes.

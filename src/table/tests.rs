@@ -1,12 +1,14 @@
 //! What a table says, byte for byte; lookup against a naive model; what differs, as people read it.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use domain::base::{Message, MessageBuilder, Name as WireName, Rtype};
 use domain::rdata::{A, Aaaa, Soa};
 use proptest::prelude::*;
 
-use super::{AnswerTable, Entry, RECORDS_MAX, RecordSet, ViewTable, channel, compile, diff};
+use super::{
+    AnswerTable, Entry, RECORDS_MAX, RecordSet, ViewTable, channel, compile, compile_beside, diff,
+};
 use crate::{
     base::{Name, Pattern, RecordType, Ttl},
     policy::{
@@ -29,7 +31,7 @@ const HUB: &str = "
 ";
 
 fn table(facts: &str, config: &PolicyConfig) -> AnswerTable {
-    compile(&plan(&inventory(facts), config), config)
+    compile(plan(&inventory(facts), config), config)
 }
 
 fn name(text: &str) -> Name {
@@ -309,6 +311,33 @@ fn a_diff_tells_of_views_that_come_and_go_and_of_ttls() {
     );
 }
 
+#[test]
+fn what_a_change_leaves_as_it_was_is_shared_with_the_table_in_force() {
+    let tagged =
+        |tag: &str| format!("vpce-9 com.amazonaws.eu-west-1.sns a=10.0.1.4 names=sns.R {tag}");
+    let mut spoke = view("spoke", "10.1.0.0/16");
+    spoke.tags = [("env".to_owned(), "prod".to_owned())].into();
+    let config = PolicyConfig { views: vec![spoke], ..config() };
+    let prod = format!("{HUB}{}", tagged("tags=env:prod"));
+    let in_force = table(&prod, &config);
+    let changed = prod.replace("10.0.1.6", "10.0.1.66");
+    let found = compile_beside(plan(&inventory(&changed), &config), &config, &in_force);
+
+    assert_eq!(found, table(&changed, &config));
+    assert!(std::ptr::eq(found.view("spoke").unwrap(), in_force.view("spoke").unwrap()));
+    let (old, new) = (rest(&in_force).entries(), rest(&found).entries());
+    let shared = |(old, new): (&Entry, &Entry)| old.is_shared_with(new);
+    let apart: Vec<String> = old
+        .iter()
+        .zip(new)
+        .filter(|pair| !shared(*pair))
+        .map(|(old, _)| old.claim().pattern.to_string())
+        .collect();
+    assert_eq!(apart, ["s3.eu-west-1.amazonaws.com", "*.s3.eu-west-1.amazonaws.com"]);
+    let again = compile_beside(plan(&inventory(&changed), &config), &config, &found);
+    assert!(std::ptr::eq(rest(&again), rest(&found)));
+}
+
 // Publishing.
 
 #[test]
@@ -323,17 +352,16 @@ fn before_the_first_table_nothing_is_in_force_and_nobody_is_admitted() {
 #[test]
 fn who_has_loaded_a_table_keeps_it_and_who_loads_next_sees_the_new_one() {
     let (mut publisher, reader) = channel();
-    let first = publisher.publish(table("vpce-1 s a=10.0.0.1 names=one", &config()));
+    publisher.publish(table("vpce-1 s a=10.0.0.1 names=one", &config()));
     let (guard, held) = (reader.load(), reader.hold());
-    let second = publisher.publish(table("vpce-1 s a=10.0.0.1 names=two", &config()));
-    assert!(first < second);
+    let replaced = publisher.publish(table("vpce-1 s a=10.0.0.1 names=two", &config()));
     for old in [&*guard, &held] {
-        assert_eq!(old.generation(), first);
+        assert!(Arc::ptr_eq(old, &replaced));
         assert!(rest(old.table()).find(name("one").as_wire()).is_some());
     }
     let now = publisher.reader().load();
     assert!(now.in_force());
-    assert_eq!(now.generation(), second);
+    assert!(replaced.generation() < now.generation());
     assert!(rest(now.table()).find(name("one").as_wire()).is_none());
 }
 

@@ -45,7 +45,7 @@ type Index = HashMap<Name, usize, FixedState>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     answers: Arc<Answers>,
-    claim: Box<Claim>,
+    claim: Arc<Claim>,
 }
 
 /// What is sent for a name, and for every other one with the same addresses and times.
@@ -57,7 +57,8 @@ struct Answers {
 }
 
 /// What has been encoded for a table so far, by the addresses and the two times. A plan's claims
-/// share addresses, so where these stand is enough to know them by, for as long as it is borrowed.
+/// share addresses, so where these stand is enough to know them by: what is encoded has its claim
+/// in the table, so nothing else comes to stand there.
 #[derive(Default)]
 pub(super) struct Encoded {
     answers: HashMap<(*const [Address], Ttl, Ttl), Arc<Answers>>,
@@ -67,30 +68,46 @@ pub(super) struct Encoded {
 // === impl ViewTable ===
 
 impl ViewTable {
-    pub(super) fn new(plan: &ViewPlan, rule: Option<ViewConfig>, encoded: &mut Encoded) -> Self {
-        let mut view = Self::empty(plan.name.clone());
-        view.rule = rule;
-        view.declined.clone_from(&plan.declined);
-        view.entries.reserve_exact(plan.claims.len());
-        let is_exact = |claim: &&Claim| matches!(claim.pattern, Pattern::Exact(_));
-        let exact = plan.claims.iter().filter(is_exact).count();
-        view.exact.reserve(exact);
-        view.below.reserve(plan.claims.len() - exact);
-        for claim in &plan.claims {
-            let at = view.entries.len();
-            match &claim.pattern {
-                Pattern::Exact(name) => view.exact.insert(name.clone(), at),
+    /// The view of a plan, with what is as it was `before` in common with that one.
+    pub(super) fn new(
+        plan: ViewPlan,
+        rule: Option<ViewConfig>,
+        encoded: &mut Encoded,
+        before: Option<&Arc<ViewTable>>,
+    ) -> Arc<Self> {
+        let known = before.map_or(&[][..], |view| view.entries());
+        let entries = entries(plan.claims, known, encoded);
+        if let Some(before) = before
+            && before.rule == rule
+            && before.declined == plan.declined
+            && before.entries.len() == entries.len()
+            && before.entries.iter().zip(&entries).all(|(old, new)| old.is_shared_with(new))
+        {
+            return Arc::clone(before);
+        }
+        let (declined, empty) = (plan.declined, Self::empty(plan.name));
+        let mut view = Self { rule, entries, declined, ..empty };
+        view.index();
+        Arc::new(view)
+    }
+
+    /// Makes the entries findable.
+    fn index(&mut self) {
+        let is_exact = |entry: &&Entry| matches!(entry.claim.pattern, Pattern::Exact(_));
+        let exact = self.entries.iter().filter(is_exact).count();
+        self.exact.reserve(exact);
+        self.below.reserve(self.entries.len() - exact);
+        for (at, entry) in self.entries.iter().enumerate() {
+            match &entry.claim.pattern {
+                Pattern::Exact(name) => self.exact.insert(name.clone(), at),
                 Pattern::Below(name) => {
-                    if let Some(known) = view.below_lens.get_mut(name.as_wire().len()) {
+                    if let Some(known) = self.below_lens.get_mut(name.as_wire().len()) {
                         *known = true;
                     }
-                    view.below.insert(name.clone(), at)
+                    self.below.insert(name.clone(), at)
                 }
             };
-            let answers = encoded.answers(claim);
-            view.entries.push(Entry { answers, claim: Box::new(claim.clone()) });
         }
-        view
     }
 
     pub(super) fn empty(name: ViewName) -> Self {
@@ -166,9 +183,27 @@ impl ViewTable {
     }
 }
 
+/// The entries of claims, each in common with `known` where it is the same. Both are sorted.
+fn entries(claims: Vec<Claim>, known: &[Entry], encoded: &mut Encoded) -> Vec<Entry> {
+    let mut known = known.iter().peekable();
+    let entry = |claim: Claim| {
+        while known.next_if(|entry| entry.claim.pattern < claim.pattern).is_some() {}
+        match known.next_if(|entry| *entry.claim == claim) {
+            Some(entry) => entry.clone(),
+            None => Entry { answers: encoded.answers(&claim), claim: Arc::new(claim) },
+        }
+    };
+    claims.into_iter().map(entry).collect()
+}
+
 // === impl Entry ===
 
 impl Entry {
+    /// Whether both are one, which is sooner told than whether they are equal.
+    pub(super) fn is_shared_with(&self, other: &Entry) -> bool {
+        Arc::ptr_eq(&self.claim, &other.claim)
+    }
+
     /// Where the answer comes from.
     pub fn claim(&self) -> &Claim {
         &self.claim

@@ -38,7 +38,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     let allow = vec!["127.0.0.1/32".parse().unwrap()];
     let config = policy::PolicyConfig { allow, ..facts::config() };
     let (mut publisher, table) = channel();
-    publisher.publish(compile(&policy::plan(&facts::inventory(&line), &config), &config));
+    publisher.publish(compile(policy::plan(&facts::inventory(&line), &config), &config));
     let (_, settings) = watch::channel(Arc::new(Settings {
         forwarder,
         identity: Arc::from(*b"hub"),
