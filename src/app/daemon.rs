@@ -11,6 +11,7 @@ use std::{
 use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, UnixListener},
+    runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -55,6 +56,8 @@ pub struct Daemon {
     pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
     token: CancellationToken,
+    /// Where what answers nobody runs.
+    pub(super) control: Handle,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     /// The one that we made, and so may remove.
     control_socket: Option<PathBuf>,
@@ -86,8 +89,13 @@ pub enum StartError {
 
 impl Daemon {
     /// Builds all rooms: table from the last good inventory if there is one, control loop, admin
-    /// listener. `loader` reads the configuration again on SIGHUP.
-    pub async fn build(config: Config, loader: Loader) -> Result<Daemon, StartError> {
+    /// listener. `loader` reads the configuration again on SIGHUP. What answers queries runs where
+    /// this is called, and the rest on `control`.
+    pub async fn build(
+        config: Config,
+        loader: Loader,
+        control: Handle,
+    ) -> Result<Daemon, StartError> {
         raise_descriptors();
         let metrics = Arc::new(Metrics::new()?);
         let (publisher, table) = table::channel();
@@ -95,8 +103,10 @@ impl Daemon {
         let settings = settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
-        let mut refresher =
-            Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs);
+        let mut refresher = {
+            let _entered = control.enter();
+            Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs)
+        };
         refresher.restore().await;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let token = CancellationToken::new();
@@ -111,6 +121,7 @@ impl Daemon {
             aws_hosts: watch::Sender::new(aws_hosts(&config.lookup)),
             stopping: watch::Sender::new(false),
             token: token.clone(),
+            control,
             tasks: Vec::new(),
             control_socket: None,
             config,
@@ -123,7 +134,7 @@ impl Daemon {
             table: daemon.table.clone(),
             listening: daemon.server.listening(),
         };
-        daemon.start("the look-out for loops", lookout.run(token.clone()));
+        daemon.start_among_queries("the look-out for loops", lookout.run(token.clone()));
         let watched = watch_allowance(daemon.settings.subscribe(), daemon.metrics.clone(), token);
         daemon.start("the look at the interfaces", watched);
         Ok(daemon)
@@ -256,9 +267,17 @@ impl Daemon {
     }
 
     /// Starts a part without which the daemon must not go on.
-    #[expect(clippy::disallowed_methods, reason = "the one place: its end is watched by run")]
     fn start(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.push((name, tokio::spawn(task)));
+        self.tasks.push((name, self.control.spawn(task)));
+    }
+
+    /// The same for one that asks upstreams: the sockets that it opens are the queries' too.
+    fn start_among_queries(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.tasks.push((name, Handle::current().spawn(task)));
     }
 }
 

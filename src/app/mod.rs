@@ -9,9 +9,11 @@ mod daemon;
 mod loops;
 mod offline;
 mod reload;
+mod runtimes;
 mod start;
 
 pub use daemon::{Daemon, StartError, now_secs};
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;
+pub use runtimes::Runtimes;
 pub use start::{certificate_doubts, host_lookup, try_places};

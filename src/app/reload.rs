@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::Chain,
     config::{Config, ConfigErrors},
-    refresh::Reconfigure,
+    refresh::{Reconfigure, retire},
     serve::{Refused, ServeConfig},
 };
 
@@ -75,7 +75,8 @@ impl Daemon {
             tracing::warn!(%warning, "configuration");
         }
         self.tell_what_needs_a_restart(&config);
-        self.settings.send_replace(Arc::new(settings));
+        let replaced = self.settings.send_replace(Arc::new(settings));
+        self.control.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
             self.metrics.forward.forget_upstream(gone);

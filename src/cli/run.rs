@@ -2,11 +2,9 @@
 
 use std::{net::SocketAddr, path::Path, process::ExitCode};
 
-use tokio::runtime::Builder;
-
 use super::{args::ConfigArgs, color, complain};
 use crate::{
-    app::{Daemon, Loader, StartError, certificate_doubts, now_secs, try_places},
+    app::{Daemon, Loader, Runtimes, StartError, certificate_doubts, now_secs, try_places},
     config::{self, Config, ConfigErrors, Problem, render_all},
     telemetry::init_log,
 };
@@ -33,9 +31,8 @@ pub(super) fn serve(
     loader: Loader,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> anyhow::Result<ExitCode> {
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
-        let daemon = Daemon::build(config, loader).await?;
+    let ended = Runtimes::new()?.run(async |control| {
+        let daemon = Daemon::build(config, loader, control).await?;
         daemon.run(ready).await
     });
     match ended {

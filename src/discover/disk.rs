@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -34,6 +35,13 @@ pub(super) async fn unblocked<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// The same for what takes the processor for long.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // A panic is a mistake of ours, and ends whoever asked as if it had happened there.
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

@@ -3,14 +3,15 @@
 //! Reads, never writes, and never takes a part for the whole: one bad file and nothing is used.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use serde::de::DeserializeOwned;
-use tokio::io::AsyncReadExt;
 
 use super::{
+    disk::aside,
     error::DiscoverError,
     recorded::{EndpointsFile, InterfacesFile, Recorded, ServicesFile},
 };
@@ -28,14 +29,17 @@ pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
 
 /// Reads the recording in `folder`.
 pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
+    let folder = folder.to_owned();
+    aside(move || read(&folder)).await
+}
+
+fn read(folder: &Path) -> Result<Recorded, DiscoverError> {
     let endpoints: EndpointsFile =
-        file(folder.join(ENDPOINTS_FILE), "aws ec2 describe-vpc-endpoints --output json").await?;
+        file(folder.join(ENDPOINTS_FILE), "aws ec2 describe-vpc-endpoints --output json")?;
     let services: ServicesFile =
-        file(folder.join(SERVICES_FILE), "aws ec2 describe-vpc-endpoint-services --output json")
-            .await?;
+        file(folder.join(SERVICES_FILE), "aws ec2 describe-vpc-endpoint-services --output json")?;
     let interfaces: InterfacesFile =
-        file(folder.join(INTERFACES_FILE), "aws ec2 describe-network-interfaces --output json")
-            .await?;
+        file(folder.join(INTERFACES_FILE), "aws ec2 describe-network-interfaces --output json")?;
     Ok(Recorded {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
@@ -43,11 +47,8 @@ pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
     })
 }
 
-async fn file<T: DeserializeOwned>(
-    path: PathBuf,
-    command: &'static str,
-) -> Result<T, DiscoverError> {
-    let bytes = match read_at_most(&path, FILE_BYTES_MAX).await {
+fn file<T: DeserializeOwned>(path: PathBuf, command: &'static str) -> Result<T, DiscoverError> {
+    let bytes = match read_at_most(&path, FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(DiscoverError::FileMissing { path, command });
@@ -69,10 +70,9 @@ async fn file<T: DeserializeOwned>(
 
 /// The file's bytes; `None` when there are more than `limit`. Counts what is read, not what the
 /// file system says: a pipe or a growing file has no length to trust.
-async fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = tokio::fs::File::open(path).await?;
+fn read_at_most(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let read = file.take(limit + 1).read_to_end(&mut bytes).await?;
+    let read = File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     Ok((u64::try_from(read).is_ok_and(|read| read <= limit)).then_some(bytes))
 }
 
@@ -125,12 +125,12 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_file_over_the_limit_is_not_read_whole() {
+    #[test]
+    fn a_file_over_the_limit_is_not_read_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "12345").unwrap();
-        assert_eq!(read_at_most(&path, 5).await.unwrap(), Some(b"12345".into()));
-        assert_eq!(read_at_most(&path, 4).await.unwrap(), None);
+        assert_eq!(read_at_most(&path, 5).unwrap(), Some(b"12345".into()));
+        assert_eq!(read_at_most(&path, 4).unwrap(), None);
     }
 }

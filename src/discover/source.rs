@@ -7,6 +7,7 @@ use super::ec2::Ec2;
 use super::{
     config::{SourceConfig, SourceKind},
     demo::demo,
+    disk::aside,
     error::DiscoverError,
     files::read_files,
     lookup::HostLookup,
@@ -51,7 +52,9 @@ impl Source {
     /// May be dropped while it waits: what it learned so far is then forgotten.
     pub async fn fetch(&mut self, ask_services: bool) -> Result<SourceFacts, DiscoverError> {
         let (region, recorded) = self.record(ask_services).await?;
-        normalise(&self.config, region, &recorded)
+        let config = self.config.clone();
+        // Thousands of endpoints take a while.
+        aside(move || normalise(&config, region, &recorded)).await
     }
 
     /// The same before it is normalised, with the region that was asked: what

@@ -24,6 +24,7 @@ mod signals;
 mod sources;
 mod stability;
 mod state_file;
+mod threads;
 mod tls;
 mod tls_client;
 mod tls_limits;
