@@ -95,6 +95,15 @@ pub async fn post(socket: &Path, path_and_query: &str) -> Result<(u16, String), 
     ask_within(socket, Method::POST, path_and_query, ANSWER_WITHIN).await
 }
 
+/// The same of what may take the daemon longer than an answer.
+pub async fn post_within(
+    socket: &Path,
+    path_and_query: &str,
+    after: Duration,
+) -> Result<(u16, String), ClientError> {
+    ask_within(socket, Method::POST, path_and_query, after).await
+}
+
 pub(super) async fn ask_within(
     socket: &Path,
     method: Method,

@@ -6,6 +6,7 @@
 
 mod doctor;
 mod forwarding;
+mod lifecycle;
 
 use std::{
     fmt,
@@ -14,6 +15,7 @@ use std::{
 
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
+pub use lifecycle::{DrainDocument, ReloadDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{

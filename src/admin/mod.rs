@@ -8,6 +8,7 @@ mod config;
 mod guard;
 pub mod json;
 mod listen;
+mod orders;
 mod parameters;
 mod routes;
 mod standing;
@@ -16,10 +17,14 @@ mod tests;
 
 pub use config::AdminConfig;
 pub use listen::{serve, serve_control};
+pub use orders::{ORDERS_MAX, Order};
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{answer, refresh, table, telemetry};
 
@@ -38,6 +43,10 @@ pub struct Admin {
     pub aws_hosts: watch::Receiver<json::AwsHostsDocument>,
     /// Whether the daemon is about to end.
     pub stopping: watch::Receiver<bool>,
+    /// When it will end, if it drains.
+    pub draining: watch::Receiver<Option<Instant>>,
+    /// Takes what the control socket asks of the daemon.
+    pub orders: mpsc::Sender<Order>,
     /// What is counted.
     pub metrics: Arc<telemetry::Metrics>,
 }

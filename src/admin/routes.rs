@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -14,12 +15,13 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Admin,
     guard::{Caller, guard},
     json::{self, ExplainDocument, FlushDocument, NamesDocument},
+    orders::Order,
     parameters::{Parameters, Refusal},
     standing,
 };
@@ -65,7 +67,12 @@ impl Admin {
 
     /// The same paths, and those by which the one who may open the control socket changes something.
     pub(super) fn control_router(self) -> Router {
-        self.routes(Router::new().route("/api/v1/flush", post(flush)))
+        let changes = Router::new()
+            .route("/api/v1/flush", post(flush))
+            .route("/api/v1/reload", post(reload))
+            .route("/api/v1/drain", post(drain))
+            .route("/api/v1/undrain", post(undrain));
+        self.routes(changes)
     }
 
     fn routes(self, more: Router<Site>) -> Router {
@@ -175,6 +182,41 @@ async fn flush(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
     })?;
     tracing::info!(name = told, answers, "the cache was flushed");
     Ok(document(&FlushDocument { name: told, answers }))
+}
+
+/// Has the configuration read again, and waits for what comes of it.
+async fn reload(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    let outcome = ordered(&site, Order::Reload).await?;
+    let status = if outcome.done { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, document(&outcome)).into_response())
+}
+
+/// Has readiness taken back, and the daemon end after a time.
+async fn drain(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(&uri, &["secs"])?;
+    let secs: Option<u32> = parameters.value("secs", "say whole seconds, such as 60")?;
+    let secs = secs.ok_or_else(|| {
+        Refusal::new(StatusCode::BAD_REQUEST, "secs is missing; say whole seconds, such as 60")
+    })?;
+    let lasts = Duration::from_secs(secs.into());
+    Ok(document(&ordered(&site, |done| Order::Drain(lasts, done)).await?))
+}
+
+async fn undrain(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&ordered(&site, Order::Undrain).await?))
+}
+
+/// What came of an order to the daemon.
+async fn ordered<T>(
+    site: &Site,
+    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+) -> Result<T, Refusal> {
+    let (done, outcome) = oneshot::channel();
+    let ends = |()| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending");
+    site.admin.orders.send(order(done)).await.map_err(|_| ends(()))?;
+    outcome.await.map_err(|_| ends(()))
 }
 
 /// The listener meant: the one given, else the first that is bound.

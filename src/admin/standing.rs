@@ -21,6 +21,12 @@ pub(super) fn reasons(admin: &Admin) -> Vec<String> {
     if *admin.stopping.borrow() {
         reasons.push("shutting down".to_owned());
     }
+    if let Some(ends) = *admin.draining.borrow() {
+        let left = ends.saturating_duration_since(Instant::now()).as_secs();
+        reasons.push(format!(
+            "draining: answers go on, and hubdns ends in {left} s; `hubdns drain --cancel` undoes it"
+        ));
+    }
     if !admin.table.load().in_force() {
         reasons.push(no_table(&admin.status.borrow()));
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixListener},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -131,6 +131,8 @@ impl Daemon {
             listening: listening_seen,
             aws_hosts: watch::channel(aws_hosts()).1,
             stopping: stopping_seen,
+            draining: watch::channel(None).1,
+            orders: mpsc::channel(1).0,
             metrics,
         };
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::ControlFlow,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,21 +13,23 @@ use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Handle,
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     allowance::watch_allowance,
+    drain::drained,
     loops::Lookout,
     reload::Loader,
+    requests::{Asked, Requests},
     start::{aws_hosts, host_lookup, raise_descriptors, refused_problem, settings},
+    systemd::notify,
 };
 use crate::{
-    admin::{self, Admin, json::AwsHostsDocument},
+    admin::{self, Admin, Order, json::AwsHostsDocument},
     answer::{Responder, Settings},
     config::{Config, Place, Problem},
     forward::LookupConfig,
@@ -55,6 +58,10 @@ pub struct Daemon {
     status: watch::Receiver<Status>,
     pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
+    /// When we end, if we drain.
+    pub(super) draining: watch::Sender<Option<Instant>>,
+    requests: Requests,
+    asks: mpsc::Sender<Order>,
     token: CancellationToken,
     /// Where what answers nobody runs.
     pub(super) control: Handle,
@@ -109,6 +116,7 @@ impl Daemon {
         };
         refresher.restore().await;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
+        let (asks, asked) = mpsc::channel(admin::ORDERS_MAX);
         let token = CancellationToken::new();
         let mut daemon = Daemon {
             loader,
@@ -120,6 +128,9 @@ impl Daemon {
             status: refresher.status(),
             aws_hosts: watch::Sender::new(aws_hosts(&config.lookup)),
             stopping: watch::Sender::new(false),
+            draining: watch::Sender::new(None),
+            requests: Requests::new(asked)?,
+            asks,
             token: token.clone(),
             control,
             tasks: Vec::new(),
@@ -146,9 +157,8 @@ impl Daemon {
         mut self,
         ready: impl FnOnce(&[std::net::SocketAddr]),
     ) -> Result<(), StartError> {
-        let mut signals = Signals::new()?;
         let broken = self.server.broken();
-        if !self.await_table(&mut signals).await? {
+        if !self.await_table().await? {
             return self.stop().await;
         }
         self.open()?;
@@ -161,10 +171,10 @@ impl Daemon {
         loop {
             tokio::select! {
                 _ = certificates.tick() => self.server.look_at_certificates(now_secs()),
-                asked = signals.next() => match asked {
-                    Asked::Stop => return self.stop().await,
-                    Asked::Reload => self.reload().await,
+                asked = self.requests.next() => if self.carry_out(asked).await.is_break() {
+                    return self.stop().await;
                 },
+                () = drained(*self.draining.borrow()) => return self.stop().await,
                 died = first_dead(&mut self.tasks) => {
                     self.stop().await?;
                     return Err(StartError::Died(died));
@@ -179,13 +189,13 @@ impl Daemon {
 
     /// Waits for the first table; false if a signal came first. Until then no socket is open, so
     /// clients go to another hub at once.
-    async fn await_table(&mut self, signals: &mut Signals) -> Result<bool, StartError> {
+    async fn await_table(&mut self) -> Result<bool, StartError> {
         while !self.table.load().in_force() {
             tokio::select! {
-                asked = signals.next() => match asked {
-                    Asked::Stop => return Ok(false),
-                    Asked::Reload => self.reload().await,
+                asked = self.requests.next() => if self.carry_out(asked).await.is_break() {
+                    return Ok(false);
                 },
+                () = drained(*self.draining.borrow()) => return Ok(false),
                 changed = self.status.changed() => {
                     changed.map_err(|_| StartError::Died("the control loop"))?;
                 }
@@ -193,6 +203,21 @@ impl Daemon {
             }
         }
         Ok(true)
+    }
+
+    /// Does what was asked for; `Break` asks for the end. That nobody waits for an outcome any more
+    /// is no matter.
+    async fn carry_out(&mut self, asked: Asked) -> ControlFlow<()> {
+        match asked {
+            Asked::Stop => return ControlFlow::Break(()),
+            Asked::Reload(waiting) => {
+                let outcome = self.reload().await;
+                waiting.into_iter().for_each(|done| drop(done.send(outcome.clone())));
+            }
+            Asked::Drain(lasts, done) => drop(done.send(self.drain(lasts))),
+            Asked::Undrain(done) => drop(done.send(self.undrain())),
+        }
+        ControlFlow::Continue(())
     }
 
     fn open(&mut self) -> Result<(), StartError> {
@@ -262,6 +287,8 @@ impl Daemon {
             listening: self.server.listening(),
             aws_hosts: self.aws_hosts.subscribe(),
             stopping: self.stopping.subscribe(),
+            draining: self.draining.subscribe(),
+            orders: self.asks.clone(),
             metrics: Arc::clone(&self.metrics),
         }
     }
@@ -297,13 +324,6 @@ pub(super) fn tell_aws_hosts(config: &LookupConfig) {
     let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
     let (key, upstreams) = (config.from.key(), upstreams.join(", "));
     tracing::info!(key, upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
-}
-
-/// Tells systemd, if it started us.
-pub(super) fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd cannot be told");
-    }
 }
 
 /// Seconds since 1970.
@@ -342,42 +362,4 @@ async fn first_dead(tasks: &mut Vec<(&'static str, JoinHandle<()>)>) -> &'static
         Err(error) => tracing::error!(task = name, %error, "ended"),
     }
     name
-}
-
-/// What a signal asks for.
-enum Asked {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-// === impl Signals ===
-
-impl Signals {
-    fn new() -> Result<Self, StartError> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| StartError::System {
-                what: "signals cannot be listened to",
-                source,
-            })
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
-        }
-    }
 }

@@ -6,11 +6,14 @@
 mod allowance;
 mod cookies;
 mod daemon;
+mod drain;
 mod loops;
 mod offline;
 mod reload;
+mod requests;
 mod runtimes;
 mod start;
+mod systemd;
 
 pub use daemon::{Daemon, StartError, now_secs};
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};

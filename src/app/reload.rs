@@ -6,14 +6,17 @@ use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    daemon::{Daemon, inputs, notify, now_secs, tell_aws_hosts},
+    daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
     start::{aws_hosts, certificate_doubts, refused_problem, settings, trust_problem},
+    systemd::{notify, notify_reloading},
 };
 use crate::{
+    admin::json::ReloadDocument,
+    answer::Settings,
     base::Chain,
-    config::{Config, ConfigErrors},
+    config::{Config, ConfigErrors, Problem},
     refresh::{Reconfigure, retire},
-    serve::{Refused, ServeConfig},
+    serve::{Opened, Refused, ServeConfig},
 };
 
 /// Reads the configuration again.
@@ -22,59 +25,123 @@ pub type Loader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 /// The control loop never waits for AWS when it takes a configuration, only for a disk.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
+/// Where a daemon listens that is not to listen yet.
+static NOWHERE: ServeConfig = ServeConfig::NOWHERE;
+
+/// One reason to refuse a configuration.
+struct Fault {
+    /// In a line, for the log.
+    line: String,
+    /// With its place in the file and a caret, for a person.
+    shown: String,
+}
+
+/// All that can fail has been done for it.
+struct Acceptable {
+    config: Config,
+    settings: Settings,
+    opened: Opened,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn new(problem: &Problem) -> Self {
+        Self { line: problem.to_string(), shown: problem.render(false) }
+    }
+
+    fn all(errors: &ConfigErrors) -> Vec<Self> {
+        match errors {
+            ConfigErrors::Unreadable { source, .. } => {
+                let line = format!("{errors}: {source}");
+                vec![Self { shown: format!("error: {line}"), line }]
+            }
+            ConfigErrors::Wrong { problems, .. } => problems.iter().map(Self::new).collect(),
+        }
+    }
+
+    fn refused(config: &Config, refused: &Refused) -> Self {
+        let problem = refused_problem(config, refused);
+        let why = refused.source().map(|source| Chain(source).to_string());
+        Self {
+            line: format!("{problem}: {}", why.unwrap_or_default()),
+            shown: problem.render(false),
+        }
+    }
+}
+
 // === impl Daemon ===
 
 impl Daemon {
     /// Reads the configuration again and puts it in force. If anything is wrong with it, every
     /// problem is logged and nothing changes.
-    pub(super) async fn reload(&mut self) {
-        notify(&[NotifyState::Reloading]);
-        match self.try_reload().await {
-            Ok(()) => {
+    pub(super) async fn reload(&mut self) -> ReloadDocument {
+        notify_reloading();
+        let outcome = match self.examine() {
+            Ok(acceptable) => {
+                let outcome = self.put_in_force(acceptable).await;
                 self.metrics.control.reloads.inc();
-                tracing::info!("the configuration was reloaded");
+                tracing::info!(
+                    changed = outcome.changed.join(", "),
+                    "the configuration was reloaded"
+                );
+                outcome
             }
-            Err(problems) => {
+            Err(faults) => {
                 self.metrics.control.reloads_refused.inc();
-                for problem in &problems {
+                for Fault { line: problem, .. } in &faults {
                     tracing::error!(problem, "the new configuration is refused");
                 }
                 tracing::error!(
-                    problems = problems.len(),
+                    problems = faults.len(),
                     "the configuration in force stays; `hubdns check` shows every problem"
                 );
+                let problems = faults.into_iter().map(|fault| fault.shown).collect();
+                ReloadDocument { problems, ..ReloadDocument::default() }
             }
-        }
+        };
         notify(&[NotifyState::Ready]);
+        outcome
     }
 
-    async fn try_reload(&mut self) -> Result<(), Vec<String>> {
-        let config = (self.loader)().map_err(|errors| match &errors {
-            ConfigErrors::Unreadable { source, .. } => vec![format!("{errors}: {source}")],
-            ConfigErrors::Wrong { problems, .. } => {
-                problems.iter().map(ToString::to_string).collect()
-            }
-        })?;
+    /// The configuration as it is now, and all it needs, or every reason why it cannot be had.
+    fn examine(&self) -> Result<Acceptable, Vec<Fault>> {
+        let config = (self.loader)().map_err(|errors| Fault::all(&errors))?;
         if let Some(problem) = trust_problem(&config) {
-            return Err(vec![problem.to_string()]);
+            return Err(vec![Fault::new(&problem)]);
         }
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
-            .map_err(|problem| vec![problem.to_string()])?;
-        let listens = !self.server.listening().borrow().is_empty();
-        // Before the first table no socket is open, and none is opened by a reload.
-        let nowhere = ServeConfig::nowhere();
-        let wanted = if listens { &config.serve } else { &nowhere };
-        let opened = self.server.open(wanted).map_err(|refused| {
-            let problem = |refused: &Refused| {
-                let why = refused.source().map(|source| Chain(source).to_string());
-                format!("{}: {}", refused_problem(&config, refused), why.unwrap_or_default())
-            };
-            refused.iter().map(problem).collect::<Vec<_>>()
+            .map_err(|problem| vec![Fault::new(&problem)])?;
+        let opened = self.server.open(self.wanted(&config)).map_err(|refused| {
+            refused.iter().map(|refused| Fault::refused(&config, refused)).collect::<Vec<_>>()
         })?;
-        for warning in config.warnings.iter().chain(&certificate_doubts(&config, now_secs())) {
+        Ok(Acceptable { config, settings, opened })
+    }
+
+    /// Where a configuration listens. Before the first table no socket is open, and none is opened
+    /// by a reload.
+    fn wanted<'c>(&self, config: &'c Config) -> &'c ServeConfig {
+        let listens = !self.server.listening().borrow().is_empty();
+        if listens { &config.serve } else { &NOWHERE }
+    }
+
+    async fn put_in_force(&mut self, acceptable: Acceptable) -> ReloadDocument {
+        let Acceptable { config, settings, opened } = acceptable;
+        let doubts = certificate_doubts(&config, now_secs());
+        let warnings: Vec<&Problem> = config.warnings.iter().chain(&doubts).collect();
+        for warning in &warnings {
             tracing::warn!(%warning, "configuration");
         }
-        self.tell_what_needs_a_restart(&config);
+        let outcome = ReloadDocument {
+            done: true,
+            changed: changed(&self.config, &config),
+            at_next_start: at_next_start(&self.config, &config),
+            warnings: warnings.iter().map(|warning| warning.render(false)).collect(),
+            problems: Vec::new(),
+        };
+        for key in &outcome.at_next_start {
+            tracing::warn!(key, "changed, and takes effect at the next start");
+        }
         let replaced = self.settings.send_replace(Arc::new(settings));
         self.control.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
@@ -90,20 +157,36 @@ impl Daemon {
         if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {
             tracing::warn!("the control loop is slow to take the new configuration");
         }
+        let wanted = self.wanted(&config);
         self.server.listen(opened, wanted);
         self.config = config;
-        Ok(())
+        outcome
     }
+}
 
-    /// What this version reads at its start alone.
-    fn tell_what_needs_a_restart(&self, config: &Config) {
-        let changed = [
-            ("admin.listen", self.config.admin != config.admin),
-            ("control.socket", self.config.control_socket != config.control_socket),
-            ("log.format", self.config.log != config.log),
-        ];
-        for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!(key, "changed, and takes effect at the next start");
-        }
-    }
+/// The parts of a configuration that are in force now and were not before.
+fn changed(old: &Config, new: &Config) -> Vec<String> {
+    let parts = [
+        ("[server]", old.serve != new.serve),
+        ("[clients], [answers], [[view]] or [zones]", old.policy != new.policy),
+        ("[[source]]", old.sources != new.sources),
+        ("[refresh]", old.refresh != new.refresh),
+        ("[health]", old.health != new.health),
+        ("[forward] or [cache]", old.forward != new.forward),
+        ("[discovery_dns]", old.lookup != new.lookup && old.forward == new.forward),
+    ];
+    names(&parts)
+}
+
+/// What this version reads at its start alone.
+fn at_next_start(old: &Config, new: &Config) -> Vec<String> {
+    names(&[
+        ("admin.listen", old.admin != new.admin),
+        ("control.socket", old.control_socket != new.control_socket),
+        ("log.format", old.log != new.log),
+    ])
+}
+
+fn names(parts: &[(&str, bool)]) -> Vec<String> {
+    parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{explain, names};
+use super::{explain, names, status};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -38,6 +38,13 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Make a running daemon forget what upstreams said: of a name and all below it, or everything
     Flush(FlushArgs),
+    /// Tell how a running daemon stands; exit status 1 when it is not ready
+    Status(StatusArgs),
+    /// Make a running daemon read its configuration again: all of it is put in force, or nothing;
+    /// exit status 1 when it was refused
+    Reload(DaemonArgs),
+    /// Make a running daemon not ready at once, and end after a time in which it goes on answering
+    Drain(DrainArgs),
     /// Ask AWS what there is and print it; changes nothing
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -124,6 +131,27 @@ pub(super) enum DoctorFormat {
 pub(super) struct FlushArgs {
     /// The name; without one everything is forgotten
     pub(super) name: Option<Name>,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = status::Format::Text)]
+    pub(super) format: status::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DrainArgs {
+    /// How long answers go on
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 60, conflicts_with = "cancel")]
+    pub(super) lasts_secs: u32,
+    /// Be ready again, and do not end
+    #[arg(long)]
+    pub(super) cancel: bool,
     #[command(flatten)]
     pub(super) daemon: DaemonArgs,
 }

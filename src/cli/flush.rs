@@ -1,18 +1,15 @@
 //! `hubdns flush`: what upstreams said is forgotten.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use super::{
-    args::{DaemonArgs, FlushArgs},
-    ask, run, say, small_runtime,
-};
+use super::{args::FlushArgs, ask, run, say, small_runtime};
 use crate::admin::{
     client::with_parameters,
     json::{FlushDocument, from_text},
 };
 
 pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
-    let socket = match socket(&args.daemon) {
+    let socket = match ask::socket(&args.daemon) {
         Ok(socket) => socket,
         Err(text) => return run::refuse(&text),
     };
@@ -30,17 +27,4 @@ pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
         None => format!("forgot {answers}, which was all\n"),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The control socket of the daemon meant, or why there is none.
-fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
-    if let Some(socket) = &daemon.socket {
-        return Ok(socket.clone());
-    }
-    let config = run::load(&daemon.config)?;
-    config.control_socket.ok_or_else(|| {
-        "hubdns: no daemon to ask: `control.socket` is \"\" in this configuration; name a socket \
-         there and restart hubdns"
-            .to_owned()
-    })
 }

@@ -7,11 +7,14 @@ mod check;
 mod demo;
 mod discover;
 mod doctor;
+mod drain;
 mod explain;
 mod flush;
 mod names;
 mod query;
+mod reload;
 mod run;
+mod status;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -44,6 +47,9 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => query::explain(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Flush(args) => flush::flush(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Reload(args) => reload::reload(&args),
+        Command::Drain(args) => drain::drain(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {
             say(&crate::config::schema())?;

@@ -80,16 +80,14 @@ pub enum ListenAddress {
 
 impl ServeConfig {
     /// A configuration that listens nowhere.
-    pub fn nowhere() -> Self {
-        Self {
-            listen: Vec::new(),
-            identity: None,
-            version: None,
-            cookie_secret_file: None,
-            tls: None,
-            https: None,
-        }
-    }
+    pub const NOWHERE: ServeConfig = ServeConfig {
+        listen: Vec::new(),
+        identity: None,
+        version: None,
+        cookie_secret_file: None,
+        tls: None,
+        https: None,
+    };
 
     /// Every entry of every list.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {

@@ -55,7 +55,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
 
 /// UDP and TCP on these alone.
 fn on(listen: impl Into<Vec<ListenAddress>>) -> ServeConfig {
-    ServeConfig { listen: listen.into(), ..ServeConfig::nowhere() }
+    ServeConfig { listen: listen.into(), ..ServeConfig::NOWHERE }
 }
 
 fn query(name: &str, id: u16) -> Vec<u8> {

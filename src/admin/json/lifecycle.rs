@@ -1,0 +1,26 @@
+//! What came of orders to the daemon: `/api/v1/reload` and `/api/v1/drain`, on the control socket
+//! alone.
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadDocument {
+    /// Whether the new configuration is in force. If not, all is as it was.
+    pub done: bool,
+    /// What is in force now and was not before, a text a part.
+    pub changed: Vec<String>,
+    /// Keys that changed and take effect at the next start.
+    pub at_next_start: Vec<String>,
+    /// What works and is hardly meant, as `hubdns check` shows it.
+    pub warnings: Vec<String>,
+    /// Why it was refused, each as `hubdns check` shows it.
+    pub problems: Vec<String>,
+}
+
+/// Whether the daemon drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainDocument {
+    /// Seconds until it ends; nothing when it does not drain.
+    pub ends_in_secs: Option<u64>,
+}

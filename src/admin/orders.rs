@@ -1,0 +1,25 @@
+//! What the control socket asks of the daemon's own task: whatever changes more than one room.
+//!
+//! Orders wait in one queue and are carried out one after the other, together with signals, so two
+//! of them never meet.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::json::{DrainDocument, ReloadDocument};
+
+/// Orders that wait. As many as the control socket has connections, so that none is turned away.
+pub const ORDERS_MAX: usize = 32;
+
+/// One order, and where its outcome is told. That nobody waits for it any more is no reason to
+/// leave it undone.
+#[derive(Debug)]
+pub enum Order {
+    /// Read the configuration again and put it in force.
+    Reload(oneshot::Sender<ReloadDocument>),
+    /// Be not ready from now on, and end after this time.
+    Drain(Duration, oneshot::Sender<DrainDocument>),
+    /// Be ready again.
+    Undrain(oneshot::Sender<DrainDocument>),
+}

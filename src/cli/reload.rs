@@ -1,0 +1,49 @@
+//! `hubdns reload`: waits until the configuration is in force, or tells why it is not.
+
+use std::{process::ExitCode, time::Duration};
+
+use super::{args::DaemonArgs, ask, complain, run, say, small_runtime};
+use crate::{
+    admin::{
+        client,
+        json::{ReloadDocument, from_text},
+    },
+    base::Chain,
+};
+
+/// For a reload and those before it. The longest part of one is a disk that is slow to keep what
+/// is known, which is given 10 s; what the control socket grants a connection is a minute.
+const RELOADED_WITHIN: Duration = Duration::from_secs(55);
+
+pub(super) fn reload(args: &DaemonArgs) -> anyhow::Result<ExitCode> {
+    let socket = match ask::socket(args) {
+        Ok(socket) => socket,
+        Err(text) => return run::refuse(&text),
+    };
+    let asked = client::post_within(&socket, "/api/v1/reload", RELOADED_WITHIN);
+    let text = match small_runtime()?.block_on(asked) {
+        Ok((200 | 422, text)) => text,
+        Ok((status, text)) => return Err(ask::refused(status, text)),
+        Err(error) => anyhow::bail!("{}", Chain(&error)),
+    };
+    let outcome: ReloadDocument = from_text(&text)?;
+    outcome.warnings.iter().chain(&outcome.problems).for_each(|shown| complain(shown));
+    if !outcome.done {
+        complain("hubdns: refused; the configuration in force stays");
+        return Ok(ExitCode::FAILURE);
+    }
+    say(&told(&outcome))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was put in force, a line a part.
+fn told(outcome: &ReloadDocument) -> String {
+    let mut text = match outcome.changed.is_empty() {
+        true => "nothing has changed; the sources are asked again\n".to_owned(),
+        false => format!("in force: {}\n", outcome.changed.join(", ")),
+    };
+    if !outcome.at_next_start.is_empty() {
+        text.push_str(&format!("at the next start: {}\n", outcome.at_next_start.join(", ")));
+    }
+    text
+}

@@ -1,0 +1,144 @@
+//! `hubdns status`: how a running daemon stands, on one screen.
+
+use std::process::ExitCode;
+
+use super::{args::StatusArgs, ask, run, say, small_runtime};
+use crate::{
+    admin::json::{RoundDocument, SourceDocument, StatusDocument, from_text, to_text},
+    base::printable,
+};
+
+/// How it is printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For scripts
+    Json,
+}
+
+/// Prints it; the exit status tells whether the daemon is ready.
+pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    let socket = match ask::socket(&args.daemon) {
+        Ok(socket) => socket,
+        Err(text) => return run::refuse(&text),
+    };
+    let text = small_runtime()?.block_on(ask::look(&socket, "/api/v1/status"))?;
+    let status: StatusDocument = from_text(&text)?;
+    say(&match args.format {
+        Format::Text => screen(&status),
+        Format::Json => to_text(&status),
+    })?;
+    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn screen(status: &StatusDocument) -> String {
+    let mut lines = vec![match status.ready {
+        true => format!("ready      hubdns {}", status.version),
+        false => format!("NOT READY  hubdns {}", status.version),
+    }];
+    let mut line = |head: &str, text: String| lines.push(format!("{head:<11}{text}"));
+    for reason in &status.reasons {
+        line("", printable(reason));
+    }
+    let hash = status.table_hash.as_deref().unwrap_or("none yet");
+    line("table", format!("generation {}, hash {hash}", status.generation));
+    for view in &status.views {
+        let (name, names, declined) = (printable(&view.name), view.names, view.declined);
+        line("view", format!("{name}: {names} names, {declined} not answered"));
+    }
+    status.sources.iter().for_each(|it| line("source", source(it)));
+    if let Some(it) = &status.last_round {
+        line("round", round(it));
+    }
+    if let Some(budget) = &status.budget {
+        let (packets, peak, hard) = (budget.packets, budget.peak, budget.hard);
+        let upstreams = budget.upstreams.join(", ");
+        line("upstreams", format!("{upstreams}: {packets} packets/s, peak {peak} of {hard}"));
+    }
+    let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
+    line("listeners", if listeners.is_empty() { "none".to_owned() } else { listeners.join(", ") });
+    lines.join("\n") + "\n"
+}
+
+fn source(source: &SourceDocument) -> String {
+    let age = match (source.age_secs, source.from_state_file) {
+        (None, _) => "nothing known yet".to_owned(),
+        (Some(secs), false) => format!("{} endpoints, told {secs} s ago", source.endpoints),
+        (Some(secs), true) => {
+            format!("{} endpoints, from the state file, {secs} s old", source.endpoints)
+        }
+    };
+    let error = source.error.as_deref().map(|error| format!("; FAILS: {}", printable(error)));
+    format!("{}: {age}{}", printable(&source.name), error.unwrap_or_default())
+}
+
+fn round(round: &RoundDocument) -> String {
+    let why = round.reason.as_deref().map(|reason| format!(": {}", printable(reason)));
+    format!("{} {} s ago{}", round.outcome, round.age_secs, why.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::screen;
+    use crate::admin::json::{RoundDocument, SourceDocument, StatusDocument, ViewSummary};
+
+    fn document() -> StatusDocument {
+        StatusDocument {
+            version: "0.1.0".to_owned(),
+            ready: true,
+            reasons: vec![],
+            generation: 7,
+            table_hash: Some("0123456789abcdef".to_owned()),
+            listeners: vec!["10.0.0.10:53".parse().unwrap(), "[fd00::10]:53".parse().unwrap()],
+            views: vec![ViewSummary { name: "default".to_owned(), names: 120, declined: 4 }],
+            loops: vec![],
+            budget: None,
+            aws_hosts: None,
+            sources: vec![SourceDocument {
+                name: "hub".to_owned(),
+                age_secs: Some(12),
+                from_state_file: false,
+                endpoints: 31,
+                error: None,
+            }],
+            last_round: Some(RoundDocument {
+                age_secs: 12,
+                outcome: "unchanged".to_owned(),
+                reason: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_daemon_in_order_is_a_line_a_thing() {
+        insta::assert_snapshot!(screen(&document()), @r"
+        ready      hubdns 0.1.0
+        table      generation 7, hash 0123456789abcdef
+        view       default: 120 names, 4 not answered
+        source     hub: 31 endpoints, told 12 s ago
+        round      unchanged 12 s ago
+        listeners  10.0.0.10:53, [fd00::10]:53
+        ");
+    }
+
+    #[test]
+    fn what_is_wrong_stands_where_it_is_seen_and_reaches_no_terminal() {
+        let mut status = document();
+        status.ready = false;
+        status.reasons = vec!["draining: answers go on".to_owned()];
+        status.table_hash = None;
+        status.listeners = vec![];
+        status.sources[0].from_state_file = true;
+        status.sources[0].error = Some("EC2 refused \u{1b}[31m".to_owned());
+        insta::assert_snapshot!(screen(&status), @r"
+        NOT READY  hubdns 0.1.0
+                   draining: answers go on
+        table      generation 7, hash none yet
+        view       default: 120 names, 4 not answered
+        source     hub: 31 endpoints, from the state file, 12 s old; FAILS: EC2 refused \u{1b}[31m
+        round      unchanged 12 s ago
+        listeners  none
+        ");
+    }
+}
