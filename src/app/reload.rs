@@ -125,6 +125,18 @@ impl Daemon {
         if listens { &config.serve } else { &NOWHERE }
     }
 
+    /// Gives a new forwarder what the old one remembers and is still right.
+    async fn keep_cache(&self, settings: &Settings) {
+        let (old, new) = (self.settings.borrow().forwarder.clone(), settings.forwarder.clone());
+        if !new.is_same(&old) {
+            // A full cache takes long enough to look through that the runtime's other tasks would wait.
+            let kept = self.control.spawn_blocking(move || new.take_over(&old)).await;
+            if let Err(error) = kept {
+                tracing::error!(%error, "the cache begins anew");
+            }
+        }
+    }
+
     async fn put_in_force(&mut self, acceptable: Acceptable) -> ReloadDocument {
         let Acceptable { config, settings, opened } = acceptable;
         let doubts = certificate_doubts(&config, now_secs());
@@ -142,6 +154,7 @@ impl Daemon {
         for key in &outcome.at_next_start {
             tracing::warn!(key, "changed, and takes effect at the next start");
         }
+        self.keep_cache(&settings).await;
         let replaced = self.settings.send_replace(Arc::new(settings));
         self.control.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();

@@ -14,7 +14,11 @@ use std::{
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache as QuickCache};
 use tokio::time::Instant;
 
-use super::{config::CacheConfig, error::ForwardError, landing::Outcome};
+use super::{
+    config::{CacheConfig, StillRight},
+    error::ForwardError,
+    landing::Outcome,
+};
 use crate::{
     base::{Name, Rcode, Ttl},
     telemetry::{CacheResult, Metrics},
@@ -178,8 +182,7 @@ impl Cache {
     pub(super) fn flush(&self, name: Option<&Name>) -> u64 {
         let mut gone = 0;
         for (question, kept) in self.answers.iter() {
-            let leads = |name: &Name| kept.relay.hops().iter().any(|it| it.target.is_within(name));
-            if name.is_none_or(|name| question.name.is_within(name) || leads(name)) {
+            if name.is_none_or(|name| kept.concerns(&question, name)) {
                 self.answers.remove(&question);
                 gone += 1;
             }
@@ -190,6 +193,17 @@ impl Cache {
             }
         }
         gone
+    }
+
+    /// Takes over what `other` keeps and is still right, as long ago as it was told. Takes as long as
+    /// looking at every entry.
+    pub(super) fn take_over(&self, other: &Cache, right: &StillRight) {
+        let StillRight::AllBut(changed) = right else { return };
+        for (question, kept) in other.answers.iter() {
+            if !changed.iter().any(|name| kept.concerns(&question, name)) {
+                self.answers.insert(question, kept);
+            }
+        }
     }
 
     /// Sets the gauges.
@@ -240,6 +254,12 @@ impl Kept {
         if self.hits.load(Ordering::Relaxed) < HOT_HITS {
             self.hits.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether it was said of `name` or one below it, or led there.
+    fn concerns(&self, question: &Question, name: &Name) -> bool {
+        let mut hops = self.relay.hops().iter();
+        question.name.is_within(name) || hops.any(|hop| hop.target.is_within(name))
     }
 
     /// How long ago it came.

@@ -73,6 +73,15 @@ pub struct ForwardZone {
     pub upstreams: Vec<UpstreamAddress>,
 }
 
+/// What of a cache is still right under another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StillRight {
+    /// Nothing for certain.
+    Nothing,
+    /// Everything but what was said of these names and all below them, or led there.
+    AllBut(Vec<Name>),
+}
+
 /// Who is asked for the hosts of AWS that we call ourselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupConfig {
@@ -153,9 +162,100 @@ impl BudgetConfig {
 // === impl ForwardConfig ===
 
 impl ForwardConfig {
+    /// What was kept under `old` and would be told under this one too. An answer is right as long as
+    /// everyone who may have given it is still asked for its name: of a list that has only grown, it
+    /// may come again from the same upstream. Who gave it is not known, so one that was taken out
+    /// takes all answers of its list along.
+    pub(super) fn still_right(&self, old: &ForwardConfig) -> StillRight {
+        let asks_all = |new: &[UpstreamAddress], old: &[UpstreamAddress]| {
+            old.iter().all(|upstream| new.contains(upstream))
+        };
+        let is_told_alike = self.trusted == old.trusted
+            && self.ca_file == old.ca_file
+            && self.cache.ttls == old.cache.ttls
+            && asks_all(&self.upstreams, &old.upstreams);
+        if !is_told_alike {
+            return StillRight::Nothing;
+        }
+        let asked_for = |config: &ForwardConfig, name: &Name| {
+            let zone = config.zones.iter().find(|zone| zone.name == *name);
+            zone.map(|zone| zone.upstreams.clone())
+        };
+        let changes = |name: &&Name| match (asked_for(self, name), asked_for(old, name)) {
+            (Some(new), Some(old)) => !asks_all(&new, &old),
+            (new, old) => new.is_some() || old.is_some(),
+        };
+        let zones = self.zones.iter().chain(&old.zones).map(|zone| &zone.name);
+        StillRight::AllBut(zones.filter(changes).cloned().collect())
+    }
+
     /// Every upstream, the zones' included; one that is named twice comes twice.
     pub fn all_upstreams(&self) -> impl Iterator<Item = &UpstreamAddress> {
         let zones = self.zones.iter().flat_map(|zone| &zone.upstreams);
         self.upstreams.iter().chain(zones)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPSTREAM...; ZONE UPSTREAM...; ...`
+    fn config(text: &str) -> ForwardConfig {
+        let mut parts = text.split(';').map(str::split_whitespace);
+        let addresses =
+            |words: std::str::SplitWhitespace<'_>| words.map(|it| it.parse().unwrap()).collect();
+        let upstreams = addresses(parts.next().unwrap());
+        let zone = |mut words: std::str::SplitWhitespace<'_>| ForwardZone {
+            name: words.next().unwrap().parse().unwrap(),
+            upstreams: addresses(words),
+        };
+        ForwardConfig {
+            upstreams,
+            trusted: vec![],
+            ca_file: None,
+            case_randomization: CaseRandomization::Auto,
+            budget: BudgetConfig::DEFAULT,
+            zones: parts.map(zone).collect(),
+            cache: CacheConfig::NONE,
+        }
+    }
+
+    fn check(old: &str, new: &str, expected: &str) {
+        let told = match config(new).still_right(&config(old)) {
+            StillRight::Nothing => "nothing".to_owned(),
+            StillRight::AllBut(names) => {
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                format!("all but {}", names.join(" "))
+            }
+        };
+        assert_eq!(told.trim_end(), expected, "{old} -> {new}");
+    }
+
+    #[test]
+    fn an_answer_is_right_while_all_who_may_have_given_it_are_asked() {
+        check("192.0.2.1:53", "192.0.2.1:53", "all but");
+        check("192.0.2.1:53", "192.0.2.2:53 192.0.2.1:53", "all but");
+        check("192.0.2.1:53 192.0.2.2:53", "192.0.2.1:53", "nothing");
+        check("192.0.2.1:53", "192.0.2.2:53", "nothing");
+        let one = "192.0.2.1:53; a.example 192.0.2.3:53";
+        check("192.0.2.1:53", one, "all but a.example");
+        check(one, "192.0.2.1:53", "all but a.example");
+        check(one, "192.0.2.1:53; a.example 192.0.2.3:53 192.0.2.4:53", "all but");
+        check(one, "192.0.2.1:53; a.example 192.0.2.4:53", "all but a.example a.example");
+        check(one, "192.0.2.1:53; a.example", "all but a.example a.example");
+        check(one, "192.0.2.1:53; a.example 192.0.2.3:53; b.example", "all but b.example");
+    }
+
+    #[test]
+    fn an_answer_that_would_be_told_otherwise_is_not_right() {
+        let old = config("192.0.2.1:53");
+        let trusting = ForwardConfig { trusted: old.upstreams.clone(), ..old.clone() };
+        let authorities = ForwardConfig { ca_file: Some("/ca.pem".into()), ..old.clone() };
+        let mut longer = old.clone();
+        longer.cache.ttls.max = crate::base::Ttl::ZERO;
+        for new in [trusting, authorities, longer] {
+            assert_eq!(new.still_right(&old), StillRight::Nothing, "{new:?}");
+        }
     }
 }

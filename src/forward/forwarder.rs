@@ -82,6 +82,11 @@ impl Forwarder {
         }))
     }
 
+    /// Whether it is a clone of `other`, with its cache.
+    pub fn is_same(&self, other: &Forwarder) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What it was made from.
     pub fn config(&self) -> &ForwardConfig {
         &self.0.config
@@ -140,6 +145,14 @@ impl Forwarder {
             Renewal::Later => (),
         }
         Ok(inner.stand_in(&stale))
+    }
+
+    /// Takes over what `other` keeps and this one would be told as well: a reload that adds an
+    /// upstream should not have every name asked again. What is in flight is not taken along. Takes
+    /// as long as looking at every entry of the cache.
+    pub fn take_over(&self, other: &Forwarder) {
+        let right = self.0.config.still_right(&other.0.config);
+        self.0.cache.take_over(&other.0.cache, &right);
     }
 
     /// How the budget of upstreams that AWS limits stands, if there are any. Sets its gauges.

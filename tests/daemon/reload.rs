@@ -103,7 +103,7 @@ fn listeners_are_opened_and_closed_by_a_reload() {
 }
 
 #[test]
-fn the_cache_outlives_a_reload_that_leaves_the_upstreams_alone() {
+fn the_cache_outlives_a_reload_and_what_others_decide_now_does_not() {
     let (first, second) = (Unbound::start(), Unbound::start());
     let config = recorded();
     let mut daemon = Hubdns::start(&(config.clone() + &upstream(&first)));
@@ -114,10 +114,21 @@ fn the_cache_outlives_a_reload_that_leaves_the_upstreams_alone() {
     reload(&mut daemon, &(config.clone() + &upstream(&first) + "[answers]\nttl_secs = 30\n"));
     ask(&daemon);
     assert_eq!(first.queries().len(), 1, "{:?}", first.queries());
-    // Other upstreams may say something else: their answers are new ones.
-    reload(&mut daemon, &(config + &upstream(&second)));
+    // One more may be asked now, and the one that told it still.
+    let (one, other) = (first.address(), second.address());
+    let both = format!("[forward]\nupstreams = [\"{other}\", \"{one}\"]\n");
+    reload(&mut daemon, &(config.clone() + &both));
+    ask(&daemon);
+    assert_eq!((first.queries().len(), second.queries().len()), (1, 0));
+    // A zone of its own has another to say what is right.
+    let zone = format!("[[forward.zone]]\nname = \"corp.example\"\nupstreams = [\"{other}\"]\n");
+    reload(&mut daemon, &(config.clone() + &upstream(&first) + &zone));
     ask(&daemon);
     assert_eq!((first.queries().len(), second.queries().len()), (1, 1));
+    // Other upstreams may say something else: their answers are new ones.
+    reload(&mut daemon, &(config + &upstream(&first)));
+    ask(&daemon);
+    assert_eq!((first.queries().len(), second.queries().len()), (2, 1));
 }
 
 #[test]
