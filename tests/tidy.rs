@@ -101,6 +101,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ),
     ("serde", &["base", "inventory", "discover", "admin", "config"]),
     ("anyhow", &["app", "cli"]),
+    ("listenfd", &["app"]),
+    ("sd_notify", &["app"]),
 ];
 
 const LINES_MAX: usize = 400;

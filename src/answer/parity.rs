@@ -14,6 +14,7 @@ use tokio::{
     sync::watch,
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{About, Cookies, Responder, Settings, Step};
 use crate::{
@@ -159,7 +160,7 @@ impl Parity {
         let mut waiting = self.responder.session(Proto::Udp, seed);
         let waited = waiting.wait(packet, client, listener, came).map(|pending| {
             let mut out = Vec::new();
-            self.runtime.block_on(pending.finish(&mut out));
+            self.runtime.block_on(pending.finish(&CancellationToken::new(), &mut out));
             out
         });
         let is_still_now = session(Proto::Udp, Instant::now())? == datagram;

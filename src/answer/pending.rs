@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     chain::{Chain, Failure, Progress},
@@ -38,11 +39,14 @@ pub struct Pending {
 
 impl Pending {
     /// Waits for the answer and writes the reply into `out`. Takes as long as the forwarder's
-    /// deadline at most.
-    pub async fn finish(mut self: Box<Self>, out: &mut Vec<u8>) {
+    /// deadline at most; what is not answered when `ends` is cancelled is told to be so.
+    pub async fn finish(mut self: Box<Self>, ends: &CancellationToken, out: &mut Vec<u8>) {
         let Vantage { client, listener } = self.vantage;
         self.settings.forwarder.notice(self.chain.question(), client, listener.ip());
-        let ended = self.ask_along().await;
+        let ended = tokio::select! {
+            ended = self.ask_along() => ended,
+            () = ends.cancelled() => Err(ForwardError::TimedOut(self.started.elapsed()).into()),
+        };
         if let Packet::Query(query) = Packet::read(&self.packet) {
             self.write(&query, ended, out);
         }

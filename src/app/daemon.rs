@@ -2,39 +2,40 @@
 
 use std::{
     io,
+    net::SocketAddr,
     ops::ControlFlow,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use sd_notify::NotifyState;
 use tokio::{
-    net::{TcpListener, UnixListener},
     runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, MissedTickBehavior, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     allowance::watch_allowance,
     drain::drained,
+    handover::{Inheritance, hand_over},
     loops::Lookout,
     reload::Loader,
     requests::{Asked, Requests},
     start::{aws_hosts, host_lookup, raise_descriptors, refused_problem, settings},
     systemd::notify,
+    watchdog::watchdog,
 };
 use crate::{
     admin::{self, Admin, Order, json::AwsHostsDocument},
     answer::{Responder, Settings},
-    config::{Config, Place, Problem},
+    config::{Config, Problem},
     forward::LookupConfig,
     refresh::{Inputs, Reconfigure, Refresher, Status},
-    serve::Server,
+    serve::{End, Server},
     table::{self, Reader},
     telemetry::{Metrics, MetricsError},
 };
@@ -46,6 +47,9 @@ const ORDERS_MAX: usize = 1;
 /// force within this, and a pair that does not fit is told after twice of it.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(5);
 
+/// How long all that is not DNS may take to end while clients wait for the process after us.
+const OTHERS_WITHIN: Duration = Duration::from_millis(50);
+
 /// A daemon, built and not yet answering.
 pub struct Daemon {
     pub(super) config: Config,
@@ -53,6 +57,9 @@ pub struct Daemon {
     pub(super) metrics: Arc<Metrics>,
     pub(super) settings: watch::Sender<Arc<Settings>>,
     pub(super) server: Server,
+    pub(super) inheritance: Inheritance,
+    /// Whether our sockets outlive us.
+    pub(super) end: End,
     pub(super) orders: mpsc::Sender<Reconfigure>,
     table: Reader,
     status: watch::Receiver<Status>,
@@ -62,12 +69,12 @@ pub struct Daemon {
     pub(super) draining: watch::Sender<Option<Instant>>,
     requests: Requests,
     asks: mpsc::Sender<Order>,
-    token: CancellationToken,
+    pub(super) token: CancellationToken,
     /// Where what answers nobody runs.
     pub(super) control: Handle,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     /// The one that we made, and so may remove.
-    control_socket: Option<PathBuf>,
+    pub(super) control_socket: Option<PathBuf>,
 }
 
 /// Why the daemon did not start, or ended otherwise than asked.
@@ -101,6 +108,7 @@ impl Daemon {
     pub async fn build(
         config: Config,
         loader: Loader,
+        inheritance: Inheritance,
         control: Handle,
     ) -> Result<Daemon, StartError> {
         raise_descriptors();
@@ -123,6 +131,8 @@ impl Daemon {
             metrics,
             settings,
             server: Server::new(responder),
+            inheritance,
+            end: End::Last,
             orders: order,
             table,
             status: refresher.status(),
@@ -146,17 +156,19 @@ impl Daemon {
             listening: daemon.server.listening(),
         };
         daemon.start_among_queries("the look-out for loops", lookout.run(token.clone()));
-        let watched = watch_allowance(daemon.settings.subscribe(), daemon.metrics.clone(), token);
+        let (subscribed, metrics) = (daemon.settings.subscribe(), daemon.metrics.clone());
+        let watched = watch_allowance(subscribed, metrics, token.clone());
         daemon.start("the look at the interfaces", watched);
+        if let Some(granted) = sd_notify::watchdog_enabled() {
+            let pulses = daemon.server.pulses();
+            daemon.start_among_queries("the watchdog", watchdog(granted, pulses, token));
+        }
         Ok(daemon)
     }
 
     /// Answers until a signal asks for the end, and ends in order. `ready` is called when the
     /// first table is in force and the sockets are open.
-    pub async fn run(
-        mut self,
-        ready: impl FnOnce(&[std::net::SocketAddr]),
-    ) -> Result<(), StartError> {
+    pub async fn run(mut self, ready: impl FnOnce(&[SocketAddr])) -> Result<(), StartError> {
         let broken = self.server.broken();
         if !self.await_table().await? {
             return self.stop().await;
@@ -222,10 +234,15 @@ impl Daemon {
 
     fn open(&mut self) -> Result<(), StartError> {
         let wanted = &self.config.serve;
-        let opened = self.server.open(wanted).map_err(|refused| {
+        let opened = self.server.open(wanted, &mut self.inheritance.sockets);
+        let opened = opened.map_err(|refused| {
             let problem = |refused| refused_problem(&self.config, refused);
             StartError::Problems(refused.iter().map(problem).collect())
         })?;
+        self.inheritance.close_rest();
+        if hand_over(&opened) {
+            self.end = End::Between;
+        }
         self.server.listen(opened, wanted);
         Ok(())
     }
@@ -235,12 +252,20 @@ impl Daemon {
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         self.stopping.send_replace(true);
-        self.server.stop().await;
+        self.server.stop(self.end).await;
         self.token.cancel();
-        for (name, task) in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(task = name, %error, "did not end well");
+        let ends = async {
+            for (name, task) in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(task = name, %error, "did not end well");
+                }
             }
+        };
+        match self.end {
+            End::Last => ends.await,
+            // All that is lost is a page that somebody reads slowly, or a state file that will be
+            // written again: it is replaced as a whole, or not.
+            End::Between => drop(timeout(OTHERS_WITHIN, ends).await),
         }
         if let Some(path) = &self.control_socket {
             // Left over, it would only be in the way of a person who looks.
@@ -250,36 +275,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn start_admin(&mut self) -> Result<(), StartError> {
-        if let Some(address) = self.config.admin.listen {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                let what = format!("`admin.listen` {address} cannot be opened");
-                let help = "name another address, or \"\" for no admin listener";
-                let place = Place::Admin;
-                let problem = self.config.places.problem(place, &what, &error.to_string(), help);
-                StartError::Problems(vec![problem])
-            })?;
-            let (admin, token) = (self.admin(), self.token.clone());
-            self.start("the admin listener", admin::serve(admin, listener, token));
-        }
-        if let Some(path) = self.config.control_socket.clone() {
-            match control_listener(&path) {
-                Ok(listener) => {
-                    self.control_socket = Some(path);
-                    let (admin, token) = (self.admin(), self.token.clone());
-                    self.start("the control socket", admin::serve_control(admin, listener, token));
-                }
-                // Commands then work offline. DNS matters more than they do.
-                Err(error) => tracing::warn!(
-                    path = %path.display(), %error,
-                    "the control socket cannot be opened; commands will not reach this daemon"
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    fn admin(&self) -> Admin {
+    pub(super) fn admin(&self) -> Admin {
         Admin {
             table: self.table.clone(),
             settings: self.settings.subscribe(),
@@ -294,12 +290,17 @@ impl Daemon {
     }
 
     /// Starts a part without which the daemon must not go on.
-    fn start(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn start(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         self.tasks.push((name, self.control.spawn(task)));
     }
 
-    /// The same for one that asks upstreams: the sockets that it opens are the queries' too.
-    fn start_among_queries(
+    /// The same for one that asks upstreams, whose sockets are the queries' too, or that must not
+    /// stand back.
+    pub(super) fn start_among_queries(
         &mut self,
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
@@ -331,24 +332,6 @@ pub(super) fn tell_aws_hosts(config: &LookupConfig) {
 pub fn now_secs() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
-}
-
-/// A socket that root and our own user may talk to. One that a killed daemon left is replaced; one
-/// that a living daemon answers on is not.
-fn control_listener(path: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::other("another daemon answers on it"));
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => (),
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }
 
 /// Takes out the first task that has ended, and tells its name.

@@ -6,7 +6,9 @@
 mod allowance;
 mod cookies;
 mod daemon;
+mod doors;
 mod drain;
+mod handover;
 mod loops;
 mod offline;
 mod reload;
@@ -14,8 +16,10 @@ mod requests;
 mod runtimes;
 mod start;
 mod systemd;
+mod watchdog;
 
 pub use daemon::{Daemon, StartError, now_secs};
+pub use handover::Inheritance;
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;
 pub use runtimes::Runtimes;

@@ -7,6 +7,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
+    handover::{hand_over, release_address},
     start::{aws_hosts, certificate_doubts, refused_problem, settings, trust_problem},
     systemd::{notify, notify_reloading},
 };
@@ -16,7 +17,7 @@ use crate::{
     base::Chain,
     config::{Config, ConfigErrors, Problem},
     refresh::{Reconfigure, retire},
-    serve::{Opened, Refused, ServeConfig},
+    serve::{Inherited, Opened, Refused, ServeConfig},
 };
 
 /// Reads the configuration again.
@@ -112,9 +113,11 @@ impl Daemon {
         }
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
             .map_err(|problem| vec![Fault::new(&problem)])?;
-        let opened = self.server.open(self.wanted(&config)).map_err(|refused| {
-            refused.iter().map(|refused| Fault::refused(&config, refused)).collect::<Vec<_>>()
-        })?;
+        let opened = self.server.open(self.wanted(&config), &mut Inherited::default()).map_err(
+            |refused| {
+                refused.iter().map(|refused| Fault::refused(&config, refused)).collect::<Vec<_>>()
+            },
+        )?;
         Ok(Acceptable { config, settings, opened })
     }
 
@@ -171,7 +174,11 @@ impl Daemon {
             tracing::warn!("the control loop is slow to take the new configuration");
         }
         let wanted = self.wanted(&config);
+        hand_over(&opened);
+        let listened = self.server.listening().borrow().clone();
         self.server.listen(opened, wanted);
+        let listens = self.server.listening().borrow().clone();
+        listened.into_iter().filter(|it| !listens.contains(it)).for_each(release_address);
         self.config = config;
         outcome
     }

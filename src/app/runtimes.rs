@@ -6,6 +6,7 @@
 use std::{
     io,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use thread_priority::{
@@ -17,6 +18,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Of the thread that talks to AWS, probes and tells metrics, on a scale to 99: niceness 9. While
 /// queries want all of the cores it gets an eighth of one, and needs less.
 const WORKER_PRIORITY: u8 = 25;
+
+/// How long work of the runtime may take that nobody waits for, when all else has ended.
+const LEFTOVERS_MAX: Duration = Duration::from_millis(50);
 
 /// Where the daemon's tasks run.
 pub struct Runtimes {
@@ -42,8 +46,13 @@ impl Runtimes {
     }
 
     /// Runs `daemon` to its end among the queries; it gets the control runtime for the rest.
-    pub fn run<T>(&self, daemon: impl AsyncFnOnce(Handle) -> T) -> T {
-        self.queries.block_on(daemon(self.control.handle().clone()))
+    pub fn run<T>(self, daemon: impl AsyncFnOnce(Handle) -> T) -> T {
+        let ended = self.queries.block_on(daemon(self.control.handle().clone()));
+        // What is left is nobody's: a page of metrics for a client that does not read it.
+        for runtime in [self.control, self.queries] {
+            runtime.shutdown_timeout(LEFTOVERS_MAX);
+        }
+        ended
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
     discover::HostLookup,
     forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
     serve::{
-        BindError, Certificate, CertificateError, Doubt, Entry, PemFile, Refused, ServeConfig,
-        Service, bind,
+        BindError, Certificate, CertificateError, Doubt, Entry, Inherited, PemFile, Refused,
+        ServeConfig, Service, bind,
     },
     telemetry::{Encrypted, Metrics},
 };
@@ -30,7 +30,7 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
     // Held to the end: two entries may be in each other's way.
     let mut opened = Vec::new();
     for entry in config.serve.entries() {
-        match bind(entry.service, &entry.listen) {
+        match bind(entry.service, &entry.listen, &mut Inherited::default()) {
             Ok(bound) => opened.push(bound),
             Err(BindError::InUse { address, .. }) if held(address) => (),
             Err(error) => problems.push(listen_problem(config, &entry, &error)),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use super::{args::DemoArgs, color, complain, run, say};
 use crate::{
-    app::try_places,
+    app::{Inheritance, try_places},
     config::{self, Config, render_all},
     discover::{SourceConfig, SourceKind},
     telemetry::init_log,
@@ -24,11 +24,16 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     init_log(config.log, Some("warn"), color());
     let reloaded = config.clone();
     let (admin, upstream) = (args.admin, args.upstream);
-    run::serve(config, Box::new(move || Ok(reloaded.clone())), move |listening| {
-        let welcome = listening.first().map(|address| welcome(*address, admin, upstream));
-        // A terminal that has gone away does not end the demo.
-        let _ = say(&welcome.unwrap_or_default());
-    })
+    run::serve(
+        config,
+        Box::new(move || Ok(reloaded.clone())),
+        Inheritance::default(),
+        move |listening| {
+            let welcome = listening.first().map(|address| welcome(*address, admin, upstream));
+            // A terminal that has gone away does not end the demo.
+            let _ = say(&welcome.unwrap_or_default());
+        },
+    )
 }
 
 /// The daemon's own configuration, with the recording for its source.

@@ -1,10 +1,12 @@
 //! `hubdns run`: the daemon.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use super::{args::ConfigArgs, color, complain};
 use crate::{
-    app::{Daemon, Loader, Runtimes, StartError, certificate_doubts, now_secs, try_places},
+    app::{
+        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, now_secs, try_places,
+    },
     config::{self, Config, ConfigErrors, Problem, render_all},
     telemetry::init_log,
 };
@@ -13,7 +15,8 @@ use crate::{
 const LOG_VARIABLE: &str = "HUBDNS_LOG";
 
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let config = match load_and_try(&args.config, &|_| Vec::new()) {
+    let inheritance = Inheritance::take();
+    let config = match load_and_try(&args.config, &|_| inheritance.addresses()) {
         Ok(config) => config,
         Err(text) => return refuse(&text),
     };
@@ -22,17 +25,18 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!(%warning, "configuration");
     }
     let path = args.config.clone();
-    serve(config, Box::new(move || config::load(&path)), |_| ())
+    serve(config, Box::new(move || config::load(&path)), inheritance, |_| ())
 }
 
 /// Builds the daemon and runs it to its end.
 pub(super) fn serve(
     config: Config,
     loader: Loader,
+    inheritance: Inheritance,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> anyhow::Result<ExitCode> {
     let ended = Runtimes::new()?.run(async |control| {
-        let daemon = Daemon::build(config, loader, control).await?;
+        let daemon = Daemon::build(config, loader, inheritance, control).await?;
         daemon.run(ready).await
     });
     match ended {

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     /// A permit for each question that waits for an upstream.
     pub(super) permits: Arc<Semaphore>,
     pub(super) tasks: TaskTracker,
+    /// Cancelled when there is no more time for what is in hand.
+    pub(super) giving_up: CancellationToken,
 }
 
 /// What is spoken on a listener.
@@ -83,7 +85,7 @@ pub(super) async fn serve(
                 // ours: no descriptors, no memory.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
                     tracing::warn!(%error, "TCP connections cannot be accepted for a moment");
-                    tokio::time::sleep(REST).await;
+                    sleep(REST).await;
                 }
             }
         }
@@ -164,8 +166,12 @@ async fn handshake(
         return None;
     };
     let shaken = TlsAcceptor::from(Arc::clone(&terms.tls)).accept(stream);
+    let stopped = async {
+        connection.token.cancelled().await;
+        sleep(tcp::FIRST_WAIT).await;
+    };
     let shaken = tokio::select! {
-        () = connection.token.cancelled() => return None,
+        () = stopped => return None,
         shaken = timeout(HANDSHAKE_MAX.min(connection.idle), shaken) => shaken,
     };
     match shaken {

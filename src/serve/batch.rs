@@ -108,7 +108,12 @@ impl Inbox {
                 match control {
                     // The address that a reply to this packet has to leave from.
                     ControlMessageOwned::Ipv4PacketInfo(info) => {
-                        asked = IpAddr::V4(u32::from_be(info.ipi_spec_dst.s_addr).into());
+                        let noted = match info.ipi_spec_dst.s_addr {
+                            // It came before the socket was told to note it.
+                            0 => info.ipi_addr,
+                            _ => info.ipi_spec_dst,
+                        };
+                        asked = IpAddr::V4(u32::from_be(noted.s_addr).into());
                     }
                     ControlMessageOwned::Ipv6PacketInfo(info) => {
                         asked = IpAddr::V6(info.ipi6_addr.s6_addr.into());

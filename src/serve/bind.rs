@@ -5,6 +5,7 @@ use std::{
     io, iter,
     net::{IpAddr, SocketAddr},
     num::NonZero,
+    os::fd::AsFd,
     sync::Arc,
 };
 
@@ -12,13 +13,20 @@ use nix::{
     ifaddrs::getifaddrs,
     sys::socket::{setsockopt, sockopt},
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::config::{ListenAddress, Service};
+use super::{
+    config::{ListenAddress, Service},
+    inherit::Inherited,
+};
 
-/// Octets the kernel may hold for each thread while it is busy: at 100 octets of question and 768 of the
-/// kernel's own a packet, about 4,800 questions. `net.core.rmem_max` may allow less.
+/// Octets the kernel may hold for each thread while it is busy, or gone: the kernel takes it twice, and
+/// counts a question as 768 to 1,280 octets, so about 6,500 of them at least. A restart in which nobody
+/// reads for 300 ms needs 6,000 at 20,000 a second. Without CAP_NET_ADMIN `net.core.rmem_max` may allow
+/// less: at its default of 208 kB a socket holds 540.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// What a socket has for which nobody asked for more (`net.core.rmem_default`).
+const RECEIVE_BUFFER_DEFAULT: usize = 212_992;
 /// Threads a UDP address; with 16 the network card is the limit long before.
 const THREADS_MAX: usize = 16;
 /// Ports tried when any will do: with half of all TCP ports taken, one start in 65,536 would fail.
@@ -31,9 +39,14 @@ const TCP_BACKLOG: i32 = 1_024;
 pub struct Bound {
     /// The address, with the port that was found if 0 was asked for.
     pub address: SocketAddr,
-    /// One a thread: the kernel spreads clients over them. None for what is encrypted.
+    /// One a thread: the kernel spreads clients over them. None for what is encrypted; fewer where
+    /// they are inherited, and then threads share them.
     pub(super) udp: Vec<std::net::UdpSocket>,
     pub(super) tcp: std::net::TcpListener,
+    /// Whether somebody else will still have them when we are gone.
+    pub(super) is_held: bool,
+    /// Whether they can be found again at the next start: not those whose port was free by chance.
+    pub(super) is_lasting: bool,
 }
 
 /// Why a `listen` entry could not be opened.
@@ -105,17 +118,21 @@ pub enum BindError {
     Interfaces(#[source] io::Error),
 }
 
-/// Opens every address of an entry, or none.
-pub fn bind(service: Service, listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
-    let one = match service {
-        Service::Plain => bind_both,
-        Service::Encrypted(_) => bind_tcp,
+/// Opens every address of an entry, or none. What is `inherited` is taken from there.
+pub fn bind(
+    service: Service,
+    listen: &ListenAddress,
+    inherited: &mut Inherited,
+) -> Result<Vec<Bound>, BindError> {
+    let one = |address| match service {
+        Service::Plain => bind_both(address, inherited),
+        Service::Encrypted(_) => bind_tcp(address, inherited),
     };
     addresses(listen)?.into_iter().map(one).collect()
 }
 
 /// The threads that read each address: one a core.
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX)
 }
 
@@ -216,32 +233,65 @@ fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
 
 /// Both sockets of an address. For port 0 the UDP socket finds one, and TCP takes the same; if
 /// somebody has that one, another is tried.
-fn bind_both(wanted: SocketAddr) -> Result<Bound, BindError> {
+fn bind_both(wanted: SocketAddr, inherited: &mut Inherited) -> Result<Bound, BindError> {
     for _ in 1..PORT_TRIES {
-        match try_bind(wanted) {
+        match try_bind(wanted, inherited) {
             Err(BindError::InUse { protocol: "TCP", .. }) if wanted.port() == 0 => (),
             bound => return bound,
         }
     }
-    try_bind(wanted)
+    try_bind(wanted, inherited)
 }
 
-fn try_bind(wanted: SocketAddr) -> Result<Bound, BindError> {
+fn try_bind(wanted: SocketAddr, inherited: &mut Inherited) -> Result<Bound, BindError> {
+    let (address, udp, udp_is_held) = match inherited.take_udp(wanted) {
+        none if none.is_empty() => {
+            let (address, udp) = open_all_udp(wanted)?;
+            (address, udp, false)
+        }
+        udp => {
+            let prepared = udp.iter().try_for_each(|socket| prepare_udp(socket, wanted));
+            prepared.map_err(|source| failed("UDP", wanted, source))?;
+            (wanted, udp, true)
+        }
+    };
+    let (tcp, tcp_is_held) = take_or_open_tcp(address, inherited)?;
+    Ok(Bound {
+        address,
+        udp,
+        tcp,
+        is_held: udp_is_held && tcp_is_held,
+        is_lasting: wanted.port() != 0,
+    })
+}
+
+/// The sockets of an address, one a thread, and its port.
+fn open_all_udp(wanted: SocketAddr) -> Result<(SocketAddr, Vec<std::net::UdpSocket>), BindError> {
     let first = open_first_udp(wanted).map_err(|source| failed("UDP", wanted, source))?;
     let address = first.local_addr().map(|found| found.as_socket().unwrap_or(wanted));
     let address = address.map_err(|source| failed("UDP", wanted, source))?;
     let others = (1..threads()).map(|_| open_udp(address));
     let udp = iter::once(Ok(first)).chain(others).map(|socket| socket.map(Into::into));
     let udp = udp.collect::<io::Result<_>>().map_err(|source| failed("UDP", address, source))?;
-    let tcp = open_tcp(address).map_err(|source| failed("TCP", address, source))?;
-    Ok(Bound { address, udp, tcp: tcp.into() })
+    Ok((address, udp))
 }
 
-fn bind_tcp(wanted: SocketAddr) -> Result<Bound, BindError> {
-    let tcp = open_tcp(wanted).map_err(|source| failed("TCP", wanted, source))?;
-    let address = tcp.local_addr().map(|found| found.as_socket().unwrap_or(wanted));
-    let address = address.map_err(|source| failed("TCP", wanted, source))?;
-    Ok(Bound { address, udp: Vec::new(), tcp: tcp.into() })
+fn bind_tcp(wanted: SocketAddr, inherited: &mut Inherited) -> Result<Bound, BindError> {
+    let (tcp, is_held) = take_or_open_tcp(wanted, inherited)?;
+    let address = tcp.local_addr().map_err(|source| failed("TCP", wanted, source))?;
+    Ok(Bound { address, udp: Vec::new(), tcp, is_held, is_lasting: wanted.port() != 0 })
+}
+
+/// The listener of an address, and whether it was inherited.
+fn take_or_open_tcp(
+    address: SocketAddr,
+    inherited: &mut Inherited,
+) -> Result<(std::net::TcpListener, bool), BindError> {
+    let (tcp, is_held) = match inherited.take_tcp(address) {
+        Some(tcp) => (tcp.set_nonblocking(true).map(|()| tcp), true),
+        None => (open_tcp(address).map(Into::into), false),
+    };
+    Ok((tcp.map_err(|source| failed("TCP", address, source))?, is_held))
 }
 
 /// The first socket of an address has it for itself, so that a port in use is found out; only then
@@ -267,14 +317,26 @@ fn open_udp(address: SocketAddr) -> io::Result<Socket> {
 /// kernel notes that when a packet comes, not when it is read.
 fn new_udp(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    match address {
-        _ if !address.ip().is_unspecified() => (),
-        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
-    }
+    prepare_udp(&socket, address)?;
     only_v6(&socket, address)?;
     Ok(socket)
+}
+
+/// Sets what can be set at any time, also on a socket that we did not make. A buffer that was
+/// measured by somebody is left as it is.
+fn prepare_udp(socket: &impl AsFd, address: SocketAddr) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    if options.recv_buffer_size()? <= RECEIVE_BUFFER_DEFAULT
+        && setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err()
+    {
+        options.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    }
+    match address {
+        _ if !address.ip().is_unspecified() => (),
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
 }
 
 fn open_tcp(address: SocketAddr) -> io::Result<Socket> {
@@ -307,11 +369,11 @@ fn failed(protocol: &'static str, address: SocketAddr, source: io::Error) -> Bin
 
 #[cfg(test)]
 mod tests {
-    use super::{BindError, Bound};
+    use super::{BindError, Bound, Inherited};
     use crate::serve::{ListenAddress, Service};
 
     fn bind(listen: &ListenAddress) -> Result<Vec<Bound>, BindError> {
-        super::bind(Service::Plain, listen)
+        super::bind(Service::Plain, listen, &mut Inherited::default())
     }
 
     fn socket(text: &str) -> ListenAddress {
@@ -333,7 +395,8 @@ mod tests {
     #[test]
     fn what_is_encrypted_has_tcp_alone() {
         let service = Service::Encrypted(crate::telemetry::Encrypted::Tls);
-        let bound = super::bind(service, &socket("127.0.0.1:0")).unwrap();
+        let bound =
+            super::bind(service, &socket("127.0.0.1:0"), &mut Inherited::default()).unwrap();
         assert!(bound[0].udp.is_empty());
         assert_eq!(bound[0].tcp.local_addr().unwrap(), bound[0].address);
         assert!(std::net::UdpSocket::bind(bound[0].address).is_ok(), "UDP is left free");

@@ -185,8 +185,9 @@ impl Exchange {
                 Ok(permit) => {
                     // A task of its own: a client that resets the stream must not be able to drop
                     // what others may wait for, nor to have more in hand than it may.
+                    let giving_up = shared.giving_up.clone();
                     let finished = shared.tasks.spawn(async move {
-                        query.finish(&mut out).await;
+                        query.finish(&giving_up, &mut out).await;
                         drop(permit);
                         (out, in_hand)
                     });

@@ -1,23 +1,33 @@
 //! All listeners together: start, change on a reload, stop without losing a query in hand.
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io, iter,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
     runtime::Handle,
     sync::{Semaphore, watch},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     accept::{self, Shared, Speaks},
-    bind::{BindError, Bound, bind},
+    bind::{BindError, Bound, bind, threads},
     certificate::CertificateError,
     config::{Entry, ServeConfig, Service},
     connections::{Connections, LIMITS},
     encryption::{Encryption, Prepared},
+    inherit::{Inherited, held_name},
+    pulse::Pulse,
     tcp,
-    udp::{self, Socket},
+    udp::{self, Socket, Waiting},
 };
 use crate::{
     answer::Responder,
@@ -26,6 +36,21 @@ use crate::{
 
 /// How long queries in hand may take when we stop: the forwarder's deadline and a little.
 const LINGER: Duration = Duration::from_secs(5);
+/// The same when what comes in the meantime waits for the process after us: a round trip to an upstream
+/// and back, and the largest part of the 300 ms that a client may wait in a restart.
+const LINGER_BETWEEN: Duration = Duration::from_millis(100);
+/// For those that are told then that nobody has answered.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What comes after us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nobody: what is in hand is all that is left.
+    Last,
+    /// Another hubdns on the same sockets, which somebody keeps for it. Until it is there everybody
+    /// waits.
+    Between,
+}
 
 /// The listeners in force.
 pub struct Server {
@@ -37,7 +62,10 @@ pub struct Server {
     udp_permits: Arc<Semaphore>,
     tcp_permits: Arc<Semaphore>,
     tasks: TaskTracker,
+    /// Cancelled when there is no more time for what is in hand.
+    giving_up: CancellationToken,
     listening: watch::Sender<Vec<SocketAddr>>,
+    pulses: watch::Sender<Vec<Pulse>>,
     broken: CancellationToken,
 }
 
@@ -45,6 +73,8 @@ pub struct Server {
 struct Listener {
     entry: Entry,
     addresses: Vec<SocketAddr>,
+    /// Of the threads that read its UDP sockets.
+    pulses: Vec<Pulse>,
     token: CancellationToken,
 }
 
@@ -60,8 +90,10 @@ pub struct Opened {
 struct Ready {
     address: SocketAddr,
     /// None where what is spoken is encrypted.
-    udp: Vec<Socket>,
+    udp: Vec<Arc<Socket>>,
     tcp: TcpListener,
+    is_held: bool,
+    is_lasting: bool,
 }
 
 /// A part of the configuration that cannot be had on this machine.
@@ -100,7 +132,9 @@ impl Server {
             udp_permits: Arc::new(Semaphore::new(udp::PENDING_MAX)),
             tcp_permits: Arc::new(Semaphore::new(tcp::PENDING_MAX)),
             tasks: TaskTracker::new(),
+            giving_up: CancellationToken::new(),
             listening: watch::Sender::new(Vec::new()),
+            pulses: watch::Sender::new(Vec::new()),
             broken: CancellationToken::new(),
         }
     }
@@ -110,6 +144,11 @@ impl Server {
         self.listening.subscribe()
     }
 
+    /// The threads that read UDP sockets, as they change.
+    pub fn pulses(&self) -> watch::Receiver<Vec<Pulse>> {
+        self.pulses.subscribe()
+    }
+
     /// Cancelled when a listener ends without having been told to: there is a mistake of ours, and
     /// a daemon that answers on half of its addresses is worse than one that is started again.
     pub fn broken(&self) -> CancellationToken {
@@ -117,8 +156,13 @@ impl Server {
     }
 
     /// Opens the entries that are not open yet, and reads the certificates. Nothing of it is
-    /// served before [`listen`](Self::listen). Must be called within the runtime.
-    pub fn open(&self, wanted: &ServeConfig) -> Result<Opened, Vec<Refused>> {
+    /// served before [`listen`](Self::listen). Sockets that are `inherited` are taken from there. Must
+    /// be called within the runtime.
+    pub fn open(
+        &self,
+        wanted: &ServeConfig,
+        inherited: &mut Inherited,
+    ) -> Result<Opened, Vec<Refused>> {
         let mut listeners = Vec::new();
         let (certificates, refused) = Prepared::read_all(wanted);
         let certificate = |(service, source)| Refused::Certificate { service, source };
@@ -127,7 +171,7 @@ impl Server {
             if self.listeners.iter().any(|listener| listener.entry.is_same(&entry)) {
                 continue;
             }
-            let bound = bind(entry.service, &entry.listen);
+            let bound = bind(entry.service, &entry.listen, inherited);
             let bound = bound.map_err(|error| error.known_as_ours(&self.addresses()));
             let ready = |bound| Ready::new(bound, self.responder.metrics());
             match bound.and_then(|all| all.into_iter().map(ready).collect()) {
@@ -147,10 +191,10 @@ impl Server {
         for (entry, sockets) in listeners {
             let token = CancellationToken::new();
             let addresses = sockets.iter().map(|ready| ready.address).collect();
-            for ready in sockets {
-                self.start(entry.service, ready, &token);
-            }
-            self.listeners.push(Listener { entry, addresses, token });
+            let started = sockets.into_iter();
+            let pulses = started.flat_map(|ready| self.start(entry.service, ready, &token));
+            let pulses = pulses.collect();
+            self.listeners.push(Listener { entry, addresses, pulses, token });
         }
         self.listeners.retain(|listener| {
             let stays = wanted.entries().any(|entry| entry.is_same(&listener.entry));
@@ -169,28 +213,42 @@ impl Server {
     }
 
     /// Stops listening, answers what is in hand, and comes back when that is done or its time up.
-    pub async fn stop(mut self) {
+    pub async fn stop(mut self, end: End) {
         for listener in self.listeners.drain(..) {
             listener.token.cancel();
         }
         self.tell();
         self.tasks.close();
-        if tokio::time::timeout(LINGER, self.tasks.wait()).await.is_err() {
+        let linger = match end {
+            End::Last => LINGER,
+            End::Between => LINGER_BETWEEN,
+        };
+        if timeout(linger, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "stopped with queries unanswered");
+            self.giving_up.cancel();
+            let _ = timeout(LAST_WORDS, self.tasks.wait()).await;
         }
     }
 
-    fn start(&self, service: Service, ready: Ready, token: &CancellationToken) {
-        let Ready { udp, tcp, .. } = ready;
-        for socket in udp {
+    fn start(&self, service: Service, ready: Ready, token: &CancellationToken) -> Vec<Pulse> {
+        let Ready { address, udp, tcp, .. } = ready;
+        let mut pulses = Vec::new();
+        // A socket a thread, or more threads than sockets where others made them.
+        for socket in udp.iter().cycle().take(threads().max(udp.len())) {
             let session = self.responder.session(Proto::Udp, rand::random());
-            let (permits, pending) = (Arc::clone(&self.udp_permits), self.tasks.clone());
-            let (socket, watched) = (Arc::new(socket), self.watched(token));
+            let waiting = Waiting {
+                permits: Arc::clone(&self.udp_permits),
+                tasks: self.tasks.clone(),
+                giving_up: self.giving_up.clone(),
+            };
+            let (socket, watched) = (Arc::clone(socket), self.watched(token));
+            let pulse = Pulse::new(address);
+            pulses.push(pulse.clone());
             let (runtime, task) = (Handle::current(), self.tasks.token());
             // A thread of its own: the runtime's are for work that ends, and there are only so many.
             let spawned = thread::Builder::new().name("hubdns-udp".to_owned()).spawn(move || {
                 let _entered = runtime.enter();
-                udp::serve(&socket, session, permits, pending, &watched.token);
+                udp::serve(&socket, session, waiting, &pulse, &watched.token);
                 drop(task);
             });
             if let Err(error) = spawned {
@@ -208,9 +266,11 @@ impl Server {
             connections: Arc::clone(&self.connections),
             permits: Arc::clone(&self.tcp_permits),
             tasks: self.tasks.clone(),
+            giving_up: self.giving_up.clone(),
         };
         let served = accept::serve(tcp, speaks, shared, token.clone());
         self.spawn_listener(served, token);
+        pulses
     }
 
     fn spawn_listener(
@@ -231,6 +291,8 @@ impl Server {
 
     fn tell(&self) {
         self.listening.send_replace(self.addresses());
+        let pulses = self.listeners.iter().flat_map(|listener| listener.pulses.clone());
+        self.pulses.send_replace(pulses.collect());
     }
 
     fn addresses(&self) -> Vec<SocketAddr> {
@@ -250,7 +312,22 @@ impl Drop for Server {
 impl Opened {
     /// The addresses, with the port that was found if 0 was asked for.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().flat_map(|(_, sockets)| sockets.iter().map(|ready| ready.address))
+        self.ready().map(|ready| ready.address)
+    }
+
+    /// The sockets that nobody else has, and that a process after us would look for: each with the
+    /// name that whoever keeps them should know it by.
+    pub fn to_hand_over(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
+        let lasting = self.ready().filter(|ready| ready.is_lasting && !ready.is_held);
+        lasting.flat_map(|ready| {
+            let udp = ready.udp.iter().map(|socket| socket.as_fd());
+            let udp = udp.map(|fd| (held_name("udp", ready.address), fd));
+            udp.chain(iter::once((held_name("tcp", ready.address), ready.tcp.as_fd())))
+        })
+    }
+
+    fn ready(&self) -> impl Iterator<Item = &Ready> {
+        self.listeners.iter().flat_map(|(_, sockets)| sockets)
     }
 }
 
@@ -258,12 +335,13 @@ impl Opened {
 
 impl Ready {
     fn new(bound: Bound, metrics: &Arc<Metrics>) -> Result<Self, BindError> {
-        let Bound { address, udp, tcp } = bound;
+        let Bound { address, udp, tcp, is_held, is_lasting } = bound;
         let other = |protocol| move |source| BindError::Other { protocol, address, source };
-        let udp = udp.into_iter().map(|it| Socket::new(it, address, Arc::clone(metrics)));
+        let udp =
+            udp.into_iter().map(|it| Socket::new(it, address, Arc::clone(metrics)).map(Arc::new));
         let udp = udp.collect::<io::Result<_>>().map_err(other("UDP"))?;
         let tcp = TcpListener::from_std(tcp).map_err(other("TCP"))?;
-        Ok(Self { address, udp, tcp })
+        Ok(Self { address, udp, tcp, is_held, is_lasting })
     }
 }
 

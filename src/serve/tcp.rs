@@ -12,8 +12,9 @@ use hickory_server::server::TimeoutStream;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{accept::Connection, connections::PIPELINE_MAX};
 use crate::{
@@ -37,6 +38,10 @@ const READ_AHEAD: usize = 2_048;
 const TOGETHER_MAX: usize = 4_096;
 /// How long a client may take for answers that are written together, at most 69,632 octets.
 const WRITE_MAX: Duration = Duration::from_secs(5);
+
+/// How long a connection may be without its first question when we stop. A client that was let in a
+/// moment ago has it on the way, and would have to find out and connect again: a round trip.
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(80);
 
 /// One client's questions and their answers.
 struct Conversation<'c> {
@@ -132,6 +137,7 @@ async fn read(
     let session = shared.responder.session(proto, rand::random()).keeping(*idle);
     let mut questions = questions(reader, *idle);
     let mut conversation = Conversation { connection, session, answers, out: Vec::new() };
+    let mut has_asked = false;
     loop {
         let next = async {
             // The semaphore is never closed.
@@ -139,12 +145,13 @@ async fn read(
             Some((questions.next().await?, permit))
         };
         let asked = tokio::select! {
-            () = token.cancelled() => break,
+            () = ended(token, has_asked) => break,
             asked = next => asked,
         };
         match asked {
             Some((Ok(questions), permit)) => {
                 place.heard();
+                has_asked = true;
                 conversation.answer(&questions, permit).await;
             }
             // Idle: it is closed when it has its answers.
@@ -156,6 +163,14 @@ async fn read(
     }
     place.reads_no_more();
     Ok(())
+}
+
+/// Comes back when we stop; for a client that has only just come, when it has had the time to ask.
+async fn ended(token: &CancellationToken, has_asked: bool) {
+    token.cancelled().await;
+    if !has_asked {
+        sleep(FIRST_WAIT).await;
+    }
 }
 
 // === impl Conversation ===
@@ -190,8 +205,8 @@ impl Conversation<'_> {
                 Step::Reply => Framed::push(&mut ready, &self.out, in_hand),
                 Step::Ask(query) => match Arc::clone(&shared.permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let answers = self.answers.clone();
-                        shared.tasks.spawn(finish(query, answers, in_hand, permit));
+                        let (answers, ends) = (self.answers.clone(), shared.giving_up.clone());
+                        shared.tasks.spawn(finish(query, answers, in_hand, permit, ends));
                     }
                     Err(_) => {
                         query.shed(&mut self.out);
@@ -219,9 +234,10 @@ async fn finish(
     answers: Answers,
     in_hand: OwnedSemaphorePermit,
     permit: OwnedSemaphorePermit,
+    ends: CancellationToken,
 ) {
     let mut out = Vec::with_capacity(512);
-    query.finish(&mut out).await;
+    query.finish(&ends, &mut out).await;
     let mut ready = None;
     Framed::push(&mut ready, &out, in_hand);
     let Some(ready) = ready else { return };

@@ -47,7 +47,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
     }));
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);
-    let opened = server.open(&wanted).unwrap();
+    let opened = server.open(&wanted, &mut Inherited::default()).unwrap();
     let address = opened.addresses().next().unwrap();
     server.listen(opened, &wanted);
     (server, address, silent)
@@ -111,7 +111,7 @@ async fn a_wildcard_listener_replies_from_the_address_that_was_asked() {
         let len = client.recv(&mut reply).unwrap();
         assert_eq!(reply[7], 1, "one answer in {:?}", &reply[..len]);
     }
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,7 @@ async fn pipelined_questions_are_answered_as_they_finish() {
     stream.shutdown(Shutdown::Write).unwrap();
     let answered = tokio::task::spawn_blocking(move || ids(&mut stream)).await.unwrap();
     assert_eq!(answered, [2, 1]);
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn stopping_answers_what_is_in_hand() {
     client.send_to(&query("slower.example", 8), address).unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let started = Instant::now();
-    server.stop().await;
+    server.stop(End::Last).await;
     assert!(Duration::from_secs(2) < started.elapsed(), "it waited for the upstream");
     let answered = tokio::task::spawn_blocking(move || ids(&mut stream)).await.unwrap();
     assert_eq!(answered, [9]);
@@ -152,14 +152,14 @@ async fn entries_come_and_go_and_others_stay() {
     let entry = |address: SocketAddr| ListenAddress::Socket(address);
     let second = free_for_both();
     let wanted = on([entry("127.0.0.1:0".parse().unwrap()), entry(second)]);
-    let opened = server.open(&wanted).unwrap();
+    let opened = server.open(&wanted, &mut Inherited::default()).unwrap();
     server.listen(opened, &wanted);
     assert_eq!(*server.listening().borrow(), [first, second]);
     let elsewhere = on([entry(second), entry("192.0.2.1:53".parse().unwrap())]);
-    let refused = server.open(&elsewhere).err().unwrap();
+    let refused = server.open(&elsewhere, &mut Inherited::default()).err().unwrap();
     assert!(matches!(&refused[..], [Refused::Listen { entry, .. }] if entry.index == 1));
     let wanted = on([entry(second)]);
-    let opened = server.open(&wanted).unwrap();
+    let opened = server.open(&wanted, &mut Inherited::default()).unwrap();
     server.listen(opened, &wanted);
     assert_eq!(*server.listening().borrow(), [second]);
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -167,25 +167,28 @@ async fn entries_come_and_go_and_others_stay() {
         assert!(Instant::now() < deadline, "the first one's port is free again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_of_our_own_is_told_apart_from_a_strangers() {
     let (server, address, _silent) = server("127.0.0.1:0");
     let wildcard = format!("0.0.0.0:{}", address.port()).parse().unwrap();
-    let refused = server.open(&on([ListenAddress::Socket(wildcard)])).err().unwrap();
+    let refused = server
+        .open(&on([ListenAddress::Socket(wildcard)]), &mut Inherited::default())
+        .err()
+        .unwrap();
     let [Refused::Listen { source: why, .. }] = &refused[..] else { panic!("{refused:?}") };
     let said = format!("UDP {wildcard} overlaps with {address}, on which hubdns listens now");
     assert_eq!(why.to_string(), said);
     assert!(why.help().contains("restart"), "{}", why.help());
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let entry = ListenAddress::Socket(taken.local_addr().unwrap());
-    let refused = server.open(&on([entry])).err().unwrap();
+    let refused = server.open(&on([entry]), &mut Inherited::default()).err().unwrap();
     let [Refused::Listen { source: BindError::InUse { .. }, .. }] = &refused[..] else {
         panic!("{refused:?}")
     };
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +221,7 @@ async fn answers_leave_as_they_finish_after_a_half_close() {
     let (head, _stream) = first.await.unwrap();
     assert_eq!((head[3], head[5] & 0xF), (2, 3), "NXDOMAIN for quick.example");
     assert!(started.elapsed() < Duration::from_secs(2), "it waited for the slow one");
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +247,7 @@ async fn a_client_that_reads_slowly_gets_every_answer() {
     });
     assert!(answered.await.unwrap().into_iter().eq(0..asked));
     writes.join().unwrap();
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,14 +267,15 @@ async fn who_may_not_ask_is_told_so_and_has_little_time() {
     });
     assert_eq!(bytes.await.unwrap()[5] & 0xF, 5, "REFUSED");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    server.stop().await;
+    server.stop(End::Last).await;
 }
 
 #[tokio::test]
 async fn what_the_kernel_has_when_we_stop_is_answered() {
     let (server, _, _silent) = server("127.0.0.1:0");
     let listen = ListenAddress::Socket("127.0.0.1:0".parse().unwrap());
-    let Bound { address, mut udp, .. } = bind(Service::Plain, &listen).unwrap().remove(0);
+    let Bound { address, mut udp, .. } =
+        bind(Service::Plain, &listen, &mut Inherited::default()).unwrap().remove(0);
     udp.truncate(1);
     let metrics = Arc::clone(server.responder.metrics());
     let socket = Arc::new(Socket::new(udp.remove(0), address, metrics).unwrap());
@@ -283,7 +287,12 @@ async fn what_the_kernel_has_when_we_stop_is_answered() {
     let token = CancellationToken::new();
     token.cancel();
     let session = server.responder.session(Proto::Udp, 0);
-    udp::serve(&socket, session, Arc::new(Semaphore::new(1)), TaskTracker::new(), &token);
+    let waiting = Waiting {
+        permits: Arc::new(Semaphore::new(1)),
+        tasks: TaskTracker::new(),
+        giving_up: CancellationToken::new(),
+    };
+    udp::serve(&socket, session, waiting, &Pulse::new(address), &token);
     let mut reply = [0; 512];
     for id in 0..100 {
         client.recv(&mut reply).unwrap();
