@@ -21,6 +21,7 @@ mod named;
 mod ports;
 mod process;
 mod resolver;
+mod supervisor;
 mod unbound;
 
 pub use self::{
@@ -33,5 +34,6 @@ pub use self::{
     ports::free_port,
     process::{Process, eventually, run_with_input},
     resolver::{Resolver, daemon},
+    supervisor::Supervisor,
     unbound::Unbound,
 };

@@ -65,6 +65,12 @@ impl Process {
         Self { name: name.to_owned(), child, stdin, stdout, stderr }
     }
 
+    /// Writes to its standard input.
+    pub fn say(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("it is open while the guard lives");
+        stdin.write_all(text.as_bytes()).expect("it reads");
+    }
+
     /// What it has written to standard output.
     pub fn stdout(&self) -> String {
         read(&self.stdout)

@@ -1,0 +1,98 @@
+//! Which sockets are taken over, kept, and given up.
+
+use std::{fs, net::SocketAddr, time::Duration};
+
+use crate::{
+    SQS, Site,
+    support::{dig_at, eventually, free_port, http_get, hubdns, try_dig},
+};
+
+const SOON: Duration = Duration::from_secs(15);
+
+#[track_caller]
+fn answers(address: SocketAddr) {
+    for transport in ["+notcp", "+tcp"] {
+        let answer = dig_at(address, &format!("{SQS} A {transport}"));
+        assert_eq!(answer.data("A").len(), 3, "{}", answer.raw);
+    }
+}
+
+fn reload(site: &Site) {
+    let reload = hubdns(site.dir.path()).args(["reload", "--config", "hubdns.toml"]).output();
+    let reload = reload.unwrap();
+    assert!(reload.status.success(), "{reload:?}");
+}
+
+#[test]
+fn passed_sockets_are_known_by_their_address_and_what_lacks_is_opened() {
+    let mut site = Site::new(0);
+    let (dns, other) = (site.dns, SocketAddr::from(([127, 0, 0, 1], free_port())));
+    let third = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let stranger = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let control = site.dir.path().join("control.sock").display().to_string();
+    // In no order of the configuration's; of the third address only TCP is passed.
+    site.supervisor.make("tcp", stranger);
+    site.supervisor.make_at("unix", &control);
+    site.supervisor.make("udp", other);
+    site.supervisor.make("tcp", site.admin);
+    site.supervisor.make("tcp", third);
+    site.supervisor.make("udp", dns);
+    site.supervisor.make("udp", dns);
+    site.supervisor.make("tcp", dns);
+    site.supervisor.make("tcp", other);
+    site.write(&format!("[server]\nlisten = [\"{dns}\", \"{other}\", \"{third}\"]\n"));
+    site.supervisor.start_daemon();
+    [dns, other, third].into_iter().for_each(answers);
+    assert_eq!(http_get(site.admin, "/readyz").unwrap().0, 200);
+    reload(&site);
+    let log = site.supervisor.log();
+    let strange: Vec<&str> =
+        log.lines().filter(|line| line.contains("that no key names")).collect();
+    assert!(strange.len() == 1 && strange[0].contains(&stranger.to_string()), "{strange:?}");
+    // What was passed is kept by whoever made it; what we opened is given away.
+    let port = third.port();
+    let kept = site.supervisor.kept();
+    assert!(kept.contains(&format!("udp_127.0.0.1_{port}")), "{kept:?}");
+    assert!(!kept.iter().any(|name| name.ends_with(&dns.port().to_string())), "{kept:?}");
+    site.supervisor.tell("stop");
+    eventually("it ends", SOON, || (site.supervisor.count("ended") == 1).then_some(()));
+    assert!(fs::exists(&control).unwrap(), "the socket's maker removes it");
+}
+
+#[test]
+fn what_we_opened_is_kept_for_the_next_and_given_up_when_no_key_names_it() {
+    let mut site = Site::new(0);
+    let (dns, other) = (site.dns, SocketAddr::from(([127, 0, 0, 1], free_port())));
+    site.write(&format!("[server]\nlisten = [\"{dns}\", \"{other}\"]\n"));
+    site.supervisor.start_daemon();
+    let of = |site: &Site, address: SocketAddr| {
+        let port = address.port().to_string();
+        site.supervisor.kept().iter().filter(|name| name.ends_with(&port)).count()
+    };
+    // A socket a thread for UDP, and one for TCP.
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let all = threads + 1;
+    eventually("all are kept", SOON, || {
+        ([dns, other, site.admin].map(|address| of(&site, address)) == [all, all, 1]).then_some(())
+    });
+    // By a reload.
+    site.write(&format!("[server]\nlisten = [\"{dns}\"]\n"));
+    reload(&site);
+    eventually("one is given up", SOON, || (of(&site, other) == 0).then_some(()));
+    let printed = eventually("and closed", SOON, || try_dig(other, &format!("{SQS} A")).err());
+    assert!(printed.contains("refused"), "{printed}");
+    // They are found again, and not opened twice.
+    site.supervisor.tell("restart");
+    site.supervisor.await_ready(3);
+    answers(dns);
+    assert_eq!(of(&site, dns), all);
+    // By a start with another configuration.
+    site.write(&format!("[server]\nlisten = [\"{other}\"]\n"));
+    site.supervisor.tell("crash");
+    site.supervisor.await_ready(4);
+    answers(other);
+    eventually("the old one is given up", SOON, || {
+        ([dns, other].map(|address| of(&site, address)) == [0, all]).then_some(())
+    });
+    assert!(try_dig(dns, &format!("{SQS} A")).is_err());
+}
