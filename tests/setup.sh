@@ -31,6 +31,7 @@ packages=(
     procps
     python3
     python3-venv
+    systemd         # systemd-analyze, which verifies the units
     unbound         # the real upstream
 )
 

@@ -88,10 +88,10 @@ impl Inheritance {
     }
 }
 
-/// Has systemd keep what was opened, so that the next process finds it again. Whether anybody
-/// does.
+/// Has systemd keep what was opened, so that the next process finds it again. Whether it will find
+/// all.
 pub(super) fn hand_over(opened: &Opened) -> bool {
-    let mut kept = has_keeper();
+    let mut kept = opened.can_last();
     for (name, fd) in opened.to_hand_over() {
         kept &= keep(&name, fd);
     }

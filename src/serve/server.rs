@@ -315,6 +315,11 @@ impl Opened {
         self.ready().map(|ready| ready.address)
     }
 
+    /// Whether each of its sockets is somebody's who keeps it, or can be handed over.
+    pub fn can_last(&self) -> bool {
+        self.ready().all(|ready| ready.is_held || ready.is_lasting)
+    }
+
     /// The sockets that nobody else has, and that a process after us would look for: each with the
     /// name that whoever keeps them should know it by.
     pub fn to_hand_over(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {

@@ -6,7 +6,7 @@ what happens goes out as lines of JSON, each with the milliseconds since the sta
   {"make": "udp", "address": "127.0.0.1:53"}   a socket as of a .socket unit; also "tcp", "unix"
   {"run": ["/path/to/hubdns", "run"]}          what to start from now on
   {"do": "start"}, "restart" (SIGTERM, and start when it has ended), "crash" (SIGKILL, and start
-                                               100 ms after),
+                                               20 ms after),
   {"do": "stop"}                               SIGTERM; as with systemd, nothing is kept after it
 """
 
@@ -21,7 +21,7 @@ import sys
 import time
 
 BUFFER = 4 << 20  # of a socket; ReceiveBuffer= of a unit
-RESTART_SECONDS = 0.1  # RestartSec= of our unit
+RESTART_SECONDS = 0.02  # RestartSec= of our unit
 PR_SET_PDEATHSIG = 1
 START = time.monotonic()
 

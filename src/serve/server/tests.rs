@@ -147,6 +147,33 @@ async fn stopping_answers_what_is_in_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn between_two_processes_the_end_is_short_and_nobody_is_left_without_a_word() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let mut stream = connect(address);
+    stream.write_all(&framed(&query("slow.example", 9))).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    client.send_to(&query("slower.example", 8), address).unwrap();
+    let mut idle = connect(address);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let started = Instant::now();
+    let stopped = server.stop(End::Between);
+    let asked = async {
+        // It was let in, and asks when we have stopped already.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        idle.write_all(&framed(&query(OURS, 7))).unwrap();
+    };
+    tokio::join!(stopped, asked);
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    let mut reply = [0; 512];
+    client.recv(&mut reply).unwrap();
+    let servfail = 2;
+    assert_eq!((&reply[..2], reply[3] & 15), (&[0, 8][..], servfail));
+    let answered = tokio::task::spawn_blocking(move || [ids(&mut stream), ids(&mut idle)]);
+    assert_eq!(answered.await.unwrap(), [[9], [7]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn entries_come_and_go_and_others_stay() {
     let (mut server, first, _silent) = server("127.0.0.1:0");
     let entry = |address: SocketAddr| ListenAddress::Socket(address);
