@@ -54,7 +54,7 @@ struct Client {
 }
 
 /// A query for the name's IPv4 addresses.
-fn query(name: &str, id: u16) -> Vec<u8> {
+pub(crate) fn query(name: &str, id: u16) -> Vec<u8> {
     let mut message = id.to_be_bytes().to_vec();
     message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in name.split('.') {
@@ -66,7 +66,7 @@ fn query(name: &str, id: u16) -> Vec<u8> {
 }
 
 /// Whether it is a NOERROR with three records.
-fn is_right(reply: &[u8]) -> bool {
+pub(crate) fn is_right(reply: &[u8]) -> bool {
     12 <= reply.len() && reply[3] & 15 == 0 && reply[6..8] == [0, 3]
 }
 

@@ -1,10 +1,15 @@
 //! Which sockets are taken over, kept, and given up.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use crate::{
     SQS, Site,
-    support::{dig_at, eventually, free_port, http_get, hubdns, try_dig},
+    load::{is_right, query},
+    support::{Pair, dig_at, eventually, free_port, http_get, hubdns, try_dig},
 };
 
 const SOON: Duration = Duration::from_secs(15);
@@ -34,15 +39,20 @@ fn passed_sockets_are_known_by_their_address_and_what_lacks_is_opened() {
     site.supervisor.make("tcp", stranger);
     site.supervisor.make_at("unix", &control);
     site.supervisor.make("udp", other);
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    site.supervisor.make("tcp", tls);
     site.supervisor.make("tcp", site.admin);
     site.supervisor.make("tcp", third);
     site.supervisor.make("udp", dns);
     site.supervisor.make("udp", dns);
     site.supervisor.make("tcp", dns);
     site.supervisor.make("tcp", other);
-    site.write(&format!("[server]\nlisten = [\"{dns}\", \"{other}\", \"{third}\"]\n"));
+    let pair = Pair::new("hub.test");
+    let listen = format!("[server]\nlisten = [\"{dns}\", \"{other}\", \"{third}\"]\n");
+    site.write(&(listen + &pair.table("tls", &tls.to_string())));
     site.supervisor.start_daemon();
     [dns, other, third].into_iter().for_each(answers);
+    assert_eq!(dig_at(tls, &format!("{SQS} A +tls")).data("A").len(), 3);
     assert_eq!(http_get(site.admin, "/readyz").unwrap().0, 200);
     reload(&site);
     let log = site.supervisor.log();
@@ -53,7 +63,10 @@ fn passed_sockets_are_known_by_their_address_and_what_lacks_is_opened() {
     let port = third.port();
     let kept = site.supervisor.kept();
     assert!(kept.contains(&format!("udp_127.0.0.1_{port}")), "{kept:?}");
-    assert!(!kept.iter().any(|name| name.ends_with(&dns.port().to_string())), "{kept:?}");
+    for passed in [dns, other, tls, site.admin] {
+        let port = passed.port().to_string();
+        assert!(!kept.iter().any(|name| name.ends_with(&port)), "{port} in {kept:?}");
+    }
     site.supervisor.tell("stop");
     eventually("it ends", SOON, || (site.supervisor.count("ended") == 1).then_some(()));
     assert!(fs::exists(&control).unwrap(), "the socket's maker removes it");
@@ -95,4 +108,23 @@ fn what_we_opened_is_kept_for_the_next_and_given_up_when_no_key_names_it() {
         ([dns, other].map(|address| of(&site, address)) == [0, all]).then_some(())
     });
     assert!(try_dig(dns, &format!("{SQS} A")).is_err());
+}
+
+#[test]
+fn what_came_before_we_began_is_answered_from_the_address_that_was_asked() {
+    let mut site = Site::new(0);
+    let port = site.dns.port();
+    let wildcard = format!("0.0.0.0:{port}");
+    // Nobody has told this socket to note which address was asked.
+    site.supervisor.make_at("udp", &wildcard);
+    site.write(&format!("[server]\nlisten = [\"{wildcard}\"]\n"));
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // From here on it takes what comes from there, and nothing else.
+    client.connect(("127.0.0.2", port)).unwrap();
+    client.set_read_timeout(Some(SOON)).unwrap();
+    client.send(&query(SQS, 5)).unwrap();
+    site.supervisor.start_daemon();
+    let mut reply = [0; 512];
+    let len = client.recv(&mut reply).expect("an answer from 127.0.0.2");
+    assert!(is_right(&reply[..len]) && reply[..2] == [0, 5], "{:?}", &reply[..len]);
 }
