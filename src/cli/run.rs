@@ -1,6 +1,6 @@
 //! `hubdns run`: the daemon.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use super::{args::ConfigArgs, color, complain};
 use crate::{
