@@ -12,6 +12,8 @@ use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
 
+use super::orders::LOOKS_WITHIN;
+
 /// For a whole question and its answer. The largest, all of 50,000 names, takes the daemon well
 /// below a second to write.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -93,6 +95,11 @@ pub async fn get(socket: &Path, path_and_query: &str) -> Result<(u16, String), C
 /// The same of POST, by which something is changed.
 pub async fn post(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
     ask_within(socket, Method::POST, path_and_query, ANSWER_WITHIN).await
+}
+
+/// The same of an order that takes as long as a look at the sources.
+pub async fn post_look(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
+    ask_within(socket, Method::POST, path_and_query, LOOKS_WITHIN + ANSWER_WITHIN).await
 }
 
 pub(super) async fn ask_within(

@@ -4,6 +4,7 @@
 //! document that the daemon would have sent. Reading one ignores keys it does not know: the
 //! daemon may be newer than the command.
 
+mod changes;
 mod doctor;
 mod forwarding;
 
@@ -12,6 +13,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -8,6 +8,7 @@ mod config;
 mod guard;
 pub mod json;
 mod listen;
+mod orders;
 mod parameters;
 mod routes;
 mod standing;
@@ -32,6 +33,10 @@ pub struct Admin {
     pub settings: watch::Receiver<Arc<answer::Settings>>,
     /// How discovery stands.
     pub status: watch::Receiver<refresh::Status>,
+    /// The last tables that went into force.
+    pub publications: watch::Receiver<refresh::Publications>,
+    /// The way to the control loop; the control socket alone uses it.
+    pub control: refresh::Control,
     /// The DNS sockets that are bound; empty before the first is.
     pub listening: watch::Receiver<Vec<SocketAddr>>,
     /// Who is asked for AWS's hosts.

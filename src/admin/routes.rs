@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use super::{
     Admin,
     guard::{Caller, guard},
-    json::{self, ExplainDocument, FlushDocument, NamesDocument},
+    json::{self, ChangesDocument, ExplainDocument, FlushDocument, NamesDocument},
+    orders,
     parameters::{Parameters, Refusal},
     standing,
 };
@@ -39,6 +40,7 @@ hubdns
 /api/v1/status     readiness, table, listeners, sources
 /api/v1/names      what is answered, and what is not and why; ?view=NAME
 /api/v1/explain    why a client gets its answer; ?name=NAME&type=A&from=IP&listener=IP:PORT
+/api/v1/changes    the last tables that went into force: when, why, and what each changed
 ";
 
 /// Prometheus' text format.
@@ -49,8 +51,8 @@ const DNS_PORT: u16 = 53;
 
 /// What handlers look at.
 #[derive(Clone)]
-struct Site {
-    admin: Arc<Admin>,
+pub(super) struct Site {
+    pub(super) admin: Arc<Admin>,
     started: Instant,
 }
 
@@ -65,7 +67,10 @@ impl Admin {
 
     /// The same paths, and those by which the one who may open the control socket changes something.
     pub(super) fn control_router(self) -> Router {
-        self.routes(Router::new().route("/api/v1/flush", post(flush)))
+        let more = Router::new()
+            .route("/api/v1/flush", post(flush))
+            .route("/api/v1/refresh", post(orders::refresh));
+        self.routes(more)
     }
 
     fn routes(self, more: Router<Site>) -> Router {
@@ -77,6 +82,7 @@ impl Admin {
             .route("/api/v1/status", get(status))
             .route("/api/v1/names", get(names))
             .route("/api/v1/explain", get(explain))
+            .route("/api/v1/changes", get(changes))
             .fallback(nothing)
             .layer(middleware::from_fn(guard))
             .with_state(site)
@@ -133,6 +139,10 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
     written
         .await
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
+}
+
+async fn changes(State(site): State<Site>) -> Response {
+    document(&ChangesDocument::from(&**site.admin.publications.borrow()))
 }
 
 async fn explain(
@@ -213,6 +223,6 @@ async fn nothing(uri: Uri) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, why)
 }
 
-fn document<D: Serialize>(document: &D) -> Response {
+pub(super) fn document<D: Serialize>(document: &D) -> Response {
     ([(header::CONTENT_TYPE, JSON)], json::to_text(document)).into_response()
 }

@@ -31,7 +31,7 @@ use crate::{
     answer::{self, About, Cookies, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
-    refresh::{RoundReport, SourceStatus, Status},
+    refresh::{Control, Publications, RoundReport, SourceStatus, Status},
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::Metrics,
 };
@@ -128,6 +128,8 @@ impl Daemon {
             table,
             settings: settings_seen,
             status: status_seen,
+            publications: watch::channel(Publications::default()).1,
+            control: Control::unheard(),
             listening: listening_seen,
             aws_hosts: watch::channel(aws_hosts()).1,
             stopping: stopping_seen,
@@ -381,7 +383,7 @@ async fn only_get_is_answered_and_unknown_paths_tell_the_known() {
     assert_eq!(
         why,
         "there is no /api/v2/names; there are: /, /metrics, /livez, /readyz, /api/v1/status, \
-         /api/v1/names, /api/v1/explain"
+         /api/v1/names, /api/v1/explain, /api/v1/changes"
     );
     assert!(daemon.get("/").await.body.contains("/api/v1/explain"));
 }

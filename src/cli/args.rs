@@ -38,6 +38,9 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Make a running daemon forget what upstreams said: of a name and all below it, or everything
     Flush(FlushArgs),
+    /// Make a running daemon ask its sources now, and tell what came of it; exit status 1 when
+    /// something was kept as it was
+    Refresh(RefreshArgs),
     /// Ask AWS what there is and print it; changes nothing
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -124,6 +127,18 @@ pub(super) enum DoctorFormat {
 pub(super) struct FlushArgs {
     /// The name; without one everything is forgotten
     pub(super) name: Option<Name>,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RefreshArgs {
+    /// Believe what is found this time, however many names go by it
+    #[arg(long)]
+    pub(super) accept: bool,
+    /// Ask this source alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
     #[command(flatten)]
     pub(super) daemon: DaemonArgs,
 }

@@ -33,6 +33,15 @@ pub(super) async fn order(socket: &Path, path: &str) -> anyhow::Result<String> {
     }
 }
 
+/// The same of an order that takes as long as a look at the sources.
+pub(super) async fn order_look(socket: &Path, path: &str) -> anyhow::Result<String> {
+    match client::post_look(socket, path).await {
+        Ok((200, text)) => Ok(text),
+        Ok((status, text)) => Err(refused(status, text)),
+        Err(error) => Err(anyhow::anyhow!("{}", Chain(&error))),
+    }
+}
+
 fn refused(status: u16, text: String) -> anyhow::Error {
     let error = from_text::<ErrorDocument>(&text).map(|document| document.error);
     anyhow::anyhow!("the daemon answers {status}: {}", error.unwrap_or(text))

@@ -33,7 +33,7 @@ pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The control socket of the daemon meant, or why there is none.
-fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
+pub(super) fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
     if let Some(socket) = &daemon.socket {
         return Ok(socket.clone());
     }

@@ -11,6 +11,7 @@ mod explain;
 mod flush;
 mod names;
 mod query;
+mod refresh;
 mod run;
 
 use std::{
@@ -44,6 +45,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => query::explain(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Flush(args) => flush::flush(&args),
+        Command::Refresh(args) => refresh::refresh(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {
             say(&crate::config::schema())?;

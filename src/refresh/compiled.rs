@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::history::Cause;
 use crate::{
     health::Unhealthy,
     inventory::Inventory,
@@ -73,14 +74,14 @@ impl Compiled {
     }
 
     /// Logs what changes; of the first table only how much it has.
-    pub(super) fn log(&self, first: bool, generation: u64) {
+    pub(super) fn log(&self, first: bool, generation: u64, cause: &Cause) {
         if !first {
             for change in self.changes.iter().take(CHANGES_LOGGED_MAX) {
                 tracing::info!(view = %change.view, %change, "answer changes");
             }
         }
         tracing::info!(
-            generation,
+            generation, %cause,
             hash = %self.table.hash(), names = self.table.len(), changes = self.changes.len(),
             "a table is in force"
         );

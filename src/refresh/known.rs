@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{status::SourceStatus, step::Guard};
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct KnownSource {
     pub(super) guard: Guard,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
+    /// Tells its scout the ticket of the last order to look at once.
+    pub(super) asked: watch::Sender<u64>,
     /// Its next facts are believed whatever goes by them: the operator has changed what it is.
     pub(super) redefined: bool,
     /// Whether it has told anything, be it an error, since the start.
@@ -47,6 +49,7 @@ impl Known {
             error: None,
             guard: Guard::default(),
             doubt: Arc::default(),
+            asked: watch::Sender::new(0),
             redefined: false,
             reported: false,
         };
@@ -128,5 +131,11 @@ impl KnownSource {
     /// Has the next look ask for everything anew.
     pub(super) fn doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Has it looked at now, for everything. What the look finds tells this ticket, or a later one.
+    pub(super) fn ask(&self, ticket: u64) {
+        self.doubt();
+        self.asked.send_replace(ticket);
     }
 }

@@ -4,13 +4,18 @@
 
 mod compiled;
 mod config;
+mod history;
 mod known;
+mod order;
 mod refresher;
+mod rounds;
 mod scout;
 mod state;
 mod status;
 mod step;
 
 pub use config::RefreshConfig;
+pub use history::{Cause, Publication, Publications};
+pub use order::{Control, Looks, OrderError, SourceRound};
 pub use refresher::{Inputs, Reconfigure, Refresher};
 pub use status::{RoundReport, SourceStatus, Status};

@@ -59,6 +59,8 @@ pub struct ControlMetrics {
     state_file_errors: Vec<IntCounter>,
     probes: Vec<IntCounter>,
     health_changes: Vec<IntCounter>,
+    /// Added, removed, changed.
+    answer_changes: [IntCounter; 3],
     table_names: IntGaugeVec,
     table_declined: IntGaugeVec,
     table_info: IntGaugeVec,
@@ -114,6 +116,15 @@ impl ControlMetrics {
             Opts::new("hubdns_health_changes_total", "Addresses that went down or came up."),
             &["state"]
         );
+        let answer_changes = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_answer_changes_total",
+                "Names and types that new tables answer otherwise, by how."
+            ),
+            &["change"]
+        );
         Ok(Self {
             discovery_errors: register!(
                 registry,
@@ -155,6 +166,8 @@ impl ControlMetrics {
                 .iter()
                 .map(|verdict| health_changes.with_label_values(&[verdict.word()]))
                 .collect(),
+            answer_changes: ["added", "removed", "changed"]
+                .map(|change| answer_changes.with_label_values(&[change])),
             table_names: register!(
                 registry,
                 IntGaugeVec,
@@ -266,6 +279,13 @@ impl ControlMetrics {
     pub fn health_changed(&self, verdict: HealthVerdict) {
         if let Some(counter) = self.health_changes.get(verdict as usize) {
             counter.inc();
+        }
+    }
+
+    /// Counts what a table that takes the place of another answers otherwise.
+    pub fn answers_changed(&self, added: usize, removed: usize, changed: usize) {
+        for (counter, count) in self.answer_changes.iter().zip([added, removed, changed]) {
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 

@@ -18,6 +18,7 @@ mod health;
 mod listen;
 mod loops;
 mod main_job;
+mod refresh;
 mod reload;
 mod senders;
 mod signals;
