@@ -7,6 +7,7 @@
 mod changes;
 mod doctor;
 mod forwarding;
+mod zones;
 
 use std::{
     fmt,
@@ -17,6 +18,7 @@ pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceR
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+pub use zones::{DrainedZoneDocument, ZoneDocument};
 
 use crate::{
     answer::{Explanation, Vantage},
@@ -194,6 +196,9 @@ pub struct StatusDocument {
     pub aws_hosts: Option<AwsHostsDocument>,
     /// In the order of the configuration.
     pub sources: Vec<SourceDocument>,
+    /// Zones that a person has taken out of the answers.
+    #[serde(default)]
+    pub drained_zones: Vec<DrainedZoneDocument>,
     /// The last round of discovery; nothing before the first has ended.
     pub last_round: Option<RoundDocument>,
 }

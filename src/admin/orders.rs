@@ -12,7 +12,7 @@ use axum::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    json::{RefreshDocument, SourceRoundDocument},
+    json::{RefreshDocument, SourceRoundDocument, ZoneDocument},
     parameters::{Parameters, Refusal},
     routes::{Site, document},
 };
@@ -48,11 +48,32 @@ async fn collected(looks: Looks, until: Instant) -> RefreshDocument {
     RefreshDocument { sources: told, waited_secs: LOOKS_WITHIN.as_secs() }
 }
 
+/// Takes a zone out of the answers.
+pub(super) async fn drain(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    zone(&site, &uri, true).await
+}
+
+/// Puts it back.
+pub(super) async fn undrain(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    zone(&site, &uri, false).await
+}
+
+async fn zone(site: &Site, uri: &Uri, drain: bool) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(uri, &["zone"])?;
+    let why = "zone is missing; say an availability zone, such as eu-west-1a or euw1-az1";
+    let zone = parameters.text("zone").ok_or(Refusal::new(StatusCode::BAD_REQUEST, why))?;
+    let report = site.admin.control.drain(zone.to_owned(), drain).await?;
+    Ok(document(&ZoneDocument::from(&report)))
+}
+
 impl From<OrderError> for Refusal {
     fn from(error: OrderError) -> Self {
         let status = match error {
             OrderError::Ended => StatusCode::SERVICE_UNAVAILABLE,
-            OrderError::UnknownSource { .. } => StatusCode::NOT_FOUND,
+            OrderError::UnknownSource { .. } | OrderError::UnknownZone { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            OrderError::AmbiguousZone { .. } => StatusCode::CONFLICT,
         };
         Refusal::new(status, error.to_string())
     }

@@ -69,7 +69,9 @@ impl Admin {
     pub(super) fn control_router(self) -> Router {
         let more = Router::new()
             .route("/api/v1/flush", post(flush))
-            .route("/api/v1/refresh", post(orders::refresh));
+            .route("/api/v1/refresh", post(orders::refresh))
+            .route("/api/v1/drain-az", post(orders::drain))
+            .route("/api/v1/undrain-az", post(orders::undrain));
         self.routes(more)
     }
 

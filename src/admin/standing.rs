@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{
     Admin,
     json::{
-        BudgetDocument, LoopDocument, RoundDocument, SourceDocument, StatusDocument, ViewSummary,
+        BudgetDocument, DrainedZoneDocument, LoopDocument, RoundDocument, SourceDocument,
+        StatusDocument, ViewSummary,
     },
 };
 use crate::refresh::{SourceStatus, Status};
@@ -92,6 +93,11 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         budget: budget(admin),
         aws_hosts: Some(admin.aws_hosts.borrow().clone()),
         sources: status.sources.iter().map(source).collect(),
+        drained_zones: status
+            .drained
+            .iter()
+            .map(|(zone, since_secs)| DrainedZoneDocument::new(zone, *since_secs))
+            .collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),
             outcome: round.outcome.to_owned(),

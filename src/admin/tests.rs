@@ -103,7 +103,7 @@ fn source(error: Option<&str>) -> SourceStatus {
 }
 
 fn status_of(source: SourceStatus) -> Status {
-    Status { sources: vec![source], round: None }
+    Status { sources: vec![source], ..Status::default() }
 }
 
 // === impl Daemon ===
@@ -356,7 +356,11 @@ async fn status_tells_how_the_daemon_stands() {
         outcome: "kept",
         reason: Some("no source could be asked".to_owned()),
     };
-    daemon.status.send_replace(Status { sources: vec![kept], round: Some(round) });
+    daemon.status.send_replace(Status {
+        sources: vec![kept],
+        round: Some(round),
+        drained: vec![("euw1-az1".to_owned(), 1_700_000_000)],
+    });
     let response = daemon.get("/api/v1/status").await;
     let mut status: StatusDocument = from_text(&response.body).unwrap();
     let hub = &mut status.sources[0];

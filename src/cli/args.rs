@@ -41,6 +41,10 @@ pub(super) enum Command {
     /// Make a running daemon ask its sources now, and tell what came of it; exit status 1 when
     /// something was kept as it was
     Refresh(RefreshArgs),
+    /// Take a zone's addresses out of a running daemon's answers, where names have others
+    DrainAz(ZoneArgs),
+    /// Put a drained zone's addresses back
+    UndrainAz(ZoneArgs),
     /// Ask AWS what there is and print it; changes nothing
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -139,6 +143,14 @@ pub(super) struct RefreshArgs {
     /// Ask this source alone
     #[arg(long, value_name = "NAME")]
     pub(super) source: Option<String>,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ZoneArgs {
+    /// The availability zone, by its name (eu-west-1a) or its id (euw1-az1)
+    pub(super) zone: String,
     #[command(flatten)]
     pub(super) daemon: DaemonArgs,
 }

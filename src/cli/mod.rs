@@ -13,6 +13,7 @@ mod names;
 mod query;
 mod refresh;
 mod run;
+mod zones;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -46,6 +47,8 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Flush(args) => flush::flush(&args),
         Command::Refresh(args) => refresh::refresh(&args),
+        Command::DrainAz(args) => zones::drain(&args),
+        Command::UndrainAz(args) => zones::undrain(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {
             say(&crate::config::schema())?;

@@ -12,6 +12,7 @@ mod files;
 mod save;
 mod demo;
 mod state;
+mod drains;
 mod lookup;
 #[cfg(feature = "ec2")]
 mod hosts;
@@ -23,6 +24,7 @@ mod source;
 
 pub use config::{SourceConfig, SourceKind};
 pub use demo::demo;
+pub use drains::{Drains, drains_path, read_drains, write_drains};
 pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
 pub use files::{FILE_BYTES_MAX, read_files};
 pub use lookup::HostLookup;

@@ -87,6 +87,11 @@ pub enum Caveat {
     LeftOut(Arc<[Address]>),
     /// No address of the type's family answers probes: all are given out.
     FailingOpen(RecordType),
+    /// Addresses that it has and are not given out, because their zone is drained. Not empty.
+    Drained(Arc<[Address]>),
+    /// The type's addresses are given out though their zone is drained: there are no others, or
+    /// none that answers probes.
+    DrainOverruled(RecordType),
 }
 
 /// A name, or a whole endpoint, that we do not answer for.

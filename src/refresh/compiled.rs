@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::history::Cause;
+use super::{drains::DrainedZones, history::Cause};
 use crate::{
     health::Unhealthy,
     inventory::Inventory,
@@ -38,6 +38,7 @@ impl Compiled {
         inventory: Inventory,
         policy: Arc<PolicyConfig>,
         unhealthy: Unhealthy,
+        drained: DrainedZones,
         in_force: Arc<Published>,
     ) -> Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
@@ -45,7 +46,7 @@ impl Compiled {
             let claims = plan.views.iter().flat_map(|view| &view.claims);
             let addresses =
                 claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
-            let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
+            let plan = policy::without(plan, &|ip| unhealthy.contains(ip), &|az| drained.has(az));
             let table = compile(&plan, &policy);
             let changes = diff(in_force.table(), &table);
             Compiled { table, addresses, outage: Outage::of(&plan), changes }
@@ -62,6 +63,8 @@ impl Compiled {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         control.unhealthy_addresses.set(number(self.outage.unhealthy_addresses));
         control.endpoints_failing_open.set(number(self.outage.endpoints_failing_open));
+        control.drained_addresses.set(number(self.outage.drained_addresses));
+        control.endpoints_overruling_drain.set(number(self.outage.endpoints_overruling_drain));
         control.table_starts(generation, &self.table.hash().to_string());
         for view in self.table.views() {
             let mut declined: BTreeMap<&str, usize> = BTreeMap::new();

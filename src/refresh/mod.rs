@@ -4,6 +4,7 @@
 
 mod compiled;
 mod config;
+mod drains;
 mod history;
 mod known;
 mod order;
@@ -15,6 +16,7 @@ mod status;
 mod step;
 
 pub use config::RefreshConfig;
+pub use drains::ZoneReport;
 pub use history::{Cause, Publication, Publications};
 pub use order::{Control, Looks, OrderError, SourceRound};
 pub use refresher::{Inputs, Reconfigure, Refresher};

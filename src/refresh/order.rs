@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::history::Publication;
+use super::{drains::ZoneReport, history::Publication};
 use crate::{base::SourceName, telemetry::RoundOutcome};
 
 /// Orders that the loop has not looked at yet. More make their askers wait, each of whom has a
@@ -31,6 +31,22 @@ pub enum OrderError {
         name: String,
         /// What there is.
         known: String,
+    },
+    /// No interface is in such a zone.
+    #[error("no endpoint has an interface in a zone {zone:?}; they are in: {known}")]
+    UnknownZone {
+        /// What was asked for.
+        zone: String,
+        /// Where there are some.
+        known: String,
+    },
+    /// Accounts call different zones by one name.
+    #[error("{zone:?} is another zone in another account; name its id: {ids}")]
+    AmbiguousZone {
+        /// What was asked for.
+        zone: String,
+        /// What it can mean.
+        ids: String,
     },
 }
 
@@ -64,6 +80,8 @@ pub(super) enum Order {
         accept: bool,
         told: oneshot::Sender<Result<Looks, OrderError>>,
     },
+    /// Take a zone out of the answers, or put it back.
+    Zone { zone: String, drain: bool, told: oneshot::Sender<Result<ZoneReport, OrderError>> },
 }
 
 /// The looks that somebody waits for.
@@ -98,6 +116,11 @@ impl Control {
     /// whatever goes by it, as long as the answer is waited for.
     pub async fn look(&self, source: Option<String>, accept: bool) -> Result<Looks, OrderError> {
         self.order(|told| Order::Look { source, accept, told }).await?
+    }
+
+    /// Takes a zone, by its name or its id, out of the answers, or puts it back.
+    pub async fn drain(&self, zone: String, drain: bool) -> Result<ZoneReport, OrderError> {
+        self.order(|told| Order::Zone { zone, drain, told }).await?
     }
 
     async fn order<T>(

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     compiled::Compiled,
     config::RefreshConfig,
+    drains::DrainedZones,
     history::{Cause, History, Publication, Publications},
     known::Known,
     order::{Awaited, Control, Looks, Order, OrderError},
@@ -24,7 +25,7 @@ use crate::{
     discover::{ACTIONS, CODES, HostLookup, Source, SourceConfig},
     health::{HealthConfig, Prober, Unhealthy},
     inventory::Inventory,
-    policy::PolicyConfig,
+    policy::{Outage, PolicyConfig},
     table::{Published, Publisher},
     telemetry::Metrics,
 };
@@ -75,6 +76,9 @@ pub struct Refresher {
     /// Given to each order of looks, and told by the looks that began after it.
     ticket: u64,
     pub(super) awaited: Awaited,
+    pub(super) drained: DrainedZones,
+    /// What the table in force leaves out.
+    pub(super) outage: Outage,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// Scouts and the prober. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
@@ -109,6 +113,8 @@ impl Refresher {
             orders: Control::new(),
             ticket: 0,
             awaited: Awaited::default(),
+            drained: DrainedZones::default(),
+            outage: Outage::default(),
             found: mpsc::channel(FOUND_MAX),
             tasks: JoinSet::new(),
             scouts: CancellationToken::new(),
@@ -135,6 +141,7 @@ impl Refresher {
 
     /// Puts the last good inventory in force, if there is one. Asks nobody.
     pub async fn restore(&mut self) {
+        self.restore_drains().await;
         self.tell();
         if let Some(last_good) = self.state.read(&self.metrics).await {
             let age_secs = (self.now_secs)().saturating_sub(last_good.written_at_secs);
@@ -168,7 +175,7 @@ impl Refresher {
                     self.follow_health().await;
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
-                Some(order) = self.orders.1.recv() => self.carry_out(order),
+                Some(order) = self.orders.1.recv() => self.carry_out(order).await,
                 order = orders.recv() => match order {
                     Some(Reconfigure { inputs, done }) => {
                         self.reconfigure(inputs).await;
@@ -219,11 +226,14 @@ impl Refresher {
     }
 
     /// What a person ordered.
-    fn carry_out(&mut self, order: Order) {
+    async fn carry_out(&mut self, order: Order) {
         match order {
             // Whoever asked may have gone.
             Order::Look { source, accept, told } => {
                 let _ = told.send(self.look(source.as_deref(), accept));
+            }
+            Order::Zone { zone, drain, told } => {
+                let _ = told.send(self.drain(&zone, drain).await);
             }
         }
     }
@@ -260,7 +270,7 @@ impl Refresher {
 
     /// Says what is known as the configuration and the addresses that are down would have it now,
     /// where that is something else.
-    async fn say_again(&mut self, cause: Cause) {
+    pub(super) async fn say_again(&mut self, cause: Cause) {
         let in_force = self.in_force();
         if in_force.in_force() {
             let compiled = self.compile(self.known.inventory(None)).await;
@@ -280,7 +290,12 @@ impl Refresher {
         }
         self.awaited.keep(&stays);
         self.state.move_to(inputs.refresh.state_file.clone());
+        let moved = self.inputs.refresh.state_file != inputs.refresh.state_file;
         self.inputs = inputs;
+        if moved && !self.drained.list().is_empty() {
+            // What cannot be written has been told and counted.
+            let _ = self.keep_drains().await;
+        }
         self.send_scouts();
         if health_changed {
             self.send_prober();
@@ -292,13 +307,15 @@ impl Refresher {
     pub(super) async fn compile(&self, inventory: Inventory) -> Compiled {
         let unhealthy = self.unhealthy.borrow().clone();
         let policy = Arc::clone(&self.inputs.policy);
-        Compiled::new(inventory, policy, unhealthy, self.in_force()).await
+        let drained = self.drained.clone();
+        Compiled::new(inventory, policy, unhealthy, drained, self.in_force()).await
     }
 
     /// Puts a table in force, and says what is different.
     pub(super) fn publish(&mut self, compiled: Compiled, cause: Cause) {
         let first = !self.in_force().in_force();
         let generation = self.publisher.publish(compiled.table.clone()).as_u64();
+        self.outage = compiled.outage;
         compiled.measure(&self.metrics.control, generation);
         compiled.log(first, generation, &cause);
         let hash = compiled.table.hash().to_string();
@@ -323,7 +340,10 @@ impl Refresher {
     }
 
     pub(super) fn tell(&self) {
-        let status = Status { sources: self.known.status(), round: self.round.clone() };
-        self.status.send_replace(status);
+        self.status.send_replace(Status {
+            sources: self.known.status(),
+            round: self.round.clone(),
+            drained: self.drained.list(),
+        });
     }
 }

@@ -11,6 +11,8 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// The last round; `None` before the first has ended.
     pub round: Option<RoundReport>,
+    /// Zones that a person has drained, each with the second since 1970 at which it was.
+    pub drained: Vec<(String, u64)>,
 }
 
 /// One source.

@@ -74,6 +74,12 @@ pub struct ControlMetrics {
     pub unhealthy_addresses: IntGauge,
     /// Endpoints of which no address of a family answers probes: all are given out.
     pub endpoints_failing_open: IntGauge,
+    /// Zones that a person has taken out of the answers.
+    pub drained_zones: IntGauge,
+    /// Addresses that are left out for it.
+    pub drained_addresses: IntGauge,
+    /// Endpoints whose addresses in such zones are given out, for want of others.
+    pub endpoints_overruling_drain: IntGauge,
     /// How long the last refresh round took.
     pub round_duration: Gauge,
 }
@@ -208,6 +214,24 @@ impl ControlMetrics {
                 IntGauge,
                 "hubdns_endpoints_failing_open",
                 "Endpoints of which no address of a family answers probes: all are given out."
+            ),
+            drained_zones: register!(
+                registry,
+                IntGauge,
+                "hubdns_drained_zones",
+                "Zones that a person has taken out of the answers."
+            ),
+            drained_addresses: register!(
+                registry,
+                IntGauge,
+                "hubdns_drained_addresses",
+                "Addresses of drained zones that are left out."
+            ),
+            endpoints_overruling_drain: register!(
+                registry,
+                IntGauge,
+                "hubdns_endpoints_overruling_drain",
+                "Endpoints with no usable address of a family outside drained zones."
             ),
             round_duration: register!(
                 registry,

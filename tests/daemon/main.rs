@@ -11,6 +11,7 @@ mod connections;
 mod cookies;
 mod demo;
 mod doctor;
+mod drained_zones;
 mod environment;
 mod faults;
 mod flush;
