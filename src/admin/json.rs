@@ -18,7 +18,7 @@ pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceR
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub use zones::{DrainedZoneDocument, ZoneDocument};
+pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
 use crate::{
     answer::{Explanation, Vantage},
@@ -199,6 +199,9 @@ pub struct StatusDocument {
     /// Zones that a person has taken out of the answers.
     #[serde(default)]
     pub drained_zones: Vec<DrainedZoneDocument>,
+    /// Addresses that go down and come up again and again.
+    #[serde(default)]
+    pub flapping: Vec<FlappingDocument>,
     /// The last round of discovery; nothing before the first has ended.
     pub last_round: Option<RoundDocument>,
 }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::{
     Admin,
     json::{
-        BudgetDocument, DrainedZoneDocument, LoopDocument, RoundDocument, SourceDocument,
-        StatusDocument, ViewSummary,
+        BudgetDocument, DrainedZoneDocument, FlappingDocument, LoopDocument, RoundDocument,
+        SourceDocument, StatusDocument, ViewSummary,
     },
 };
 use crate::refresh::{SourceStatus, Status};
@@ -97,6 +97,11 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             .drained
             .iter()
             .map(|(zone, since_secs)| DrainedZoneDocument::new(zone, *since_secs))
+            .collect(),
+        flapping: status
+            .flapping
+            .iter()
+            .map(|(ip, changes)| FlappingDocument { ip: *ip, changes: *changes })
             .collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),

@@ -360,6 +360,7 @@ async fn status_tells_how_the_daemon_stands() {
         sources: vec![kept],
         round: Some(round),
         drained: vec![("euw1-az1".to_owned(), 1_700_000_000)],
+        flapping: [("10.0.1.5".parse().unwrap(), 4)].into(),
     });
     let response = daemon.get("/api/v1/status").await;
     let mut status: StatusDocument = from_text(&response.body).unwrap();

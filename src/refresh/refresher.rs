@@ -266,6 +266,7 @@ impl Refresher {
             self.nudge.send_modify(|count| *count += 1);
         }
         self.say_again(Cause::Health).await;
+        self.tell();
     }
 
     /// Says what is known as the configuration and the addresses that are down would have it now,
@@ -344,6 +345,7 @@ impl Refresher {
             sources: self.known.status(),
             round: self.round.clone(),
             drained: self.drained.list(),
+            flapping: self.unhealthy.borrow().flapping().clone(),
         });
     }
 }

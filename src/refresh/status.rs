@@ -1,5 +1,7 @@
 //! What the control loop knows of itself, for people and probes.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use tokio::time::Instant;
 
 use crate::base::SourceName;
@@ -13,6 +15,8 @@ pub struct Status {
     pub round: Option<RoundReport>,
     /// Zones that a person has drained, each with the second since 1970 at which it was.
     pub drained: Vec<(String, u64)>,
+    /// Addresses that go down and come up again and again, with the changes that count still.
+    pub flapping: BTreeMap<IpAddr, u8>,
 }
 
 /// One source.

@@ -74,6 +74,8 @@ pub struct ControlMetrics {
     pub unhealthy_addresses: IntGauge,
     /// Endpoints of which no address of a family answers probes: all are given out.
     pub endpoints_failing_open: IntGauge,
+    /// Addresses that went down and came back several times lately.
+    pub flapping_addresses: IntGauge,
     /// Zones that a person has taken out of the answers.
     pub drained_zones: IntGauge,
     /// Addresses that are left out for it.
@@ -214,6 +216,12 @@ impl ControlMetrics {
                 IntGauge,
                 "hubdns_endpoints_failing_open",
                 "Endpoints of which no address of a family answers probes: all are given out."
+            ),
+            flapping_addresses: register!(
+                registry,
+                IntGauge,
+                "hubdns_flapping_addresses",
+                "Addresses that went down and came back several times lately."
             ),
             drained_zones: register!(
                 registry,

@@ -1,4 +1,7 @@
-//! Zones taken out by hand: a part of `/api/v1/status`, and what an order came to.
+//! Zones taken out by hand, and addresses that come and go: parts of `/api/v1/status`, and what an
+//! order came to.
+
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,15 @@ pub struct DrainedZoneDocument {
     pub zone: String,
     /// Since when, in UTC.
     pub since: String,
+}
+
+/// An address that goes down and comes up again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlappingDocument {
+    /// The address.
+    pub ip: IpAddr,
+    /// Changes between up and down that count still.
+    pub changes: u8,
 }
 
 /// What an order to drain a zone came to: `/api/v1/drain-az` and `/api/v1/undrain-az`, on the
