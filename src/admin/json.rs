@@ -230,6 +230,9 @@ pub struct SourceDocument {
     pub endpoints: usize,
     /// Why it could not be asked the last time.
     pub error: Option<String>,
+    /// What it goes without, since it could not be had: the subnets, if zones are discovered.
+    #[serde(default)]
+    pub lack: Option<String>,
 }
 
 /// How a round of discovery ended.

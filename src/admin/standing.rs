@@ -77,6 +77,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         from_state_file: source.confirmed.is_none() && source.from_state_file.is_some(),
         endpoints: source.endpoints,
         error: source.error.clone(),
+        lack: source.lack.clone(),
     };
     StatusDocument {
         version: env!("CARGO_PKG_VERSION").to_owned(),

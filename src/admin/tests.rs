@@ -99,6 +99,7 @@ fn source(error: Option<&str>) -> SourceStatus {
         from_state_file: None,
         endpoints: 0,
         error: error.map(str::to_owned),
+        lack: None,
     }
 }
 

@@ -170,7 +170,7 @@ pub(super) struct DaemonArgs {
 pub(super) struct DiscoverArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
-    /// Write the three files that a `files` source reads; with several sources, a folder for each
+    /// Write the files that a `files` source reads; with several sources, a folder for each
     #[arg(long, value_name = "DIR")]
     pub(super) save: Option<PathBuf>,
 }

@@ -26,6 +26,9 @@ pub(super) const SERVICES_FILE: &str = "vpc-endpoint-services.json";
 /// What `aws ec2 describe-network-interfaces` prints.
 pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
 
+/// What `aws ec2 describe-subnets` prints, where zones are discovered.
+pub(super) const SUBNETS_FILE: &str = "subnets.json";
+
 /// Reads the recording in `folder`.
 pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
     let endpoints: EndpointsFile =
@@ -40,10 +43,11 @@ pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
         interfaces: interfaces.network_interfaces,
+        subnets: None,
     })
 }
 
-async fn file<T: DeserializeOwned>(
+pub(super) async fn file<T: DeserializeOwned>(
     path: PathBuf,
     command: &'static str,
 ) -> Result<T, DiscoverError> {

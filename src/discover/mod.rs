@@ -21,6 +21,7 @@ mod certificates;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod source;
+mod subnets;
 
 pub use config::{SourceConfig, SourceKind};
 pub use demo::demo;
@@ -31,8 +32,8 @@ pub use lookup::HostLookup;
 pub use normalise::normalise;
 pub use recorded::{
     Recorded, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
-    RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService,
-    RecordedServiceType, RecordedTag,
+    RecordedIpv6Address, RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress,
+    RecordedPrivateName, RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
 };
 pub use save::save;
 pub use source::Source;

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use super::ClientZone;
 use crate::base::{
     Az, EndpointId, EniId, Name, Pattern, RecordType, ServiceName, SourceName, Ttl, ViewName,
 };
@@ -11,6 +12,8 @@ use crate::base::{
 pub struct Plan {
     /// In the order in which views match; never empty.
     pub views: Vec<ViewPlan>,
+    /// Which zones clients are in, sorted by network.
+    pub zones: Vec<ClientZone>,
 }
 
 /// One view's part.

@@ -106,7 +106,7 @@ impl Refresher {
                 self.drained = DrainedZones(Arc::new(drains));
             }
             Err(error) => {
-                self.metrics.control.state_file_failed(StateFileOperation::Read);
+                self.metrics.control.state_file_failed(StateFileOperation::ReadDrains);
                 tracing::warn!(
                     reason = error.word(), error = %Chain(&error),
                     "which zones were drained is not known; none is"
@@ -158,7 +158,7 @@ impl Refresher {
             Ok(Err(error)) => Chain(&error).to_string(),
             Err(_) => format!("{} was not written within {WRITTEN_WITHIN:?}", path.display()),
         };
-        self.metrics.control.state_file_failed(StateFileOperation::Write);
+        self.metrics.control.state_file_failed(StateFileOperation::WriteDrains);
         tracing::warn!(error = why, "which zones are drained will not be known after a restart");
         Err(why)
     }

@@ -25,6 +25,8 @@ pub(super) struct KnownSource {
     pub(super) confirmed: Option<Instant>,
     pub(super) from_state_file: Option<u64>,
     pub(super) error: Option<String>,
+    /// What it went without when it was last asked with success.
+    pub(super) lack: Option<String>,
     pub(super) guard: Guard,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
@@ -47,6 +49,7 @@ impl Known {
             confirmed: None,
             from_state_file: None,
             error: None,
+            lack: None,
             guard: Guard::default(),
             doubt: Arc::default(),
             asked: watch::Sender::new(0),
@@ -120,6 +123,7 @@ impl Known {
             from_state_file: source.from_state_file,
             endpoints: source.facts.as_ref().map_or(0, |facts| facts.endpoints.len()),
             error: source.error.clone(),
+            lack: source.lack.clone(),
         };
         self.0.iter().map(status).collect()
     }

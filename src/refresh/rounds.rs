@@ -30,7 +30,10 @@ impl Refresher {
         let before = self.in_force().generation();
         let accept = self.awaited.accepts(&found.source, found.ticket);
         let (outcome, reason) = match found.facts {
-            Ok(facts) => self.confirmed(facts, accept).await,
+            Ok(facts) => {
+                self.lacks(&found.source, found.lack.as_ref());
+                self.confirmed(facts, accept).await
+            }
             Err(error) => self.failed(&found.source, &error),
         };
         self.metrics.control.round(outcome);
@@ -127,6 +130,25 @@ impl Refresher {
                 (RoundOutcome::Published, None)
             }
         }
+    }
+
+    /// What a source went without: counted each time, and said when it is new or over.
+    fn lacks(&mut self, name: &SourceName, lack: Option<&DiscoverError>) {
+        if let Some(lack) = lack {
+            let (action, code) = (lack.action(), lack.code());
+            self.metrics.control.discovery_failed(name.as_str(), action, code);
+        }
+        let text = lack.map(|lack| Chain(lack).to_string());
+        let Some(source) = self.known.get_mut(name) else { return };
+        match (&source.lack, &text) {
+            (before, Some(now)) if before.as_ref() != Some(now) => tracing::warn!(
+                source = %name, error = now,
+                "zones are not discovered anew; the source's endpoints are as ever"
+            ),
+            (Some(_), None) => tracing::info!(source = %name, "zones are discovered again"),
+            (_, _) => (),
+        }
+        source.lack = text;
     }
 
     /// A source could not be asked: one line with everything, and what it told before stays.

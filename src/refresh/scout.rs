@@ -38,6 +38,8 @@ const JITTER: f64 = 0.1;
 pub(super) struct Found {
     pub(super) source: SourceName,
     pub(super) facts: Result<SourceFacts, DiscoverError>,
+    /// What the source went without, which is no failure.
+    pub(super) lack: Option<DiscoverError>,
     pub(super) took: Duration,
     /// Of the last order to look that came before this look began.
     pub(super) ticket: u64,
@@ -94,8 +96,9 @@ pub(super) async fn scout(
             (Err(_), None) => config.interval,
         };
         let name = source.name().clone();
-        let took = started.elapsed();
-        let told = found.send(Found { source: name, facts, took, ticket, token: token.clone() });
+        let (took, lack) = (started.elapsed(), source.lack());
+        let found_now = Found { source: name, facts, lack, took, ticket, token: token.clone() };
+        let told = found.send(found_now);
         if !matches!(token.run_until_cancelled(told).await, Some(Ok(()))) {
             return;
         }

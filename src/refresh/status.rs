@@ -32,6 +32,8 @@ pub struct SourceStatus {
     pub endpoints: usize,
     /// Why it could not be asked the last time, with the whole chain of causes.
     pub error: Option<String>,
+    /// What it goes without since it could not be had, likewise.
+    pub lack: Option<String>,
 }
 
 /// How a round ended.

@@ -16,7 +16,7 @@ pub fn compile(plan: &Plan, config: &PolicyConfig) -> AnswerTable {
         let rule = config.views.iter().find(|rule| rule.name == view.name);
         ViewTable::new(view, rule.cloned(), &mut encoded)
     });
-    AnswerTable::from_parts(Clients::new(config), named.collect(), last)
+    AnswerTable::from_parts(Clients::new(config, &plan.zones), named.collect(), last)
 }
 
 // === impl AnswerTable ===

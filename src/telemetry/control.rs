@@ -25,6 +25,10 @@ label! {
         Read = "read",
         /// After a good round.
         Write = "write",
+        /// At start, which zones are drained.
+        ReadDrains = "read_drains",
+        /// After an order to drain a zone, or to put it back.
+        WriteDrains = "write_drains",
     }
 }
 

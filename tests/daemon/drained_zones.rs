@@ -109,7 +109,7 @@ fn a_file_of_drained_zones_that_cannot_be_used_is_told_and_no_zone_is_drained() 
     assert_eq!(addresses(&daemon, SQS), ["10.0.1.10", "10.0.2.10"]);
     let told = lines_with(&daemon, "which zones were drained is not known").remove(0);
     assert!(told.contains("inventory.drained.json is corrupt"), "{told}");
-    let errors = daemon.metric("hubdns_state_file_errors_total{operation=\"read\"}");
+    let errors = daemon.metric("hubdns_state_file_errors_total{operation=\"read_drains\"}");
     assert_eq!(errors, Some(1.0));
 }
 

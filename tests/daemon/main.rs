@@ -10,6 +10,7 @@ mod commands;
 mod connections;
 mod cookies;
 mod demo;
+mod discovered_zones;
 mod doctor;
 mod drained_zones;
 mod environment;
