@@ -7,6 +7,8 @@ mod config;
 mod drains;
 mod history;
 mod known;
+#[cfg(test)]
+mod model;
 mod order;
 mod refresher;
 mod rounds;

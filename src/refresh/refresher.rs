@@ -85,7 +85,7 @@ pub struct Refresher {
     scouts: CancellationToken,
     prober: CancellationToken,
     probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
-    unhealthy: watch::Receiver<Unhealthy>,
+    pub(super) unhealthy: watch::Receiver<Unhealthy>,
 }
 
 // === impl Refresher ===
@@ -261,7 +261,7 @@ impl Refresher {
 
     /// Follows the prober. An address that went down may have been replaced, so the sources are
     /// asked soon.
-    async fn follow_health(&mut self) {
+    pub(super) async fn follow_health(&mut self) {
         if !self.unhealthy.borrow_and_update().is_empty() {
             self.nudge.send_modify(|count| *count += 1);
         }
