@@ -11,6 +11,8 @@ mod offline;
 mod reload;
 mod start;
 
+/// For a command that asks other hubs.
+pub use crate::forward::{PeerError, ask_peer};
 pub use daemon::{Daemon, StartError, now_secs};
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;

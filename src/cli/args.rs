@@ -113,6 +113,9 @@ pub(super) struct ExplainArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
+    /// Also ask these other hubs whether they answer from the same table
+    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
+    pub(super) peers: Vec<SocketAddr>,
     /// How to print
     #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
     pub(super) format: DoctorFormat,

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod flush;
 mod names;
+mod peers;
 mod query;
 mod refresh;
 mod run;

@@ -20,6 +20,7 @@ mod health;
 mod listen;
 mod loops;
 mod main_job;
+mod peers;
 mod refresh;
 mod reload;
 mod senders;
