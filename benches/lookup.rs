@@ -143,8 +143,10 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
     let exact = (0..names / 2).map(|at| claim(at, format!("service{at}.eu-west-1.amazonaws.com")));
     let below = (0..names / 2).map(|at| claim(at, format!("*.wild{at}.eu-west-1.amazonaws.com")));
     let claims = exact.chain(below).collect();
-    let plan =
-        Plan { views: vec![ViewPlan { name: "default".into(), claims, declined: Vec::new() }] };
+    let plan = Plan {
+        views: vec![ViewPlan { name: "default".into(), claims, declined: Vec::new() }],
+        zones: Vec::new(),
+    };
     let config = PolicyConfig {
         allow: vec!["10.0.0.0/8".parse().unwrap()],
         ttl,
@@ -153,6 +155,7 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
         aliases: Vec::new(),
         views: Vec::new(),
         zones: Vec::new(),
+        discover_zones: false,
     };
     (plan, config)
 }

@@ -137,6 +137,7 @@ fn the_iam_policy_allows_what_is_called_and_no_more() {
         Action::DescribeVpcEndpoints,
         Action::DescribeVpcEndpointServices,
         Action::DescribeNetworkInterfaces,
+        Action::DescribeSubnets,
         Action::AssumeRole,
     ]
     .map(|action| action.permission().to_owned())

@@ -12,6 +12,8 @@ use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
 
+pub use super::control::LOOKS_WITHIN;
+
 /// For a whole question and its answer. The largest, all of 50,000 names, takes the daemon well
 /// below a second to write.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

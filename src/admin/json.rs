@@ -4,19 +4,23 @@
 //! document that the daemon would have sent. Reading one ignores keys it does not know: the
 //! daemon may be newer than the command.
 
+mod changes;
 mod doctor;
 mod forwarding;
 mod lifecycle;
+mod zones;
 
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
 };
 
+pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 pub use lifecycle::{DrainDocument, ReloadDocument};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
 use crate::{
     answer::{Explanation, Vantage},
@@ -194,6 +198,12 @@ pub struct StatusDocument {
     pub aws_hosts: Option<AwsHostsDocument>,
     /// In the order of the configuration.
     pub sources: Vec<SourceDocument>,
+    /// Zones that a person has taken out of the answers.
+    #[serde(default)]
+    pub drained_zones: Vec<DrainedZoneDocument>,
+    /// Addresses that go down and come up again and again.
+    #[serde(default)]
+    pub flapping: Vec<FlappingDocument>,
     /// The last round of discovery; nothing before the first has ended.
     pub last_round: Option<RoundDocument>,
 }
@@ -222,6 +232,9 @@ pub struct SourceDocument {
     pub endpoints: usize,
     /// Why it could not be asked the last time.
     pub error: Option<String>,
+    /// What it goes without, since it could not be had: the subnets, if zones are discovered.
+    #[serde(default)]
+    pub lack: Option<String>,
 }
 
 /// How a round of discovery ended.

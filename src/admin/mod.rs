@@ -5,6 +5,7 @@
 
 pub mod client;
 mod config;
+mod control;
 mod guard;
 pub mod json;
 mod listen;
@@ -37,6 +38,10 @@ pub struct Admin {
     pub settings: watch::Receiver<Arc<answer::Settings>>,
     /// How discovery stands.
     pub status: watch::Receiver<refresh::Status>,
+    /// The last tables that went into force.
+    pub publications: watch::Receiver<refresh::Publications>,
+    /// The way to the control loop; the control socket alone uses it.
+    pub control: refresh::Control,
     /// The DNS sockets that are bound; empty before the first is.
     pub listening: watch::Receiver<Vec<SocketAddr>>,
     /// Who is asked for AWS's hosts.

@@ -18,9 +18,9 @@ use serde::Serialize;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Admin,
+    Admin, control,
     guard::{Caller, guard},
-    json::{self, ExplainDocument, FlushDocument, NamesDocument},
+    json::{self, ChangesDocument, ExplainDocument, FlushDocument, NamesDocument},
     orders::Order,
     parameters::{Parameters, Refusal},
     standing,
@@ -41,6 +41,7 @@ hubdns
 /api/v1/status     readiness, table, listeners, sources
 /api/v1/names      what is answered, and what is not and why; ?view=NAME
 /api/v1/explain    why a client gets its answer; ?name=NAME&type=A&from=IP&listener=IP:PORT
+/api/v1/changes    the last tables that went into force: when, why, and what each changed
 ";
 
 /// Prometheus' text format.
@@ -51,8 +52,8 @@ const DNS_PORT: u16 = 53;
 
 /// What handlers look at.
 #[derive(Clone)]
-struct Site {
-    admin: Arc<Admin>,
+pub(super) struct Site {
+    pub(super) admin: Arc<Admin>,
     started: Instant,
 }
 
@@ -71,7 +72,10 @@ impl Admin {
             .route("/api/v1/flush", post(flush))
             .route("/api/v1/reload", post(reload))
             .route("/api/v1/drain", post(drain))
-            .route("/api/v1/undrain", post(undrain));
+            .route("/api/v1/undrain", post(undrain))
+            .route("/api/v1/refresh", post(control::refresh))
+            .route("/api/v1/drain-az", post(control::drain))
+            .route("/api/v1/undrain-az", post(control::undrain));
         self.routes(changes)
     }
 
@@ -84,6 +88,7 @@ impl Admin {
             .route("/api/v1/status", get(status))
             .route("/api/v1/names", get(names))
             .route("/api/v1/explain", get(explain))
+            .route("/api/v1/changes", get(changes))
             .fallback(nothing)
             .layer(middleware::from_fn(guard))
             .with_state(site)
@@ -140,6 +145,10 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
     written
         .await
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
+}
+
+async fn changes(State(site): State<Site>) -> Response {
+    document(&ChangesDocument::from(&**site.admin.publications.borrow()))
 }
 
 async fn explain(
@@ -255,6 +264,6 @@ async fn nothing(uri: Uri) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, why)
 }
 
-fn document<D: Serialize>(document: &D) -> Response {
+pub(super) fn document<D: Serialize>(document: &D) -> Response {
     ([(header::CONTENT_TYPE, JSON)], json::to_text(document)).into_response()
 }

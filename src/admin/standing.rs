@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{
     Admin,
     json::{
-        BudgetDocument, LoopDocument, RoundDocument, SourceDocument, StatusDocument, ViewSummary,
+        BudgetDocument, DrainedZoneDocument, FlappingDocument, LoopDocument, RoundDocument,
+        SourceDocument, StatusDocument, ViewSummary,
     },
 };
 use crate::refresh::{SourceStatus, Status};
@@ -82,6 +83,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         from_state_file: source.confirmed.is_none() && source.from_state_file.is_some(),
         endpoints: source.endpoints,
         error: source.error.clone(),
+        lack: source.lack.clone(),
     };
     StatusDocument {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,6 +100,16 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         budget: budget(admin),
         aws_hosts: Some(admin.aws_hosts.borrow().clone()),
         sources: status.sources.iter().map(source).collect(),
+        drained_zones: status
+            .drained
+            .iter()
+            .map(|(zone, since_secs)| DrainedZoneDocument::new(zone, *since_secs))
+            .collect(),
+        flapping: status
+            .flapping
+            .iter()
+            .map(|(ip, changes)| FlappingDocument { ip: *ip, changes: *changes })
+            .collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),
             outcome: round.outcome.to_owned(),

@@ -31,7 +31,7 @@ use crate::{
     answer::{self, About, Cookies, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
-    refresh::{RoundReport, SourceStatus, Status},
+    refresh::{Control, Publications, RoundReport, SourceStatus, Status},
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::Metrics,
 };
@@ -99,11 +99,12 @@ fn source(error: Option<&str>) -> SourceStatus {
         from_state_file: None,
         endpoints: 0,
         error: error.map(str::to_owned),
+        lack: None,
     }
 }
 
 fn status_of(source: SourceStatus) -> Status {
-    Status { sources: vec![source], round: None }
+    Status { sources: vec![source], ..Status::default() }
 }
 
 // === impl Daemon ===
@@ -128,6 +129,8 @@ impl Daemon {
             table,
             settings: settings_seen,
             status: status_seen,
+            publications: watch::channel(Publications::default()).1,
+            control: Control::unheard(),
             listening: listening_seen,
             aws_hosts: watch::channel(aws_hosts()).1,
             stopping: stopping_seen,
@@ -356,7 +359,12 @@ async fn status_tells_how_the_daemon_stands() {
         outcome: "kept",
         reason: Some("no source could be asked".to_owned()),
     };
-    daemon.status.send_replace(Status { sources: vec![kept], round: Some(round) });
+    daemon.status.send_replace(Status {
+        sources: vec![kept],
+        round: Some(round),
+        drained: vec![("euw1-az1".to_owned(), 1_700_000_000)],
+        flapping: [("10.0.1.5".parse().unwrap(), 4)].into(),
+    });
     let response = daemon.get("/api/v1/status").await;
     let mut status: StatusDocument = from_text(&response.body).unwrap();
     let hub = &mut status.sources[0];
@@ -383,7 +391,7 @@ async fn only_get_is_answered_and_unknown_paths_tell_the_known() {
     assert_eq!(
         why,
         "there is no /api/v2/names; there are: /, /metrics, /livez, /readyz, /api/v1/status, \
-         /api/v1/names, /api/v1/explain"
+         /api/v1/names, /api/v1/explain, /api/v1/changes"
     );
     assert!(daemon.get("/").await.body.contains("/api/v1/explain"));
 }

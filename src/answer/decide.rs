@@ -73,6 +73,8 @@ pub enum ServerFact {
     Version,
     /// `id.server` and `hostname.bind`: which of many it is (RFC 4892).
     Identity,
+    /// `hash.hubdns`: the hash of the table that is answered from, for other hubs.
+    TableHash,
 }
 
 /// What is told of a name that is ours.
@@ -190,6 +192,7 @@ impl ServerFact {
         match asked.name_wire {
             b"\x07version\x04bind\x00" | b"\x07version\x06server\x00" => Some(Self::Version),
             b"\x02id\x06server\x00" | b"\x08hostname\x04bind\x00" => Some(Self::Identity),
+            b"\x04hash\x06hubdns\x00" => Some(Self::TableHash),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use super::decide::{Asked, Decision, Told, Vantage, decide};
 use crate::{
     base::{Name, RecordType, printable},
     forward::ForwardConfig,
-    policy::ViewConfig,
+    policy::{ClientZone, ViewConfig, ZoneBy},
     table::{AnswerTable, Entry},
 };
 
@@ -95,8 +95,14 @@ pub fn explain(
     );
     if admitted {
         explanation.say(LineKind::View, why_view(decided.view.rule(), &explanation.view, &vantage));
-        if let Some(az) = decided.az {
-            explanation.say(LineKind::Zone, format!("[zones] puts the client in {az}"));
+        if let Some(ClientZone { network, zone, by }) = table.zone_of(vantage.client) {
+            explanation.say(
+                LineKind::Zone,
+                match by {
+                    ZoneBy::Hand => format!("[zones] puts the client in {zone}"),
+                    ZoneBy::Subnet => format!("the client is in {zone}, as the subnet {network}"),
+                },
+            );
         }
     }
     match decided.decision {

@@ -20,7 +20,9 @@ use super::{About, Cookies, Responder, Settings, Step};
 use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
-    policy::{Address, Claim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan},
+    policy::{
+        Address, Claim, ClientZone, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan, ZoneBy,
+    },
     table::{Publisher, channel, compile},
     telemetry::{Metrics, Proto},
     wire::{Question, Relay},
@@ -223,7 +225,14 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
     let view = |name: &str, net| {
         Some(ViewPlan { name: name.into(), claims: claims(net)?, declined: Vec::new() })
     };
-    let plan = Plan { views: vec![view("onprem", 20)?, view("default", 10)?] };
+    let plan = Plan {
+        views: vec![view("onprem", 20)?, view("default", 10)?],
+        zones: vec![ClientZone {
+            network: "10.1.0.0/16".parse().ok()?,
+            zone: "eu-west-1b".into(),
+            by: ZoneBy::Hand,
+        }],
+    };
     let config = PolicyConfig {
         allow: vec!["10.0.0.0/8".parse().ok()?],
         ttl,
@@ -238,6 +247,7 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
             deny: Vec::new(),
         }],
         zones: vec![("10.1.0.0/16".parse().ok()?, "eu-west-1b".into())],
+        discover_zones: false,
     };
     Some((plan, config))
 }

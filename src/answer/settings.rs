@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     forward::Forwarder,
+    table::AnswerTable,
     telemetry::DnsMetrics,
     wire::{FullCookie, Query},
 };
@@ -52,10 +53,13 @@ impl Settings {
 // === impl About ===
 
 impl About {
-    pub(super) fn text(&self, fact: ServerFact) -> Option<Arc<str>> {
+    /// What is told. The table's hash says nothing to who does not know the table, so it needs no
+    /// key of the configuration.
+    pub(super) fn text(&self, fact: ServerFact, table: &AnswerTable) -> Option<Arc<str>> {
         match fact {
             ServerFact::Version => self.version.clone(),
             ServerFact::Identity => self.identity.clone(),
+            ServerFact::TableHash => Some(Arc::from(table.hash().to_string())),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Teller<'_> {
         fact: ServerFact,
         out: &mut Vec<u8>,
     ) -> Rcode {
-        let Some(text) = self.settings.about.text(fact) else {
+        let Some(text) = self.settings.about.text(fact, self.table) else {
             return self.refused(query, Refusal::Class, out);
         };
         let mut reply = self.start(query, out);

@@ -161,7 +161,7 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
     let config = config();
     let plan = policy::plan(&facts::inventory(HUB), &config);
     let down = ["10.0.1.5", "10.0.1.6"];
-    let plan = policy::without(plan, &|ip| down.contains(&ip.to_string().as_str()));
+    let plan = policy::without(plan, &|ip| down.contains(&ip.to_string().as_str()), &|_| false);
     let table = compile(plan, &config);
     let explained =
         ["sqs.eu-west-1.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com"].map(|it| {

@@ -34,7 +34,7 @@ use crate::{
     answer::{Responder, Settings},
     config::{Config, Problem},
     forward::LookupConfig,
-    refresh::{Inputs, Reconfigure, Refresher, Status},
+    refresh::{Control, Inputs, Publications, Reconfigure, Refresher, Status},
     serve::{End, Server},
     table::{self, Reader},
     telemetry::{Metrics, MetricsError},
@@ -63,6 +63,8 @@ pub struct Daemon {
     pub(super) orders: mpsc::Sender<Reconfigure>,
     table: Reader,
     status: watch::Receiver<Status>,
+    publications: watch::Receiver<Publications>,
+    control: Control,
     pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
     /// When we end, if we drain.
@@ -71,7 +73,7 @@ pub struct Daemon {
     asks: mpsc::Sender<Order>,
     pub(super) token: CancellationToken,
     /// Where what answers nobody runs.
-    pub(super) control: Handle,
+    pub(super) aside: Handle,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     /// The one that we made, and so may remove.
     pub(super) control_socket: Option<PathBuf>,
@@ -104,12 +106,12 @@ pub enum StartError {
 impl Daemon {
     /// Builds all rooms: table from the last good inventory if there is one, control loop, admin
     /// listener. `loader` reads the configuration again on SIGHUP. What answers queries runs where
-    /// this is called, and the rest on `control`.
+    /// this is called, and the rest `aside`.
     pub async fn build(
         config: Config,
         loader: Loader,
         inheritance: Inheritance,
-        control: Handle,
+        aside: Handle,
     ) -> Result<Daemon, StartError> {
         raise_descriptors();
         let metrics = Arc::new(Metrics::new()?);
@@ -119,7 +121,7 @@ impl Daemon {
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
         let mut refresher = {
-            let _entered = control.enter();
+            let _entered = aside.enter();
             Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs)
         };
         refresher.restore().await;
@@ -136,13 +138,15 @@ impl Daemon {
             orders: order,
             table,
             status: refresher.status(),
+            publications: refresher.publications(),
+            control: refresher.control(),
             aws_hosts: watch::Sender::new(aws_hosts(&config.lookup)),
             stopping: watch::Sender::new(false),
             draining: watch::Sender::new(None),
             requests: Requests::new(asked)?,
             asks,
             token: token.clone(),
-            control,
+            aside,
             tasks: Vec::new(),
             control_socket: None,
             config,
@@ -280,6 +284,8 @@ impl Daemon {
             table: self.table.clone(),
             settings: self.settings.subscribe(),
             status: self.status.clone(),
+            publications: self.publications.clone(),
+            control: self.control.clone(),
             listening: self.server.listening(),
             aws_hosts: self.aws_hosts.subscribe(),
             stopping: self.stopping.subscribe(),
@@ -295,7 +301,7 @@ impl Daemon {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.tasks.push((name, self.control.spawn(task)));
+        self.tasks.push((name, self.aside.spawn(task)));
     }
 
     /// The same for one that asks upstreams, whose sockets are the queries' too, or that must not

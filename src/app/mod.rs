@@ -18,6 +18,8 @@ mod start;
 mod systemd;
 mod watchdog;
 
+/// For a command that asks other hubs.
+pub use crate::forward::{PeerError, ask_peer};
 pub use daemon::{Daemon, StartError, now_secs};
 pub use handover::Inheritance;
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration}
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
-    base::{Chain, Rcode, SourceName},
+    base::{Az, Chain, Rcode, SourceName},
     config::Config,
-    discover::{DiscoverError, HostLookup, Source, read_state},
+    discover::{DiscoverError, Drains, HostLookup, Source, drains_path, read_drains, read_state},
     forward::{ForwardConfig, ForwardError, Forwarder, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
     policy,
@@ -75,10 +75,22 @@ pub async fn offline_table(
     match inventory.sources.is_empty() {
         true => Err(OfflineError::Nothing(notes.join("; "))),
         false => {
+            let drained = drained(config, &mut notes).await;
             let plan = policy::plan(&inventory, &config.policy);
+            let is_drained = |az: &Az| drained.keys().any(|zone| az.is_called(zone));
+            let plan = policy::without(plan, &|_| false, &is_drained);
             Ok((compile(plan, &config.policy), notes))
         }
     }
+}
+
+/// The zones that a person has drained, as the file has them for the next start.
+async fn drained(config: &Config, notes: &mut Vec<String>) -> Drains {
+    let Some(state_file) = &config.refresh.state_file else { return Drains::new() };
+    read_drains(&drains_path(state_file)).await.unwrap_or_else(|error| {
+        notes.push(format!("drained zones: {}; none is taken for drained", Chain(&error)));
+        Drains::new()
+    })
 }
 
 /// Whether an upstream takes TCP connections, by which long answers go.

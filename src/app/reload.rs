@@ -133,7 +133,7 @@ impl Daemon {
         let (old, new) = (self.settings.borrow().forwarder.clone(), settings.forwarder.clone());
         if !new.is_same(&old) {
             // A full cache takes long enough to look through that the runtime's other tasks would wait.
-            let kept = self.control.spawn_blocking(move || new.take_over(&old)).await;
+            let kept = self.aside.spawn_blocking(move || new.take_over(&old)).await;
             if let Err(error) = kept {
                 tracing::error!(%error, "the cache begins anew");
             }
@@ -159,7 +159,7 @@ impl Daemon {
         }
         self.keep_cache(&settings).await;
         let replaced = self.settings.send_replace(Arc::new(settings));
-        self.control.spawn(retire(replaced));
+        self.aside.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
             self.metrics.forward.forget_upstream(gone);

@@ -52,6 +52,8 @@ text_ids! {
     ServiceName;
     /// A `[[source]]`'s name.
     SourceName;
+    /// `subnet-0123456789abcdef0`.
+    SubnetId;
     /// A `[[view]]`'s name.
     ViewName;
     /// `vpc-0123456789abcdef0`.

@@ -12,7 +12,9 @@ mod ttl;
 
 pub use chain::Chain;
 pub use codes::{Ede, ExtendedError, Rcode, RecordType, UnknownRecordType};
-pub use ids::{AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, ViewName, VpcId};
+pub use ids::{
+    AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, SubnetId, ViewName, VpcId,
+};
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
 pub use text::printable;

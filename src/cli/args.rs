@@ -45,6 +45,13 @@ pub(super) enum Command {
     Reload(DaemonArgs),
     /// Make a running daemon not ready at once, and end after a time in which it goes on answering
     Drain(DrainArgs),
+    /// Make a running daemon ask its sources now, and tell what came of it; exit status 1 when
+    /// something was kept as it was
+    Refresh(RefreshArgs),
+    /// Take a zone's addresses out of a running daemon's answers, where names have others
+    DrainAz(ZoneArgs),
+    /// Put a drained zone's addresses back
+    UndrainAz(ZoneArgs),
     /// Ask AWS what there is and print it; changes nothing
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -113,6 +120,9 @@ pub(super) struct ExplainArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
+    /// Also ask these other hubs whether they answer from the same table
+    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
+    pub(super) peers: Vec<SocketAddr>,
     /// How to print
     #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
     pub(super) format: DoctorFormat,
@@ -156,6 +166,26 @@ pub(super) struct DrainArgs {
     pub(super) daemon: DaemonArgs,
 }
 
+#[derive(clap::Args)]
+pub(super) struct RefreshArgs {
+    /// Believe what is found this time, however many names go by it
+    #[arg(long)]
+    pub(super) accept: bool,
+    /// Ask this source alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ZoneArgs {
+    /// The availability zone, by its name (eu-west-1a) or its id (euw1-az1)
+    pub(super) zone: String,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
 /// Which daemon is meant.
 #[derive(clap::Args)]
 pub(super) struct DaemonArgs {
@@ -171,7 +201,7 @@ pub(super) struct DaemonArgs {
 pub(super) struct DiscoverArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
-    /// Write the three files that a `files` source reads; with several sources, a folder for each
+    /// Write the files that a `files` source reads; with several sources, a folder for each
     #[arg(long, value_name = "DIR")]
     pub(super) save: Option<PathBuf>,
 }

@@ -68,6 +68,7 @@ format = "text"
         name: "demo".into(),
         kind: SourceKind::Demo,
         vpc_ids: Vec::new(),
+        subnets: false,
         tags: Default::default(),
     }];
     Ok(config)

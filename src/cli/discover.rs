@@ -28,6 +28,9 @@ async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitC
     for source in &config.sources {
         let mut asked = Source::new(source.clone(), lookup.clone());
         let recorded = asked.record(true).await;
+        if let Some(lack) = asked.lack() {
+            complain(&format!("source {}, subnets left out: {}", source.name, Chain(&lack)));
+        }
         let found = recorded.and_then(|(region, recorded)| {
             let facts = normalise(source, region, &recorded)?;
             Ok((facts, recorded))
@@ -48,7 +51,7 @@ async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitC
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Writes a source's three files: into the folder itself if it is the only source.
+/// Writes a source's files: into the folder itself if it is the only source.
 async fn keep(
     recorded: &Recorded,
     folder: &Path,

@@ -4,7 +4,9 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use super::{
     args::{DoctorArgs, DoctorFormat},
-    ask, run, say, small_runtime,
+    ask,
+    peers::look_at_peers,
+    run, say, small_runtime,
 };
 use crate::{
     admin::json::{CheckDocument, CheckResult, DoctorDocument, StatusDocument, from_text, to_text},
@@ -20,7 +22,7 @@ const EXCEEDED: &str = "hubdns_linklocal_allowance_exceeded_total{";
 
 /// The lines, in the order in which they are told.
 #[derive(Default)]
-struct CheckList(Vec<CheckDocument>);
+pub(super) struct CheckList(Vec<CheckDocument>);
 
 pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = match run::load(&args.config.config) {
@@ -38,6 +40,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         look_at_sources(&mut list, &config).await;
         look_at_aws_hosts(&mut list, &config).await;
         look_at_upstreams(&mut list, &config).await;
+        look_at_peers(&mut list, &config, &args.peers).await;
     });
     let document = DoctorDocument { checks: list.0 };
     say(&match args.format {
@@ -182,7 +185,7 @@ fn render(document: &DoctorDocument) -> String {
 // === impl CheckList ===
 
 impl CheckList {
-    fn passed(&mut self, about: &str, what: String) {
+    pub(super) fn passed(&mut self, about: &str, what: String) {
         self.add(CheckResult::Passed, about, what, None);
     }
 
@@ -190,7 +193,7 @@ impl CheckList {
         self.add(CheckResult::Warned, about, what, Some(next));
     }
 
-    fn failed(&mut self, about: &str, what: String, next: &str) {
+    pub(super) fn failed(&mut self, about: &str, what: String, next: &str) {
         self.add(CheckResult::Failed, about, what, Some(next));
     }
 

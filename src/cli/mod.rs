@@ -11,10 +11,13 @@ mod drain;
 mod explain;
 mod flush;
 mod names;
+mod peers;
 mod query;
+mod refresh;
 mod reload;
 mod run;
 mod status;
+mod zones;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -50,6 +53,9 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::status(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Drain(args) => drain::drain(&args),
+        Command::Refresh(args) => refresh::refresh(&args),
+        Command::DrainAz(args) => zones::drain(&args),
+        Command::UndrainAz(args) => zones::undrain(&args),
         Command::Discover(args) => discover::discover(&args),
         Command::Schema => {
             say(&crate::config::schema())?;

@@ -48,6 +48,12 @@ fn screen(status: &StatusDocument) -> String {
         line("view", format!("{name}: {names} names, {declined} not answered"));
     }
     status.sources.iter().for_each(|it| line("source", source(it)));
+    for drained in &status.drained_zones {
+        line("drained", format!("zone {} since {}", printable(&drained.zone), drained.since));
+    }
+    for flapping in &status.flapping {
+        line("flapping", format!("{}: {} changes", flapping.ip, flapping.changes));
+    }
     if let Some(it) = &status.last_round {
         line("round", round(it));
     }
@@ -70,7 +76,9 @@ fn source(source: &SourceDocument) -> String {
         }
     };
     let error = source.error.as_deref().map(|error| format!("; FAILS: {}", printable(error)));
-    format!("{}: {age}{}", printable(&source.name), error.unwrap_or_default())
+    let lack = source.lack.as_deref().map(|lack| format!("; without zones: {}", printable(lack)));
+    let ills: String = error.into_iter().chain(lack).collect();
+    format!("{}: {age}{ills}", printable(&source.name))
 }
 
 fn round(round: &RoundDocument) -> String {
@@ -81,7 +89,10 @@ fn round(round: &RoundDocument) -> String {
 #[cfg(test)]
 mod tests {
     use super::screen;
-    use crate::admin::json::{RoundDocument, SourceDocument, StatusDocument, ViewSummary};
+    use crate::admin::json::{
+        DrainedZoneDocument, FlappingDocument, RoundDocument, SourceDocument, StatusDocument,
+        ViewSummary,
+    };
 
     fn document() -> StatusDocument {
         StatusDocument {
@@ -101,7 +112,10 @@ mod tests {
                 from_state_file: false,
                 endpoints: 31,
                 error: None,
+                lack: None,
             }],
+            drained_zones: vec![],
+            flapping: vec![],
             last_round: Some(RoundDocument {
                 age_secs: 12,
                 outcome: "unchanged".to_owned(),
@@ -131,12 +145,17 @@ mod tests {
         status.listeners = vec![];
         status.sources[0].from_state_file = true;
         status.sources[0].error = Some("EC2 refused \u{1b}[31m".to_owned());
+        status.sources[0].lack = Some("no ec2:DescribeSubnets".to_owned());
+        status.drained_zones = vec![DrainedZoneDocument::new("euw1-az1", 1_700_000_000)];
+        status.flapping = vec![FlappingDocument { ip: "10.0.1.5".parse().unwrap(), changes: 6 }];
         insta::assert_snapshot!(screen(&status), @r"
         NOT READY  hubdns 0.1.0
                    draining: answers go on
         table      generation 7, hash none yet
         view       default: 120 names, 4 not answered
-        source     hub: 31 endpoints, from the state file, 12 s old; FAILS: EC2 refused \u{1b}[31m
+        source     hub: 31 endpoints, from the state file, 12 s old; FAILS: EC2 refused \u{1b}[31m; without zones: no ec2:DescribeSubnets
+        drained    zone euw1-az1 since 2023-11-14T22:13:20Z
+        flapping   10.0.1.5: 6 changes
         round      unchanged 12 s ago
         listeners  none
         ");

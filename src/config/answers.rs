@@ -37,6 +37,7 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
         deny: services(found, "answers.deny", &deny.value),
         aliases: aliases(found, alias),
         views: views::views(found, file, &allow),
+        discover_zones: discovers_zones(found, file),
         zones: zones(found, file),
         allow,
     }
@@ -117,10 +118,28 @@ fn target(found: &mut Findings, alias: &Located<Alias>) -> Option<AliasTarget> {
     }
 }
 
+/// The key of `[zones]` that is no network, and the value it may have.
+pub(super) const DISCOVER: (&str, &str) = ("discover", "subnets");
+
+/// Whether the sources' subnets tell zones too.
+fn discovers_zones(found: &mut Findings, file: &File) -> bool {
+    let (key, value) = DISCOVER;
+    let written = file.zones.iter().find(|(name, _)| name.value == key);
+    written.is_some_and(|(_, text)| {
+        let allowed = format!("allowed: \"{value}\"; without the key only what stands here counts");
+        let parsed = read(found, "zones.discover", text, |text| match text == value {
+            true => Ok(()),
+            false => Err(wrong("not a way to discover zones", allowed.clone())),
+        });
+        parsed.is_some()
+    })
+}
+
 fn zones(found: &mut Findings, file: &File) -> Vec<(IpNet, std::sync::Arc<str>)> {
     let mut seen: HashMap<IpNet, Range<usize>> = HashMap::new();
     file.zones
         .iter()
+        .filter(|(network, _)| network.value != DISCOVER.0)
         .filter_map(|(network, zone)| {
             let net = read(found, "zones", network, words::network);
             let zone = read(found, "zones", zone, |text| words::zone(text).map(Into::into));

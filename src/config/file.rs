@@ -37,7 +37,9 @@ pub(super) struct File {
     /// none matches sees everything.
     pub(super) view: Vec<Located<View>>,
     /// Which availability zone (name or id) each client network is in, for answers from the same
-    /// zone. The longest network that holds a client decides.
+    /// zone. The longest network that holds a client decides. With the key `discover = "subnets"`,
+    /// or with zones = "discover" in place of the table, the subnets that the sources can see tell
+    /// it too; a network that stands here counts for all that is in it.
     pub(super) zones: BTreeMap<Text, Text>,
     pub(super) health: Health,
     pub(super) forward: Forward,

@@ -138,6 +138,14 @@ fn read_file(found: &mut Findings, text: &str) -> Option<File> {
     };
     let span = table.span();
     let mut table = table.into_inner();
+    let zones = table.get_mut("zones");
+    if let Some(zones) = zones.filter(|it| it.get_ref().as_str() == Some(answers::DISCOVER.0)) {
+        let span = zones.span();
+        let (key, value) = answers::DISCOVER;
+        let value = Spanned::new(span.clone(), DeValue::String(value.into()));
+        let asked = DeTable::from_iter([(Spanned::new(span, key.into()), value)]);
+        *zones.get_mut() = DeValue::Table(asked);
+    }
     shape::check(found, &schema::tree(), &mut table, &span);
     let value = Spanned::new(span, DeValue::Table(table));
     let file = File::deserialize(ValueDeserializer::from(value));

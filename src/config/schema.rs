@@ -15,6 +15,12 @@ pub fn schema() -> String {
     let mut tree = tree();
     // `sources` itself tells, in better words than `shape`, that there is none.
     tree["required"] = json!(["source"]);
+    // `zones = "discover"` is put in the form of the table before it is held against the tree.
+    let table = tree["properties"]["zones"].take();
+    tree["properties"]["zones"] = json!({
+        "description": table["description"],
+        "anyOf": [table, { "const": "discover" }],
+    });
     format!("{tree:#}\n")
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    answers::DISCOVER,
     file::{File, Kind, Source},
     located::{Located, Text},
     problem::Findings,
@@ -42,6 +43,7 @@ pub(super) fn sources(
                 kind: kind?,
                 vpc_ids: vpc_ids.into_iter().map(|(_, id)| id).collect(),
                 tags: tags(source.value.tags.as_ref()),
+                subnets: file.zones.keys().any(|key| key.value == DISCOVER.0),
             })
         })
         .collect()

@@ -15,6 +15,8 @@ pub struct SourceConfig {
     pub vpc_ids: Vec<VpcId>,
     /// `tags`: only endpoints that have all of these; empty means all.
     pub tags: BTreeMap<String, String>,
+    /// Whether its subnets are asked for, since zones are discovered.
+    pub subnets: bool,
 }
 
 /// How a source is asked.
@@ -29,7 +31,7 @@ pub enum SourceKind {
         /// `endpoint_url`: another EC2 API than AWS's.
         endpoint_url: Option<String>,
     },
-    /// A folder with `vpc-endpoints.json`, `vpc-endpoint-services.json` and
+    /// A folder with `subnets.json` where zones are discovered, and `vpc-endpoints.json`, `vpc-endpoint-services.json` and
     /// `network-interfaces.json` as the AWS CLI prints them.
     Files {
         /// `path`: the folder.

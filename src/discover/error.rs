@@ -172,6 +172,8 @@ pub enum Action {
     DescribeVpcEndpointServices,
     /// `ec2:DescribeNetworkInterfaces`.
     DescribeNetworkInterfaces,
+    /// `ec2:DescribeSubnets`.
+    DescribeSubnets,
     /// `sts:AssumeRole`.
     AssumeRole,
     /// Finding region, credentials and certificates, before any call.
@@ -185,6 +187,7 @@ pub const ACTIONS: &[&str] = &[
     "DescribeVpcEndpoints",
     "DescribeVpcEndpointServices",
     "DescribeNetworkInterfaces",
+    "DescribeSubnets",
     "AssumeRole",
     "setup",
     "files",
@@ -292,6 +295,7 @@ impl Action {
             Self::DescribeVpcEndpoints => "DescribeVpcEndpoints",
             Self::DescribeVpcEndpointServices => "DescribeVpcEndpointServices",
             Self::DescribeNetworkInterfaces => "DescribeNetworkInterfaces",
+            Self::DescribeSubnets => "DescribeSubnets",
             Self::AssumeRole => "AssumeRole",
             Self::Setup => "setup",
             Self::Files => "files",
@@ -304,6 +308,7 @@ impl Action {
             Self::DescribeVpcEndpoints => "ec2:DescribeVpcEndpoints",
             Self::DescribeVpcEndpointServices => "ec2:DescribeVpcEndpointServices",
             Self::DescribeNetworkInterfaces => "ec2:DescribeNetworkInterfaces",
+            Self::DescribeSubnets => "ec2:DescribeSubnets",
             Self::AssumeRole => "sts:AssumeRole",
             Self::Setup | Self::Files => self.as_str(),
         }

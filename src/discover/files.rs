@@ -27,6 +27,9 @@ pub(super) const SERVICES_FILE: &str = "vpc-endpoint-services.json";
 /// What `aws ec2 describe-network-interfaces` prints.
 pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
 
+/// What `aws ec2 describe-subnets` prints, where zones are discovered.
+pub(super) const SUBNETS_FILE: &str = "subnets.json";
+
 /// Reads the recording in `folder`.
 pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
     let folder = folder.to_owned();
@@ -44,10 +47,14 @@ fn read(folder: &Path) -> Result<Recorded, DiscoverError> {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
         interfaces: interfaces.network_interfaces,
+        subnets: None,
     })
 }
 
-fn file<T: DeserializeOwned>(path: PathBuf, command: &'static str) -> Result<T, DiscoverError> {
+pub(super) fn file<T: DeserializeOwned>(
+    path: PathBuf,
+    command: &'static str,
+) -> Result<T, DiscoverError> {
     let bytes = match read_at_most(&path, FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

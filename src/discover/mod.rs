@@ -12,6 +12,7 @@ mod files;
 mod save;
 mod demo;
 mod state;
+mod drains;
 mod lookup;
 #[cfg(feature = "ec2")]
 mod hosts;
@@ -20,17 +21,19 @@ mod certificates;
 #[cfg(feature = "ec2")]
 mod ec2;
 mod source;
+mod subnets;
 
 pub use config::{SourceConfig, SourceKind};
 pub use demo::demo;
+pub use drains::{Drains, drains_path, read_drains, write_drains};
 pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
 pub use files::{FILE_BYTES_MAX, read_files};
 pub use lookup::HostLookup;
 pub use normalise::normalise;
 pub use recorded::{
     Recorded, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
-    RecordedIpv6Address, RecordedPrivateAddress, RecordedPrivateName, RecordedService,
-    RecordedServiceType, RecordedTag,
+    RecordedIpv6Address, RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress,
+    RecordedPrivateName, RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
 };
 pub use save::save;
 pub use source::Source;

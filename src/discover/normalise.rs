@@ -24,6 +24,7 @@ use super::{
     config::{SourceConfig, SourceKind},
     error::{Action, DiscoverError},
     recorded::{Recorded, RecordedEndpoint, RecordedInterface, RecordedService},
+    subnets::subnets,
 };
 
 /// The facts in one source's answers. `region` is the one that was asked; a recording that came
@@ -80,6 +81,13 @@ pub fn normalise(
             .into_iter()
             .map(|item| interface(item, of(Action::DescribeNetworkInterfaces)))
             .collect::<Result<_, _>>()?,
+    )
+    .with_subnets(
+        recorded
+            .subnets
+            .as_deref()
+            .map(|list| subnets(list, of(Action::DescribeSubnets)))
+            .transpose()?,
     ))
 }
 

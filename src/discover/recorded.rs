@@ -17,6 +17,8 @@ pub struct Recorded {
     pub services: Vec<RecordedService>,
     /// `NetworkInterfaces` of `aws ec2 describe-network-interfaces`.
     pub interfaces: Vec<RecordedInterface>,
+    /// `Subnets` of `aws ec2 describe-subnets`; nothing where they were not asked for or not told.
+    pub subnets: Option<Vec<RecordedSubnet>>,
 }
 
 /// `vpc-endpoints.json`.
@@ -40,6 +42,13 @@ pub(super) struct ServicesFile {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct InterfacesFile {
     pub(super) network_interfaces: Vec<RecordedInterface>,
+}
+
+/// `subnets.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SubnetsFile {
+    pub(super) subnets: Vec<RecordedSubnet>,
 }
 
 /// One of `VpcEndpoints`.
@@ -175,6 +184,38 @@ pub struct RecordedPrivateAddress {
 #[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
 pub struct RecordedIpv6Address {
     pub ipv6_address: String,
+}
+
+/// One of `Subnets`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
+pub struct RecordedSubnet {
+    pub subnet_id: String,
+    pub vpc_id: String,
+    pub availability_zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_zone_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cidr_block: Option<String>,
+    pub ipv6_cidr_block_association_set: Vec<RecordedIpv6Network>,
+}
+
+/// One of `Ipv6CidrBlockAssociationSet`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
+pub struct RecordedIpv6Network {
+    pub ipv6_cidr_block: String,
+    pub ipv6_cidr_block_state: RecordedIpv6State,
+}
+
+/// `Ipv6CidrBlockState`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
+pub struct RecordedIpv6State {
+    pub state: String,
 }
 
 // === impl Recorded ===

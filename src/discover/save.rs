@@ -1,4 +1,4 @@
-//! Writes a recording as the three files that a `files` source reads.
+//! Writes a recording as the files that a `files` source reads.
 //!
 //! What we do not use of EC2's answers is not in them.
 
@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::{
     disk::{unblocked, write_whole},
     error::DiscoverError,
-    files::{ENDPOINTS_FILE, INTERFACES_FILE, SERVICES_FILE},
-    recorded::{EndpointsFile, InterfacesFile, Recorded, ServicesFile},
+    files::{ENDPOINTS_FILE, INTERFACES_FILE, SERVICES_FILE, SUBNETS_FILE},
+    recorded::{EndpointsFile, InterfacesFile, Recorded, ServicesFile, SubnetsFile},
 };
 
 /// Readable by all: nothing in a recording opens anything.
@@ -40,7 +40,13 @@ pub async fn save(recorded: &Recorded, folder: &Path) -> Result<(), DiscoverErro
     let interfaces = InterfacesFile { network_interfaces: recorded.interfaces.clone() };
     write(folder.join(ENDPOINTS_FILE), &endpoints).await?;
     write(folder.join(SERVICES_FILE), &services).await?;
-    write(folder.join(INTERFACES_FILE), &interfaces).await
+    write(folder.join(INTERFACES_FILE), &interfaces).await?;
+    match &recorded.subnets {
+        Some(subnets) => {
+            write(folder.join(SUBNETS_FILE), &SubnetsFile { subnets: subnets.clone() }).await
+        }
+        None => Ok(()),
+    }
 }
 
 async fn write(path: PathBuf, value: &impl Serialize) -> Result<(), DiscoverError> {

@@ -13,6 +13,7 @@ use super::{
     lookup::HostLookup,
     normalise::normalise,
     recorded::Recorded,
+    subnets::read_subnets,
 };
 use crate::{
     base::{Region, SourceName},
@@ -22,6 +23,8 @@ use crate::{
 /// One place that facts come from.
 pub struct Source {
     config: SourceConfig,
+    /// What the last look at files went without.
+    lack: Option<DiscoverError>,
     #[cfg(feature = "ec2")]
     ec2: Ec2,
 }
@@ -38,7 +41,17 @@ impl Source {
             #[cfg(feature = "ec2")]
             ec2: Ec2::new(config.clone(), lookup),
             config,
+            lack: None,
         }
+    }
+
+    /// What the last look that succeeded went without, told once: the subnets, if they are wanted.
+    pub fn lack(&mut self) -> Option<DiscoverError> {
+        #[cfg(feature = "ec2")]
+        let of_ec2 = self.ec2.lack();
+        #[cfg(not(feature = "ec2"))]
+        let of_ec2 = None;
+        self.lack.take().or(of_ec2)
     }
 
     /// The `[[source]]`'s name.
@@ -64,7 +77,16 @@ impl Source {
         ask_services: bool,
     ) -> Result<(Option<Region>, Recorded), DiscoverError> {
         match &self.config.kind {
-            SourceKind::Files { path } => Ok((None, read_files(path).await?)),
+            SourceKind::Files { path } => {
+                let mut recorded = read_files(path).await?;
+                if self.config.subnets {
+                    match read_subnets(path).await {
+                        Ok(subnets) => recorded.subnets = Some(subnets),
+                        Err(error) => self.lack = Some(error),
+                    }
+                }
+                Ok((None, recorded))
+            }
             SourceKind::Demo => Ok((None, demo())),
             SourceKind::Ec2 { .. } => self.ask_ec2(ask_services).await,
         }
@@ -105,6 +127,7 @@ mod tests {
             name: SourceName::from("hub"),
             kind,
             vpc_ids: Vec::new(),
+            subnets: false,
             tags: Default::default(),
         };
         Source::new(config, Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()))

@@ -218,6 +218,7 @@ mod tests {
             name: SourceName::from("hub"),
             kind: SourceKind::Files { path: PathBuf::new() },
             vpc_ids: Vec::new(),
+            subnets: false,
             tags: Default::default(),
         };
         Inventory { sources: vec![normalise(&source, None, &demo()).unwrap().into()] }

@@ -17,7 +17,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{HealthConfig, Unhealthy, connect::connect, roster::Roster, state::Transition};
+use super::{
+    HealthConfig, Unhealthy,
+    connect::connect,
+    roster::Roster,
+    state::{Observed, Transition},
+};
 use crate::telemetry::{HealthVerdict, Metrics, ProbeResult};
 
 /// How long an interface may take to accept: within a region a connection stands in a few
@@ -67,6 +72,8 @@ impl Prober {
         let timeout = self.config.interval.min(TIMEOUT_MAX);
         let mut roster = Roster::default();
         roster.set(&addresses.borrow_and_update().clone());
+        // The one before may have said something.
+        self.publish(report, &roster);
         let mut probes = FuturesUnordered::new();
         let mut due = Instant::now();
         loop {
@@ -77,11 +84,11 @@ impl Prober {
                         return;
                     }
                     roster.set(&addresses.borrow_and_update().clone());
-                    publish(report, &roster);
+                    self.publish(report, &roster);
                 }
                 Some((ip, result)) = probes.next() => {
                     if self.heard(&mut roster, ip, result) {
-                        publish(report, &roster);
+                        self.publish(report, &roster);
                     }
                 }
                 () = sleep_until(due), if may_ask => {
@@ -95,7 +102,7 @@ impl Prober {
         }
     }
 
-    /// Notes one probe. Whether the verdict on the address has changed.
+    /// Notes one probe. Whether what is said of the address has changed.
     fn heard(&self, roster: &mut Roster, ip: IpAddr, result: ProbeResult) -> bool {
         self.metrics.control.probed(result);
         let answered = match result {
@@ -103,19 +110,40 @@ impl Prober {
             ProbeResult::Unanswered => false,
             ProbeResult::NotAsked => return false,
         };
-        let verdict = match roster.observe(ip, answered) {
+        let observed = roster.observe(ip, answered);
+        match observed.verdict {
             Some(Transition::WentDown) => {
                 tracing::warn!(%ip, state = "down", "an address does not answer probes");
-                HealthVerdict::Down
+                self.metrics.control.health_changed(HealthVerdict::Down);
             }
             Some(Transition::CameUp) => {
                 tracing::info!(%ip, state = "up", "an address answers probes again");
-                HealthVerdict::Up
+                self.metrics.control.health_changed(HealthVerdict::Up);
             }
-            None => return false,
-        };
-        self.metrics.control.health_changed(verdict);
-        true
+            None => (),
+        }
+        match observed.flaps {
+            Some(true) => tracing::warn!(
+                %ip,
+                "an address flaps: each time it has to answer longer before it is given out again"
+            ),
+            Some(false) => tracing::info!(%ip, "an address flaps no more"),
+            None => (),
+        }
+        observed != Observed::default()
+    }
+
+    fn publish(&self, report: &watch::Sender<Unhealthy>, roster: &Roster) {
+        let unhealthy = roster.unhealthy();
+        let flapping = i64::try_from(unhealthy.flapping().len()).unwrap_or(i64::MAX);
+        self.metrics.control.flapping_addresses.set(flapping);
+        report.send_if_modified(|known| {
+            let changed = *known != unhealthy;
+            if changed {
+                *known = unhealthy;
+            }
+            changed
+        });
     }
 }
 
@@ -123,15 +151,4 @@ impl Prober {
 fn after(due: Instant, step: Duration, now: Instant) -> Instant {
     let next = due + step;
     if next < now { now + step } else { next }
-}
-
-fn publish(report: &watch::Sender<Unhealthy>, roster: &Roster) {
-    let unhealthy = roster.unhealthy();
-    report.send_if_modified(|known| {
-        let changed = *known != unhealthy;
-        if changed {
-            *known = unhealthy;
-        }
-        changed
-    });
 }

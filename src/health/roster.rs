@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Unhealthy,
-    state::{State, Transition, observe},
+    state::{Observed, State, observe},
 };
 
 /// Between two probes, whatever the number of addresses: the runtime's timer has steps of a
@@ -59,15 +59,17 @@ impl Roster {
     }
 
     /// Notes a probe's result. Nothing comes of one for an address that has been forgotten.
-    pub(super) fn observe(&mut self, ip: IpAddr, answered: bool) -> Option<Transition> {
-        let state = self.states.get_mut(&ip)?;
-        let (next, transition) = observe(*state, answered);
+    pub(super) fn observe(&mut self, ip: IpAddr, answered: bool) -> Observed {
+        let Some(state) = self.states.get_mut(&ip) else { return Observed::default() };
+        let (next, observed) = observe(*state, answered);
         *state = next;
-        transition
+        observed
     }
 
     pub(super) fn unhealthy(&self) -> Unhealthy {
-        self.states.iter().filter(|(_, state)| state.is_down()).map(|(ip, _)| *ip).collect()
+        let down = self.states.iter().filter(|(_, state)| state.is_down()).map(|(ip, _)| *ip);
+        let flapping = self.states.iter().filter_map(|(ip, state)| Some((*ip, state.flaps()?)));
+        Unhealthy::new(down.collect(), flapping.collect())
     }
 }
 
@@ -76,7 +78,10 @@ mod tests {
     use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
     use super::Roster;
-    use crate::health::{Unhealthy, state::Transition};
+    use crate::health::{
+        Unhealthy,
+        state::{Observed, Transition},
+    };
 
     fn ip(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
@@ -119,13 +124,13 @@ mod tests {
     #[test]
     fn an_address_that_comes_back_is_a_new_one() {
         let mut roster = roster(&[1, 2]);
-        let told: Vec<_> = (0..3).map(|_| roster.observe(ip(1), false)).collect();
+        let told: Vec<_> = (0..3).map(|_| roster.observe(ip(1), false).verdict).collect();
         assert_eq!(told, [None, None, Some(Transition::WentDown)]);
         assert_eq!(roster.unhealthy(), Unhealthy::from_iter([ip(1)]));
         set(&mut roster, &[2]);
-        assert_eq!(roster.observe(ip(1), false), None);
+        assert_eq!(roster.observe(ip(1), false), Observed::default());
         set(&mut roster, &[1, 2]);
         assert_eq!(roster.unhealthy(), Unhealthy::default());
-        assert_eq!(roster.observe(ip(1), false), None);
+        assert_eq!(roster.observe(ip(1), false), Observed::default());
     }
 }

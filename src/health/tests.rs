@@ -114,6 +114,29 @@ async fn an_address_that_closes_is_reported_and_again_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn an_address_that_comes_and_goes_is_told_as_flapping() {
+    let (port, open) = listeners(&[11]);
+    let interval = Duration::from_millis(20);
+    let mut prober = start(Some(port), interval, set([ip(11)]));
+    let mut listener = open.into_iter().next();
+    for changes in 1..=4 {
+        let up = listener.take().is_none();
+        if up {
+            listener = Some(TcpListener::bind(SocketAddr::new(ip(11), port)).unwrap());
+        }
+        let down = prober.next().await;
+        assert_eq!(down.is_empty(), up, "change {changes}");
+        let flapping = prober.report.borrow().flapping().clone();
+        assert_eq!(flapping.get(&ip(11)).copied(), (changes == 4).then_some(4));
+    }
+    assert_eq!(prober.metric("hubdns_flapping_addresses"), 1);
+    prober.addresses.send(set([])).unwrap();
+    prober.next().await;
+    assert_eq!(prober.metric("hubdns_flapping_addresses"), 0);
+    prober.end().await;
+}
+
+#[tokio::test]
 async fn an_address_that_vanishes_is_forgotten() {
     let (port, _open) = listeners(&[5]);
     let both = set([ip(5), ip(6)]);

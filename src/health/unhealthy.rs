@@ -1,37 +1,54 @@
-//! The addresses that are down, as others see them.
+//! The addresses that are down, as others see them, and those that come and go.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// Addresses that do not answer probes. Cheap to clone; equal when it holds the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unhealthy(Arc<BTreeSet<IpAddr>>);
+pub struct Unhealthy {
+    down: Arc<BTreeSet<IpAddr>>,
+    flapping: Arc<BTreeMap<IpAddr, u8>>,
+}
 
 // === impl Unhealthy ===
 
 impl Unhealthy {
+    /// Those that are down, and those that flap, with the changes that count still.
+    pub(super) fn new(down: BTreeSet<IpAddr>, flapping: BTreeMap<IpAddr, u8>) -> Self {
+        Self { down: Arc::new(down), flapping: Arc::new(flapping) }
+    }
+
     /// Whether the address is down. One that was never probed is not.
     pub fn contains(&self, ip: &IpAddr) -> bool {
-        self.0.contains(ip)
+        self.down.contains(ip)
     }
 
     /// Whether all that is known answers.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.down.is_empty()
     }
 
     /// How many are down.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.down.len()
     }
 
     /// Each that is down, in order.
     pub fn iter(&self) -> impl Iterator<Item = &IpAddr> {
-        self.0.iter()
+        self.down.iter()
+    }
+
+    /// Each that flaps, be it up or down now, with its changes that count still.
+    pub fn flapping(&self) -> &BTreeMap<IpAddr, u8> {
+        &self.flapping
     }
 }
 
 impl FromIterator<IpAddr> for Unhealthy {
     fn from_iter<I: IntoIterator<Item = IpAddr>>(down: I) -> Self {
-        Self(Arc::new(down.into_iter().collect()))
+        Self::new(down.into_iter().collect(), BTreeMap::new())
     }
 }

@@ -41,8 +41,10 @@ impl SourceFacts {
         }
         let SourceFacts { source, region, .. } = self.clone();
         let mended = SourceFacts::new(source, region, endpoints, services, interfaces);
-        let taken = mended != self;
-        (mended, taken)
+        let taken = mended != Self { subnets: None, ..self.clone() };
+        // Nobody looks again for these: a source that may not be asked for them goes on as it is.
+        let subnets = self.subnets.or_else(|| before.subnets.clone());
+        (mended.with_subnets(subnets), taken)
     }
 
     /// Whether the lists have all that available endpoints name, as most rounds do.

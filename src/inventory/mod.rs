@@ -8,7 +8,7 @@ mod mend;
 mod service;
 
 pub use endpoint::{Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType};
-pub use service::{Interface, Service, Verification};
+pub use service::{Interface, Service, Subnet, Verification};
 
 use std::sync::Arc;
 
@@ -37,6 +37,9 @@ pub struct SourceFacts {
     pub services: Vec<Service>,
     /// Sorted by id.
     pub interfaces: Vec<Interface>,
+    /// Sorted by id; nothing where they were not asked for, or never told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnets: Option<Vec<Subnet>>,
 }
 
 // === impl SourceFacts ===
@@ -61,7 +64,17 @@ impl SourceFacts {
         services.dedup_by(|b, a| a.name == b.name);
         interfaces.sort_by(|a, b| a.id.cmp(&b.id));
         interfaces.dedup_by(|b, a| a.id == b.id);
-        Self { source, region, endpoints, services, interfaces }
+        Self { source, region, endpoints, services, interfaces, subnets: None }
+    }
+
+    /// The same with these subnets, in their one order.
+    pub fn with_subnets(self, subnets: Option<Vec<Subnet>>) -> Self {
+        let in_order = |mut subnets: Vec<Subnet>| {
+            subnets.sort_by(|a, b| a.id.cmp(&b.id));
+            subnets.dedup_by(|b, a| a.id == b.id);
+            subnets
+        };
+        Self { subnets: subnets.map(in_order), ..self }
     }
 
     /// The interface of that id, if it was found.

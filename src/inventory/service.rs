@@ -1,4 +1,4 @@
-//! Services with their published names, and interfaces with their addresses.
+//! Services with their published names, interfaces with their addresses, subnets with their networks.
 
 use std::{
     fmt,
@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::open_words;
-use crate::base::{Az, EniId, ServiceName};
+use crate::base::{Az, EniId, ServiceName, SubnetId, VpcId};
 
 /// An endpoint service as DescribeVpcEndpointServices tells of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,4 +50,18 @@ pub struct Interface {
     pub ipv4: Vec<Ipv4Addr>,
     /// `Ipv6Addresses[].Ipv6Address`, in AWS's order.
     pub ipv6: Vec<Ipv6Addr>,
+}
+
+/// A subnet as DescribeSubnets tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subnet {
+    /// `SubnetId`.
+    pub id: SubnetId,
+    /// `VpcId`.
+    pub vpc: VpcId,
+    /// `AvailabilityZone` and `AvailabilityZoneId`.
+    pub az: Az,
+    /// `CidrBlock` and the associated `Ipv6CidrBlock`s, sorted.
+    pub networks: Vec<IpNet>,
 }

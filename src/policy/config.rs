@@ -28,6 +28,8 @@ pub struct PolicyConfig {
     pub views: Vec<ViewConfig>,
     /// `[zones]`: client networks and the name or id of the availability zone they are in.
     pub zones: Vec<(IpNet, Arc<str>)>,
+    /// `zones.discover`: whether the sources' subnets tell zones too.
+    pub discover_zones: bool,
 }
 
 /// One `[[view]]`. What it does not say it inherits.

@@ -36,7 +36,7 @@ pub(crate) fn inventory(lines: &str) -> Inventory {
         add(&mut sources[at], line);
     }
     let sorted = sources.into_iter().map(|facts| {
-        let SourceFacts { source, region, endpoints, services, interfaces } = facts;
+        let SourceFacts { source, region, endpoints, services, interfaces, .. } = facts;
         SourceFacts::new(source, region, endpoints, services, interfaces)
     });
     Inventory { sources: sorted.map(Arc::new).collect() }
@@ -52,6 +52,7 @@ pub(crate) fn config() -> PolicyConfig {
         aliases: vec![],
         views: vec![],
         zones: vec![],
+        discover_zones: false,
     }
 }
 

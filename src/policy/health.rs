@@ -1,4 +1,5 @@
-//! Leaves addresses that do not answer probes out of what is said.
+//! Leaves addresses out of what is said: those that do not answer probes, and those of a zone that a
+//! person has drained.
 //!
 //! Never takes a name's last address of a family: clients are better off with one that may work
 //! than with none, and it may be the prober that is cut off. Knows nothing of probes.
@@ -9,31 +10,42 @@ use std::{
     sync::Arc,
 };
 
-use crate::base::{EndpointId, RecordType};
+use crate::base::{Az, EndpointId, RecordType};
 
 use super::{Address, Caveat, Plan};
 
-/// What a plan that has been through [`without`] owes to addresses that are down.
+/// What a plan that has been through [`without`] owes to addresses that are left out, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outage {
     /// Addresses that are down, each once, whether left out or given out all the same.
     pub unhealthy_addresses: usize,
     /// Endpoints that have no address of a family that is not down, so that all are given out.
     pub endpoints_failing_open: usize,
+    /// Addresses of drained zones that are left out, each once.
+    pub drained_addresses: usize,
+    /// Endpoints of which a family has its addresses in drained zones alone, or none elsewhere that
+    /// is up, so that these are given out.
+    pub endpoints_overruling_drain: usize,
 }
 
-/// The same names with the addresses that are up. Where all addresses of a family are down the
-/// name keeps them. Either way the claim gets a caveat that says so. For a plan as
-/// [`plan`](super::plan) makes it: what was left out once does not come back.
-pub fn without(mut plan: Plan, down: &dyn Fn(&IpAddr) -> bool) -> Plan {
+/// The same names without the addresses that are down, and without those of drained zones. Of each
+/// family a name keeps the first of these that it has: addresses that are up and in no drained zone;
+/// that are up; that are in no drained zone; all. Whatever is left out or overruled, the claim gets
+/// a caveat that says so. For a plan as [`plan`](super::plan) makes it: what was left out once does
+/// not come back.
+pub fn without(
+    mut plan: Plan,
+    down: &dyn Fn(&IpAddr) -> bool,
+    drained: &dyn Fn(&Az) -> bool,
+) -> Plan {
     // Names of an endpoint have their addresses in common before, and so they have after.
     let mut remaining: HashMap<*const [Address], Remaining> = HashMap::new();
     for claim in plan.views.iter_mut().flat_map(|view| &mut view.claims) {
         // Most addresses are up most of the time.
-        if claim.addresses.iter().any(|address| down(&address.ip)) {
+        if claim.addresses.iter().any(|address| down(&address.ip) || drained(&address.az)) {
             let of_these = remaining.entry(Arc::as_ptr(&claim.addresses));
             let Remaining { kept, caveats, .. } =
-                of_these.or_insert_with(|| Remaining::of(&claim.addresses, down));
+                of_these.or_insert_with(|| Remaining::of(&claim.addresses, down, drained));
             claim.addresses = Arc::clone(kept);
             claim.caveats.extend_from_slice(caveats);
         }
@@ -49,20 +61,63 @@ struct Remaining {
     _all: Arc<[Address]>,
 }
 
+/// What is the matter with an address; of a name's addresses of a family the first of these are
+/// given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Given {
+    /// Nothing.
+    Good,
+    /// Its zone is drained: it answers, which is better than one that does not.
+    Drained,
+    /// It is down.
+    Down,
+    /// Both.
+    Both,
+}
+
 // === impl Remaining ===
 
 impl Remaining {
-    fn of(all: &Arc<[Address]>, down: &dyn Fn(&IpAddr) -> bool) -> Self {
-        let up: BTreeSet<RecordType> = all.iter().filter(|it| !down(&it.ip)).map(family).collect();
-        let failing: BTreeSet<RecordType> =
-            all.iter().map(family).filter(|family| !up.contains(family)).collect();
-        let (kept, left_out): (Vec<Address>, Vec<Address>) = all
-            .iter()
-            .cloned()
-            .partition(|address| failing.contains(&family(address)) || !down(&address.ip));
-        let left_out = (!left_out.is_empty()).then(|| Caveat::LeftOut(Arc::from(left_out)));
-        let failing = failing.into_iter().map(Caveat::FailingOpen);
-        let caveats = left_out.into_iter().chain(failing).collect();
+    fn of(
+        all: &Arc<[Address]>,
+        down: &dyn Fn(&IpAddr) -> bool,
+        drained: &dyn Fn(&Az) -> bool,
+    ) -> Self {
+        let mut given: BTreeMap<RecordType, Given> = BTreeMap::new();
+        for address in all.iter() {
+            let fits = Given::of(down(&address.ip), drained(&address.az));
+            let best = given.entry(family(address)).or_insert(fits);
+            *best = fits.min(*best);
+        }
+        let is_given = |address: &Address| {
+            let fits = Given::of(down(&address.ip), drained(&address.az));
+            given.get(&family(address)) == Some(&fits)
+        };
+        let (kept, left_out): (Vec<Address>, Vec<Address>) =
+            all.iter().cloned().partition(is_given);
+        // Where all are down, that is not why some are left out.
+        let some_are_up = |address: &Address| {
+            matches!(given.get(&family(address)), Some(Given::Good | Given::Drained))
+        };
+        let (down, drained): (Vec<Address>, Vec<Address>) =
+            left_out.into_iter().partition(|address| down(&address.ip) && some_are_up(address));
+        let mut caveats = Vec::new();
+        if !down.is_empty() {
+            caveats.push(Caveat::LeftOut(Arc::from(down)));
+        }
+        if !drained.is_empty() {
+            caveats.push(Caveat::Drained(Arc::from(drained)));
+        }
+        for (family, given) in given {
+            match given {
+                Given::Good => (),
+                Given::Drained => caveats.push(Caveat::DrainOverruled(family)),
+                Given::Down => caveats.push(Caveat::FailingOpen(family)),
+                Given::Both => {
+                    caveats.extend([Caveat::FailingOpen(family), Caveat::DrainOverruled(family)]);
+                }
+            }
+        }
         Self { kept: kept.into(), caveats, _all: Arc::clone(all) }
     }
 }
@@ -74,34 +129,62 @@ fn family(address: &Address) -> RecordType {
     }
 }
 
+// === impl Given ===
+
+impl Given {
+    fn of(down: bool, drained: bool) -> Self {
+        match (down, drained) {
+            (false, false) => Given::Good,
+            (false, true) => Given::Drained,
+            (true, false) => Given::Down,
+            (true, true) => Given::Both,
+        }
+    }
+}
+
 // === impl Outage ===
 
 impl Outage {
-    /// Reads it from the caveats. An endpoint whose zonal name alone fails open is not counted:
-    /// its other names have addresses that are up.
+    /// Reads it from the caveats. An endpoint whose zonal name alone is given what would be left out
+    /// is not counted: its other names have better addresses.
     pub fn of(plan: &Plan) -> Outage {
         let mut unhealthy: BTreeSet<IpAddr> = BTreeSet::new();
-        // Whether every address of that family that a claim of that endpoint gives out is down.
-        let mut all_down: BTreeMap<(&EndpointId, RecordType), bool> = BTreeMap::new();
+        let mut drained: BTreeSet<IpAddr> = BTreeSet::new();
+        // Whether every address of that family that a claim of that endpoint gives out is down, and
+        // whether each is in a drained zone.
+        let mut all: BTreeMap<(&EndpointId, RecordType), (bool, bool)> = BTreeMap::new();
         for claim in plan.views.iter().flat_map(|view| &view.claims) {
             for caveat in &claim.caveats {
                 match caveat {
                     Caveat::LeftOut(addresses) => unhealthy.extend(addresses.iter().map(|a| a.ip)),
-                    Caveat::FailingOpen(_) | Caveat::SharedWildcard | Caveat::MadePerVpc => (),
+                    Caveat::Drained(addresses) => drained.extend(addresses.iter().map(|a| a.ip)),
+                    Caveat::FailingOpen(_)
+                    | Caveat::DrainOverruled(_)
+                    | Caveat::SharedWildcard
+                    | Caveat::MadePerVpc => (),
                 }
             }
             for address in claim.addresses.iter() {
                 let family = family(address);
                 let failing = claim.caveats.contains(&Caveat::FailingOpen(family));
-                *all_down.entry((&claim.endpoint, family)).or_insert(true) &= failing;
+                let overruled = claim.caveats.contains(&Caveat::DrainOverruled(family));
+                let known = all.entry((&claim.endpoint, family)).or_insert((true, true));
+                *known = (known.0 && failing, known.1 && overruled);
                 if failing {
                     unhealthy.insert(address.ip);
                 }
             }
         }
-        let failing_open: BTreeSet<&EndpointId> =
-            all_down.iter().filter(|(_, all)| **all).map(|((endpoint, _), _)| *endpoint).collect();
-        Outage { unhealthy_addresses: unhealthy.len(), endpoints_failing_open: failing_open.len() }
+        let endpoints = |is: fn(&(bool, bool)) -> bool| {
+            let those = all.iter().filter(|(_, known)| is(known));
+            those.map(|((endpoint, _), _)| *endpoint).collect::<BTreeSet<&EndpointId>>().len()
+        };
+        Outage {
+            unhealthy_addresses: unhealthy.len(),
+            endpoints_failing_open: endpoints(|(failing, _)| *failing),
+            drained_addresses: drained.len(),
+            endpoints_overruling_drain: endpoints(|(_, overruled)| *overruled),
+        }
     }
 }
 
@@ -112,10 +195,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Outage, family, without};
-    use crate::policy::{
-        Caveat, Plan,
-        facts::{config, inventory, view},
-        plan,
+    use crate::{
+        base::Az,
+        policy::{
+            Caveat, Plan,
+            facts::{config, inventory, view},
+            plan,
+        },
     };
 
     const SQS: &str = "vpce-1 s.sqs a=10.0.1.5 b=10.0.2.5 c=10.0.3.5 names=sqs.R";
@@ -125,7 +211,7 @@ mod tests {
 
     fn planned(facts: &str, down: &[&str]) -> Plan {
         let down: BTreeSet<IpAddr> = down.iter().map(|ip| ip.parse().unwrap()).collect();
-        without(plan(&inventory(facts), &config()), &|ip| down.contains(ip))
+        without(plan(&inventory(facts), &config()), &|ip| down.contains(ip), &|_| false)
     }
 
     /// `NAME ADDRESS... | CAVEAT...` for each claim, and the outage as two numbers.
@@ -144,7 +230,8 @@ mod tests {
             .collect();
         assert_eq!(told, expected);
         let (unhealthy_addresses, endpoints_failing_open) = outage;
-        assert_eq!(Outage::of(&plan), Outage { unhealthy_addresses, endpoints_failing_open });
+        let expected = Outage { unhealthy_addresses, endpoints_failing_open, ..Outage::default() };
+        assert_eq!(Outage::of(&plan), expected);
     }
 
     #[test]
@@ -197,8 +284,9 @@ mod tests {
         let facts = inventory(&format!("{ZONAL}\nvpce-2 s.b a=10.0.1.6 names=b.R"));
         let mut config = config();
         config.views = vec![view("v", "10.0.0.0/8")];
-        let plan = without(plan(&facts, &config), &|ip| ip.to_string() != "10.0.1.6");
-        assert_eq!(Outage::of(&plan), Outage { unhealthy_addresses: 2, endpoints_failing_open: 1 });
+        let plan = without(plan(&facts, &config), &|ip| ip.to_string() != "10.0.1.6", &|_| false);
+        let outage = Outage::of(&plan);
+        assert_eq!((outage.unhealthy_addresses, outage.endpoints_failing_open), (2, 1));
     }
 
     #[test]
@@ -239,18 +327,75 @@ mod tests {
         )
     }
 
+    /// The claims of what is left when these are down and these zones drained.
+    fn drained(facts: &str, down: &[&str], zones: &[&str]) -> (Vec<String>, Outage) {
+        let down: BTreeSet<IpAddr> = down.iter().map(|ip| ip.parse().unwrap()).collect();
+        let plan = without(plan(&inventory(facts), &config()), &|ip| down.contains(ip), &|az| {
+            zones.iter().any(|zone| az.is_called(zone))
+        });
+        let told = plan.views[0].claims.iter().map(|claim| {
+            let ips: Vec<String> = claim.addresses.iter().map(|it| it.ip.to_string()).collect();
+            let words: Vec<&str> = claim.caveats.iter().map(Caveat::word).collect();
+            format!("{} {} | {}", claim.pattern, ips.join(" "), words.join(" "))
+        });
+        (told.collect(), Outage::of(&plan))
+    }
+
+    #[test]
+    fn a_drained_zone_leaves_and_what_answers_goes_before_what_is_not_drained() {
+        for (down, zones, expected, counted) in [
+            (&[][..], &["b"][..], "10.0.1.5 10.0.3.5 | drained", (1, 0, 0)),
+            (&[], &["a", "b"], "10.0.3.5 | drained", (2, 0, 0)),
+            (&[], &["a", "b", "c"], "10.0.1.5 10.0.2.5 10.0.3.5 | drain_overruled", (0, 1, 0)),
+            (&["10.0.1.5"], &["b"], "10.0.3.5 | left_out drained", (1, 0, 0)),
+            (&["10.0.1.5", "10.0.3.5"], &["b"], "10.0.2.5 | left_out drain_overruled", (0, 1, 0)),
+            (
+                &["10.0.1.5", "10.0.2.5", "10.0.3.5"],
+                &["b"],
+                "10.0.1.5 10.0.3.5 | drained failing_open",
+                (1, 0, 1),
+            ),
+            (
+                &["10.0.1.5", "10.0.2.5", "10.0.3.5"],
+                &["a", "b", "c"],
+                "10.0.1.5 10.0.2.5 10.0.3.5 | failing_open drain_overruled",
+                (0, 1, 1),
+            ),
+        ] {
+            let (told, outage) = drained(SQS, down, zones);
+            assert_eq!(told, [format!("sqs.r {expected}")], "{down:?} {zones:?}");
+            let Outage {
+                drained_addresses: drained,
+                endpoints_overruling_drain: overruling,
+                endpoints_failing_open: failing,
+                ..
+            } = outage;
+            assert_eq!((drained, overruling, failing), counted, "{down:?} {zones:?}");
+        }
+    }
+
+    #[test]
+    fn a_drained_zones_own_name_keeps_its_address_and_its_endpoint_is_not_counted() {
+        let (told, outage) = drained(ZONAL, &[], &["a"]);
+        assert_eq!(told[0], "sqs.r 10.0.2.5 | drained");
+        assert_eq!(told[2], "vpce-1-x-a.v 10.0.1.5 | drain_overruled");
+        assert_eq!((outage.drained_addresses, outage.endpoints_overruling_drain), (1, 0));
+    }
+
     proptest! {
         #[test]
         fn no_family_is_emptied_and_every_address_is_given_or_told(
             lines in prop::collection::vec(any_line(), 0..4),
             down in prop::sample::subsequence(ADDRESSES.to_vec(), 0..=6),
+            zones in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
         ) {
             let ips = down.iter().filter_map(|word| word.split_once('=')?.1.parse().ok());
             let down: BTreeSet<IpAddr> = ips.collect();
             let before = plan(&inventory(&lines.join("\n")), &config());
-            let after = without(before.clone(), &|ip| down.contains(ip));
-            prop_assert_eq!(&without(before.clone(), &|_| false), &before);
-            if down.is_empty() {
+            let is_drained = |az: &Az| zones.iter().any(|zone| az.is_called(zone));
+            let after = without(before.clone(), &|ip| down.contains(ip), &is_drained);
+            prop_assert_eq!(&without(before.clone(), &|_| false, &|_| false), &before);
+            if down.is_empty() && zones.is_empty() {
                 prop_assert_eq!(&after, &before);
             }
             let claims = |plan: &Plan| -> Vec<_> {
@@ -265,18 +410,28 @@ mod tests {
                 prop_assert_eq!(families(&old), families(&new));
                 let mut told = new.addresses.to_vec();
                 for caveat in &new.caveats {
-                    if let Caveat::LeftOut(addresses) = caveat {
-                        prop_assert!(addresses.iter().all(|address| down.contains(&address.ip)));
-                        told.extend(addresses.iter().cloned());
-                    }
+                    let (addresses, why): (_, &dyn Fn(&crate::policy::Address) -> bool) =
+                        match caveat {
+                            Caveat::LeftOut(addresses) => (addresses, &|it| down.contains(&it.ip)),
+                            Caveat::Drained(addresses) => (addresses, &|it| is_drained(&it.az)),
+                            _ => continue,
+                        };
+                    prop_assert!(addresses.iter().all(why));
+                    told.extend(addresses.iter().cloned());
                 }
                 told.sort();
                 prop_assert_eq!(&told[..], &old.addresses[..]);
-                for given in new.addresses.iter().filter(|address| down.contains(&address.ip)) {
-                    prop_assert!(new.caveats.contains(&Caveat::FailingOpen(family(given))));
-                    let up = |it: &&crate::policy::Address| !down.contains(&it.ip);
+                for given in new.addresses.iter() {
+                    // Nothing that was left out of its family is better than what is given out.
+                    let badness =
+                        |it: &crate::policy::Address| (down.contains(&it.ip), is_drained(&it.az));
                     let same = |it: &&crate::policy::Address| family(it) == family(given);
-                    prop_assert_eq!(old.addresses.iter().filter(same).filter(up).count(), 0);
+                    let best = old.addresses.iter().filter(same).map(badness).min();
+                    prop_assert_eq!(Some(badness(given)), best);
+                    let (failing, overruled) = badness(given);
+                    let says = |caveat| new.caveats.contains(&caveat);
+                    prop_assert_eq!(failing, says(Caveat::FailingOpen(family(given))));
+                    prop_assert_eq!(overruled, says(Caveat::DrainOverruled(family(given))));
                 }
             }
         }

@@ -14,12 +14,14 @@ mod names;
 mod plan;
 mod reason;
 mod select;
+mod zones;
 #[cfg(test)]
 mod tests;
 
 pub use config::{Alias, AliasTarget, PolicyConfig, ServiceRule, ViewConfig};
 pub use health::{Outage, without};
 pub use plan::{Address, Caveat, Claim, Declined, Origin, Plan, Precedence, Reason, ViewPlan};
+pub use zones::{ClientZone, ZoneBy};
 
 use std::collections::HashSet;
 
@@ -31,6 +33,7 @@ use alias::alias_contenders;
 use conflict::{Contender, settle};
 use names::offers;
 use select::{Speaker, Terms, private_name_refusal, speakers};
+use zones::client_zones;
 
 /// Decides, for each view in the order in which they match and then for everybody else, what is
 /// said of every name.
@@ -42,7 +45,7 @@ pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
     });
     let rest =
         view_plan(PolicyConfig::REST_VIEW.into(), &speakers, config, &Terms::of_rest(config));
-    Plan { views: named.chain([rest]).collect() }
+    Plan { views: named.chain([rest]).collect(), zones: client_zones(inventory, config) }
 }
 
 fn view_plan(

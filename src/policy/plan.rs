@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use super::ClientZone;
 use crate::base::{
     Az, EndpointId, EniId, Name, Pattern, RecordType, ServiceName, SourceName, Ttl, ViewName,
 };
@@ -11,6 +12,8 @@ use crate::base::{
 pub struct Plan {
     /// In the order in which views match; never empty.
     pub views: Vec<ViewPlan>,
+    /// Which zones clients are in, sorted by network.
+    pub zones: Vec<ClientZone>,
 }
 
 /// One view's part.
@@ -87,6 +90,11 @@ pub enum Caveat {
     LeftOut(Arc<[Address]>),
     /// No address of the type's family answers probes: all are given out.
     FailingOpen(RecordType),
+    /// Addresses that it has and are not given out, because their zone is drained. Not empty.
+    Drained(Arc<[Address]>),
+    /// The type's addresses are given out though their zone is drained: there are no others, or
+    /// none that answers probes.
+    DrainOverruled(RecordType),
 }
 
 /// A name, or a whole endpoint, that we do not answer for.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::inventory::EndpointKind;
 
-use super::{Caveat, Origin, Precedence, Reason};
+use super::{Address, Caveat, Origin, Precedence, Reason};
 
 // === impl Reason ===
 
@@ -122,6 +122,8 @@ impl Caveat {
             Caveat::MadePerVpc => "made_per_vpc",
             Caveat::LeftOut(_) => "left_out",
             Caveat::FailingOpen(_) => "failing_open",
+            Caveat::Drained(_) => "drained",
+            Caveat::DrainOverruled(_) => "drain_overruled",
         }
     }
 }
@@ -136,17 +138,30 @@ impl fmt::Display for Caveat {
                 "GuardDuty makes such an endpoint in each VPC, free of charge: nothing is gained",
             ),
             Caveat::LeftOut(addresses) => {
-                let list: Vec<String> =
-                    addresses.iter().map(|it| format!("{} ({})", it.ip, it.az)).collect();
                 let rest = match addresses.len() {
                     1 => "is left out: it does not answer probes",
                     _ => "are left out: they do not answer probes",
                 };
-                write!(f, "{} {rest}", list.join(", "))
+                write!(f, "{} {rest}", listed(addresses))
             }
+            Caveat::Drained(addresses) => {
+                let are = if addresses.len() == 1 { "is" } else { "are" };
+                write!(f, "{} {are} left out: `hubdns drain-az` ordered it", listed(addresses))
+            }
+            Caveat::DrainOverruled(rtype) => write!(
+                f,
+                "its {rtype} addresses are given out though their zone is drained: it has no others \
+                 that answer"
+            ),
             Caveat::FailingOpen(rtype) => {
                 write!(f, "none of its {rtype} addresses answers probes: all are given out")
             }
         }
     }
+}
+
+/// `ADDRESS (ZONE), ...`
+fn listed(addresses: &[Address]) -> String {
+    let list: Vec<String> = addresses.iter().map(|it| format!("{} ({})", it.ip, it.az)).collect();
+    list.join(", ")
 }

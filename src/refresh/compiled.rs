@@ -7,6 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use super::{
+    drains::DrainedZones,
+    history::{Cause, Publication},
+};
 use crate::{
     health::Unhealthy,
     inventory::Inventory,
@@ -37,6 +41,7 @@ impl Compiled {
         inventory: Inventory,
         policy: Arc<PolicyConfig>,
         unhealthy: Unhealthy,
+        drained: DrainedZones,
         in_force: Arc<Published>,
     ) -> Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
@@ -45,7 +50,7 @@ impl Compiled {
             let addresses: BTreeSet<IpAddr> =
                 claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
             let addresses = Arc::new(addresses);
-            let plan = policy::without(plan, &|ip| unhealthy.contains(ip));
+            let plan = policy::without(plan, &|ip| unhealthy.contains(ip), &|az| drained.has(az));
             let outage = Outage::of(&plan);
             let table = compile_beside(plan, &policy, in_force.table());
             let changes = diff(in_force.table(), &table);
@@ -59,12 +64,14 @@ impl Compiled {
     }
 
     /// Puts the table in force, sets its gauges, and says what changes; of the first table only how
-    /// much it has. Tells the table that it replaces.
+    /// much it has. Tells what it did, and the table that it replaces.
     pub(super) fn publish(
         self,
         publisher: &mut Publisher,
         control: &ControlMetrics,
-    ) -> Arc<Published> {
+        cause: Cause,
+        now_secs: u64,
+    ) -> (Publication, Arc<Published>) {
         let replaced = publisher.publish(self.table);
         let now = publisher.reader().hold();
         let (table, generation) = (now.table(), now.generation().as_u64());
@@ -72,6 +79,8 @@ impl Compiled {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         control.unhealthy_addresses.set(number(self.outage.unhealthy_addresses));
         control.endpoints_failing_open.set(number(self.outage.endpoints_failing_open));
+        control.drained_addresses.set(number(self.outage.drained_addresses));
+        control.endpoints_overruling_drain.set(number(self.outage.endpoints_overruling_drain));
         for view in table.views() {
             let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
             for declination in view.declined() {
@@ -86,10 +95,16 @@ impl Compiled {
             }
         }
         tracing::info!(
-            generation,
+            generation, %cause,
             hash = %table.hash(), names = table.len(), changes = self.changes.len(),
             "a table is in force"
         );
-        replaced
+        let hash = table.hash().to_string();
+        let publication = Publication::new(generation, now_secs, hash, cause, &self.changes);
+        if replaced.in_force() {
+            let Publication { added, removed, changed, .. } = &publication;
+            control.answers_changed(*added, *removed, *changed);
+        }
+        (publication, replaced)
     }
 }

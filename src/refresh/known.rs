@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{status::SourceStatus, step::Guard};
 use crate::{
@@ -25,9 +25,13 @@ pub(super) struct KnownSource {
     pub(super) confirmed: Option<Instant>,
     pub(super) from_state_file: Option<u64>,
     pub(super) error: Option<String>,
+    /// What it went without when it was last asked with success.
+    pub(super) lack: Option<String>,
     pub(super) guard: Guard,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
+    /// Tells its scout the ticket of the last order to look at once.
+    pub(super) asked: watch::Sender<u64>,
     /// Its next facts are believed whatever goes by them: the operator has changed what it is.
     pub(super) redefined: bool,
     /// Whether it has told anything, be it an error, since the start.
@@ -45,8 +49,10 @@ impl Known {
             confirmed: None,
             from_state_file: None,
             error: None,
+            lack: None,
             guard: Guard::default(),
             doubt: Arc::default(),
+            asked: watch::Sender::new(0),
             redefined: false,
             reported: false,
         };
@@ -117,6 +123,7 @@ impl Known {
             from_state_file: source.from_state_file,
             endpoints: source.facts.as_ref().map_or(0, |facts| facts.endpoints.len()),
             error: source.error.clone(),
+            lack: source.lack.clone(),
         };
         self.0.iter().map(status).collect()
     }
@@ -128,5 +135,11 @@ impl KnownSource {
     /// Has the next look ask for everything anew.
     pub(super) fn doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Has it looked at now, for everything. What the look finds tells this ticket, or a later one.
+    pub(super) fn ask(&self, ticket: u64) {
+        self.doubt();
+        self.asked.send_replace(ticket);
     }
 }

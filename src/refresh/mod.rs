@@ -4,15 +4,24 @@
 
 mod compiled;
 mod config;
+mod drains;
+mod history;
 mod known;
+#[cfg(test)]
+mod model;
+mod order;
 mod refresher;
 mod retire;
+mod rounds;
 mod scout;
 mod state;
 mod status;
 mod step;
 
 pub use config::RefreshConfig;
+pub use drains::ZoneReport;
+pub use history::{Cause, Publication, Publications};
+pub use order::{Control, Looks, OrderError, SourceRound};
 pub use refresher::{Inputs, Reconfigure, Refresher};
 pub use retire::retire;
 pub use status::{RoundReport, SourceStatus, Status};

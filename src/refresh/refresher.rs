@@ -5,28 +5,30 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     compiled::Compiled,
     config::RefreshConfig,
+    drains::DrainedZones,
+    history::{Cause, History, Publications},
     known::Known,
+    order::{Awaited, Control, Looks, Order, OrderError},
     retire::retire,
-    scout::{Found, scout},
+    scout::{Found, Signals, scout},
     state::StateFile,
     status::{RoundReport, Status},
-    step::{Outcome, step},
 };
 use crate::{
-    base::{Chain, SourceName},
-    discover::{ACTIONS, CODES, DiscoverError, HostLookup, Source, SourceConfig},
+    base::SourceName,
+    discover::{ACTIONS, CODES, HostLookup, Source, SourceConfig},
     health::{HealthConfig, Prober, Unhealthy},
-    inventory::{Inventory, SourceFacts},
-    policy::PolicyConfig,
+    inventory::Inventory,
+    policy::{Outage, PolicyConfig},
     table::{Published, Publisher},
-    telemetry::{Metrics, RoundOutcome},
+    telemetry::Metrics,
 };
 
 /// What sources found and the loop has not looked at yet. Each source has one look in hand, so a
@@ -61,22 +63,30 @@ pub struct Reconfigure {
 
 /// Keeps the table right. Owns the only publisher.
 pub struct Refresher {
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
     publisher: Publisher,
-    known: Known,
-    state: StateFile,
+    pub(super) known: Known,
+    pub(super) state: StateFile,
     status: watch::Sender<Status>,
-    round: Option<RoundReport>,
-    metrics: Arc<Metrics>,
-    now_secs: fn() -> u64,
+    pub(super) round: Option<RoundReport>,
+    pub(super) history: History,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) now_secs: fn() -> u64,
     nudge: watch::Sender<u64>,
+    orders: (Control, mpsc::Receiver<Order>),
+    /// Given to each order of looks, and told by the looks that began after it.
+    ticket: u64,
+    pub(super) awaited: Awaited,
+    pub(super) drained: DrainedZones,
+    /// What the table in force leaves out.
+    pub(super) outage: Outage,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// Scouts and the prober. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
     scouts: CancellationToken,
     prober: CancellationToken,
     probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
-    unhealthy: watch::Receiver<Unhealthy>,
+    pub(super) unhealthy: watch::Receiver<Unhealthy>,
 }
 
 // === impl Refresher ===
@@ -97,9 +107,15 @@ impl Refresher {
             publisher,
             status: watch::Sender::new(Status::default()),
             round: None,
+            history: History::default(),
             metrics,
             now_secs,
             nudge: watch::Sender::new(0),
+            orders: Control::new(),
+            ticket: 0,
+            awaited: Awaited::default(),
+            drained: DrainedZones::default(),
+            outage: Outage::default(),
             found: mpsc::channel(FOUND_MAX),
             tasks: JoinSet::new(),
             scouts: CancellationToken::new(),
@@ -114,8 +130,19 @@ impl Refresher {
         self.status.subscribe()
     }
 
+    /// The last tables that went into force, the newest first.
+    pub fn publications(&self) -> watch::Receiver<Publications> {
+        self.history.subscribe()
+    }
+
+    /// The way for people's orders. They are looked at from [`run`](Self::run) on.
+    pub fn control(&self) -> Control {
+        self.orders.0.clone()
+    }
+
     /// Puts the last good inventory in force, if there is one. Asks nobody.
     pub async fn restore(&mut self) {
+        self.restore_drains().await;
         self.tell();
         if let Some(last_good) = self.state.read(&self.metrics).await {
             let age_secs = (self.now_secs)().saturating_sub(last_good.written_at_secs);
@@ -126,7 +153,7 @@ impl Refresher {
                     "the last good inventory is in force until sources answer"
                 );
                 let compiled = self.compile(self.known.inventory(None)).await;
-                self.publish(compiled);
+                self.publish(compiled, Cause::LastGood);
             }
         }
         self.tell();
@@ -149,6 +176,7 @@ impl Refresher {
                     self.follow_health().await;
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
+                Some(order) = self.orders.1.recv() => self.carry_out(order).await,
                 order = orders.recv() => match order {
                     Some(Reconfigure { inputs, done }) => {
                         self.reconfigure(inputs).await;
@@ -173,11 +201,15 @@ impl Refresher {
         for source in &self.inputs.sources {
             self.metrics.control.source(source.name.as_str(), ACTIONS, CODES);
             let Some(known) = self.known.get_mut(&source.name) else { continue };
-            let doubt = Arc::clone(&known.doubt);
+            let signals = Signals {
+                nudge: self.nudge.subscribe(),
+                asked: known.asked.subscribe(),
+                doubt: Arc::clone(&known.doubt),
+                token: self.scouts.clone(),
+            };
             let source = Source::new(source.clone(), Arc::clone(&self.inputs.lookup));
             let found = self.found.0.clone();
-            let (nudge, token) = (self.nudge.subscribe(), self.scouts.clone());
-            self.tasks.spawn(scout(source, Arc::clone(&config), found, nudge, doubt, token));
+            self.tasks.spawn(scout(source, Arc::clone(&config), found, signals));
         }
     }
 
@@ -194,129 +226,58 @@ impl Refresher {
         self.tasks.spawn(prober.run(self.probed.subscribe(), report, self.prober.clone()));
     }
 
-    /// One source told something.
-    async fn round(&mut self, found: Found) {
-        // It was on its way while the configuration changed.
-        if found.token.is_cancelled() {
-            return;
-        }
-        self.metrics.control.round_duration.set(found.took.as_secs_f64());
-        let (outcome, reason) = match found.facts {
-            Ok(facts) => self.confirmed(facts).await,
-            Err(error) => self.failed(&found.source, &error),
-        };
-        self.metrics.control.round(outcome);
-        self.round = Some(RoundReport { ended: Instant::now(), outcome: outcome.word(), reason });
-        // With no last good inventory the first table waits until every source has told
-        // something: names of one that is late would be forwarded, and resolve elsewhere.
-        if !self.in_force().in_force() && self.known.all_reported() && self.known.has_facts() {
-            let inventory = self.known.inventory(None);
-            let compiled = self.compile(inventory.clone()).await;
-            self.publish(compiled);
-            self.state.keep(inventory, (self.now_secs)());
-        }
-        self.tell();
-    }
-
-    /// A source told its facts: believe them, unless too much would go.
-    async fn confirmed(&mut self, facts: SourceFacts) -> (RoundOutcome, Option<String>) {
-        let unchanged = (RoundOutcome::Unchanged, None);
-        let Some(source) = self.known.get_mut(&facts.source) else { return unchanged };
-        let name = facts.source.clone();
-        source.reported = true;
-        if source.error.take().is_some() {
-            tracing::info!(source = %name, "the source answers again");
-        }
-        let (facts, late) = match &source.facts {
-            Some(before) if !source.redefined => facts.mended(before),
-            Some(_) | None => (facts, false),
-        };
-        if late {
-            source.doubt();
-        }
-        let facts = Arc::new(facts);
-        let inventory = self.known.inventory(Some(&facts));
-        // The way of most rounds: nothing is planned or compiled for what is known already.
-        let same = self.known.get_mut(&name).is_some_and(|it| it.facts.as_ref() == Some(&facts));
-        let in_force = self.in_force();
-        if same || !in_force.in_force() {
-            self.known.accept(facts);
-            // What is on disk is a whole inventory, never the first of several sources.
-            if in_force.in_force() {
-                self.state.keep(inventory, (self.now_secs)());
+    /// What a person ordered.
+    async fn carry_out(&mut self, order: Order) {
+        match order {
+            // Whoever asked may have gone.
+            Order::Look { source, accept, told } => {
+                let _ = told.send(self.look(source.as_deref(), accept));
             }
-            return unchanged;
-        }
-        let compiled = self.compile(inventory.clone()).await;
-        let percent = self.inputs.refresh.shrink_guard_percent;
-        let Some(source) = self.known.get_mut(&name) else { return unchanged };
-        let outcome = match source.redefined {
-            true if compiled.table == *in_force.table() => Outcome::Unchanged,
-            true => Outcome::Publish,
-            false => {
-                let (current, found) = (in_force.table(), &compiled.table);
-                let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
-                source.guard = guard;
-                outcome
-            }
-        };
-        match outcome {
-            Outcome::Keep(reason) => {
-                source.doubt();
-                tracing::warn!(source = %name, %reason, "what was found is not believed yet");
-                (RoundOutcome::Kept, Some(reason.to_string()))
-            }
-            Outcome::Unchanged => {
-                self.known.accept(facts);
-                self.state.keep(inventory, (self.now_secs)());
-                unchanged
-            }
-            Outcome::Publish => {
-                self.known.accept(facts);
-                self.publish(compiled);
-                self.state.keep(inventory, (self.now_secs)());
-                (RoundOutcome::Published, None)
+            Order::Zone { zone, drain, told } => {
+                let _ = told.send(self.drain(&zone, drain).await);
             }
         }
     }
 
-    /// A source could not be asked: one line with everything, and what it told before stays.
-    fn failed(
-        &mut self,
-        name: &SourceName,
-        error: &DiscoverError,
-    ) -> (RoundOutcome, Option<String>) {
-        let (action, code) = (error.action(), error.code());
-        let text = Chain(error).to_string();
-        self.metrics.control.discovery_failed(name.as_str(), action, code);
-        tracing::warn!(
-            source = %name, action, code, error = text,
-            "discovery failed; what the source told before stays in force"
-        );
-        if let Some(source) = self.known.get_mut(name) {
-            source.reported = true;
-            source.error = Some(text.clone());
+    /// Sends the scout of one source, or of all, at once.
+    fn look(&mut self, source: Option<&str>, accept: bool) -> Result<Looks, OrderError> {
+        let all = self.inputs.sources.iter().map(|source| source.name.clone());
+        let wanted = |name: &SourceName| source.is_none_or(|wanted| name.as_str() == wanted);
+        let sources: Vec<SourceName> = all.filter(wanted).collect();
+        if sources.is_empty() {
+            let known: Vec<&str> = self.inputs.sources.iter().map(|it| it.name.as_str()).collect();
+            let name = source.unwrap_or_default().to_owned();
+            return Err(OrderError::UnknownSource { name, known: known.join(", ") });
         }
-        (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
+        self.ticket += 1;
+        let rounds = self.awaited.add(self.ticket, accept, sources.clone());
+        for name in &sources {
+            if let Some(source) = self.known.get_mut(name) {
+                source.ask(self.ticket);
+            }
+        }
+        tracing::info!(?sources, accept, by = "control socket", "sources are asked now");
+        Ok(Looks { sources, rounds })
     }
 
     /// Follows the prober. An address that went down may have been replaced, so the sources are
     /// asked soon.
-    async fn follow_health(&mut self) {
+    pub(super) async fn follow_health(&mut self) {
         if !self.unhealthy.borrow_and_update().is_empty() {
             self.nudge.send_modify(|count| *count += 1);
         }
-        self.say_again().await;
+        self.say_again(Cause::Health).await;
+        self.tell();
     }
 
     /// Says what is known as the configuration and the addresses that are down would have it now,
     /// where that is something else.
-    async fn say_again(&mut self) {
+    pub(super) async fn say_again(&mut self, cause: Cause) {
         let in_force = self.in_force();
         if in_force.in_force() {
             let compiled = self.compile(self.known.inventory(None)).await;
             if compiled.table != *in_force.table() {
-                self.publish(compiled);
+                self.publish(compiled, cause);
             }
         }
     }
@@ -329,24 +290,31 @@ impl Refresher {
         for gone in self.inputs.sources.iter().filter(|source| !stays(&source.name)) {
             self.metrics.control.forget_source(gone.name.as_str(), ACTIONS, CODES);
         }
+        self.awaited.keep(&stays);
         self.state.move_to(inputs.refresh.state_file.clone());
+        let moved = self.inputs.refresh.state_file != inputs.refresh.state_file;
         self.inputs = inputs;
+        if moved && !self.drained.list().is_empty() {
+            // What cannot be written has been told and counted.
+            let _ = self.keep_drains().await;
+        }
         self.send_scouts();
         if health_changed {
             self.send_prober();
         }
-        self.say_again().await;
+        self.say_again(Cause::Reload).await;
         self.tell();
     }
 
-    async fn compile(&self, inventory: Inventory) -> Compiled {
+    pub(super) async fn compile(&self, inventory: Inventory) -> Compiled {
         let unhealthy = self.unhealthy.borrow().clone();
         let policy = Arc::clone(&self.inputs.policy);
-        Compiled::new(inventory, policy, unhealthy, self.in_force()).await
+        let drained = self.drained.clone();
+        Compiled::new(inventory, policy, unhealthy, drained, self.in_force()).await
     }
 
     /// Puts a table in force, and says what is different.
-    fn publish(&mut self, compiled: Compiled) {
+    pub(super) fn publish(&mut self, compiled: Compiled, cause: Cause) {
         self.probed.send_if_modified(|known| {
             let new = *known != compiled.addresses;
             if new {
@@ -354,16 +322,24 @@ impl Refresher {
             }
             new
         });
-        let replaced = compiled.publish(&mut self.publisher, &self.metrics.control);
+        self.outage = compiled.outage;
+        let (control, now_secs) = (&self.metrics.control, (self.now_secs)());
+        let (publication, replaced) =
+            compiled.publish(&mut self.publisher, control, cause, now_secs);
+        self.history.add(Arc::new(publication));
         self.tasks.spawn(retire(replaced));
     }
 
-    fn in_force(&self) -> Arc<Published> {
+    pub(super) fn in_force(&self) -> Arc<Published> {
         self.publisher.reader().hold()
     }
 
-    fn tell(&self) {
-        let status = Status { sources: self.known.status(), round: self.round.clone() };
-        self.status.send_replace(status);
+    pub(super) fn tell(&self) {
+        self.status.send_replace(Status {
+            sources: self.known.status(),
+            round: self.round.clone(),
+            drained: self.drained.list(),
+            flapping: self.unhealthy.borrow().flapping().clone(),
+        });
     }
 }

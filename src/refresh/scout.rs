@@ -29,6 +29,8 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 /// A nudge is obeyed when the last look began this long ago: an address that flaps must not use up
 /// what EC2 allows us.
 const NUDGE_SPACING: Duration = Duration::from_secs(5);
+/// The same for an order by a person, who may have put it into a loop.
+const ORDER_SPACING: Duration = Duration::from_secs(1);
 /// Looks are spread by a tenth of the interval each way, so that a fleet does not ask in step.
 const JITTER: f64 = 0.1;
 
@@ -36,26 +38,43 @@ const JITTER: f64 = 0.1;
 pub(super) struct Found {
     pub(super) source: SourceName,
     pub(super) facts: Result<SourceFacts, DiscoverError>,
+    /// What the source went without, which is no failure.
+    pub(super) lack: Option<DiscoverError>,
     pub(super) took: Duration,
+    /// Of the last order to look that came before this look began.
+    pub(super) ticket: u64,
     /// Cancelled when the source has been replaced since: what it told does not count any more.
     pub(super) token: CancellationToken,
 }
 
-/// Looks at `source` until `token` is cancelled; `nudge` makes it look soon, and `doubt` makes the
-/// next look ask for the services' names too: what it told last was not believed.
+/// What makes a scout do something before its time.
+pub(super) struct Signals {
+    /// To look soon.
+    pub(super) nudge: watch::Receiver<u64>,
+    /// To look at once: the ticket of that order.
+    pub(super) asked: watch::Receiver<u64>,
+    /// To ask for the services' names too with the next look: what it told last was not believed,
+    /// or a person wants everything.
+    pub(super) doubt: Arc<AtomicBool>,
+    /// To end.
+    pub(super) token: CancellationToken,
+}
+
+/// Looks at `source` until it is told to end.
 pub(super) async fn scout(
     mut source: Source,
     config: Arc<RefreshConfig>,
     found: mpsc::Sender<Found>,
-    mut nudge: watch::Receiver<u64>,
-    doubt: Arc<AtomicBool>,
-    token: CancellationToken,
+    signals: Signals,
 ) {
+    let Signals { mut nudge, mut asked, doubt, token } = signals;
     let mut services_asked: Option<Instant> = None;
     let mut retry = Some(RETRY_MIN);
     loop {
         let started = Instant::now();
         nudge.mark_unchanged();
+        // Before `doubt`, which an order sets first.
+        let ticket = *asked.borrow_and_update();
         let due = doubt.swap(false, Ordering::Relaxed)
             || services_asked.is_none_or(|at| config.services_interval <= started - at);
         let facts = tokio::select! {
@@ -77,8 +96,9 @@ pub(super) async fn scout(
             (Err(_), None) => config.interval,
         };
         let name = source.name().clone();
-        let took = started.elapsed();
-        let told = found.send(Found { source: name, facts, took, token: token.clone() });
+        let (took, lack) = (started.elapsed(), source.lack());
+        let found_now = Found { source: name, facts, lack, took, ticket, token: token.clone() };
+        let told = found.send(found_now);
         if !matches!(token.run_until_cancelled(told).await, Some(Ok(()))) {
             return;
         }
@@ -86,16 +106,25 @@ pub(super) async fn scout(
         tokio::select! {
             () = token.cancelled() => return,
             () = sleep(pause.mul_f64(spread).saturating_sub(took)) => (),
-            nudged = nudge.changed() => match nudged {
-                Ok(()) => {
-                    let spaced = sleep_until(started + NUDGE_SPACING);
-                    if token.run_until_cancelled(spaced).await.is_none() {
-                        return;
-                    }
+            spacing = called(&mut nudge, &mut asked) => {
+                let Some(spacing) = spacing else { return };
+                if token.run_until_cancelled(sleep_until(started + spacing)).await.is_none() {
+                    return;
                 }
-                Err(_) => return,
-            },
+            }
         }
+    }
+}
+
+/// Waits for a call to look before the time, and tells how far looks are to be apart for it; `None`
+/// when nobody can call any more.
+async fn called(
+    nudge: &mut watch::Receiver<u64>,
+    asked: &mut watch::Receiver<u64>,
+) -> Option<Duration> {
+    tokio::select! {
+        nudged = nudge.changed() => nudged.ok().map(|()| NUDGE_SPACING),
+        asked = asked.changed() => asked.ok().map(|()| ORDER_SPACING),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the control loop knows of itself, for people and probes.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use tokio::time::Instant;
 
 use crate::base::SourceName;
@@ -11,6 +13,10 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// The last round; `None` before the first has ended.
     pub round: Option<RoundReport>,
+    /// Zones that a person has drained, each with the second since 1970 at which it was.
+    pub drained: Vec<(String, u64)>,
+    /// Addresses that go down and come up again and again, with the changes that count still.
+    pub flapping: BTreeMap<IpAddr, u8>,
 }
 
 /// One source.
@@ -26,6 +32,8 @@ pub struct SourceStatus {
     pub endpoints: usize,
     /// Why it could not be asked the last time, with the whole chain of causes.
     pub error: Option<String>,
+    /// What it goes without since it could not be had, likewise.
+    pub lack: Option<String>,
 }
 
 /// How a round ended.

@@ -24,13 +24,13 @@ pub(super) enum KeepReason {
     /// It has no name at all, and the one in force has some.
     #[error(
         "every endpoint has vanished, which is more likely a mistake than the truth; if it is \
-         true, remove the state file and restart"
+         true, `hubdns refresh --accept` believes it"
     )]
     EverythingVanished,
     /// It lacks too many of the names in force.
     #[error(
         "{lost} of {of} names would go, more than shrink_guard_percent allows; seen {seen} of \
-         {SHRINK_ROUNDS} times in a row"
+         {SHRINK_ROUNDS} times in a row; `hubdns refresh --accept` believes it at once"
     )]
     Shrinks {
         /// Names in force that it lacks.

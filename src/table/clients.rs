@@ -5,26 +5,26 @@ use std::{net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use crate::policy::PolicyConfig;
+use crate::policy::{ClientZone, PolicyConfig, ZoneBy};
 
 /// Client networks, each looked up by the longest prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clients {
     allow: JointPrefixSet<IpNet>,
-    zones: JointPrefixMap<IpNet, Arc<str>>,
+    zones: JointPrefixMap<IpNet, (Arc<str>, ZoneBy)>,
 }
 
 // === impl Clients ===
 
 impl Clients {
     /// Networks are taken without their host bits: `10.1.2.3/8` is `10.0.0.0/8`.
-    pub(super) fn new(config: &PolicyConfig) -> Self {
+    pub(super) fn new(config: &PolicyConfig, zones: &[ClientZone]) -> Self {
         let mut clients = Self::default();
         for network in &config.allow {
             clients.allow.insert(network.trunc());
         }
-        for (network, zone) in &config.zones {
-            clients.zones.insert(network.trunc(), zone.clone());
+        for ClientZone { network, zone, by } in zones {
+            clients.zones.insert(network.trunc(), (Arc::clone(zone), *by));
         }
         clients
     }
@@ -34,8 +34,13 @@ impl Clients {
     }
 
     pub(super) fn az_of(&self, client: IpAddr) -> Option<&str> {
-        let (_, zone) = self.zones.get_lpm(&IpNet::from(client))?;
+        let (_, (zone, _)) = self.zones.get_lpm(&IpNet::from(client))?;
         Some(zone)
+    }
+
+    pub(super) fn zone_of(&self, client: IpAddr) -> Option<ClientZone> {
+        let (network, (zone, by)) = self.zones.get_lpm(&IpNet::from(client))?;
+        Some(ClientZone { network, zone: Arc::clone(zone), by: *by })
     }
 
     /// The allowed networks in one order.
@@ -45,6 +50,6 @@ impl Clients {
 
     /// The zones in one order.
     pub(super) fn zones(&self) -> impl Iterator<Item = (IpNet, &str)> {
-        self.zones.iter().map(|(network, zone)| (network, &**zone))
+        self.zones.iter().map(|(network, (zone, _))| (network, &**zone))
     }
 }

@@ -23,7 +23,7 @@ pub fn compile_beside(plan: Plan, config: &PolicyConfig, in_force: &AnswerTable)
     });
     let last = views.next_back();
     let last = last.unwrap_or_else(|| Arc::new(ViewTable::empty(PolicyConfig::REST_VIEW.into())));
-    AnswerTable::from_parts(Clients::new(config), views.collect(), last)
+    AnswerTable::from_parts(Clients::new(config, &plan.zones), views.collect(), last)
 }
 
 // === impl AnswerTable ===

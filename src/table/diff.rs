@@ -115,8 +115,8 @@ fn diff_view(view: &ViewName, old: &[Entry], new: &[Entry], changes: &mut Vec<Ch
 
 // === impl Change ===
 
-/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)`, `- NAME A (ENDPOINT, SERVICE)` or
-/// `~ NAME A` with each thing that differs as `OLD -> NEW`. The view is not printed.
+/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)`, the same with `-` of what was said, or `~ NAME A` with
+/// each thing that differs as `OLD -> NEW`. The view is not printed.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (pattern, rtype) = (&self.pattern, self.rtype);
@@ -125,7 +125,10 @@ impl fmt::Display for Change {
                 let addresses = said.address_text();
                 write!(f, "+ {pattern} {rtype} {addresses} ({})", said.who())
             }
-            ChangeKind::Removed(said) => write!(f, "- {pattern} {rtype} ({})", said.who()),
+            ChangeKind::Removed(said) => {
+                let addresses = said.address_text();
+                write!(f, "- {pattern} {rtype} {addresses} ({})", said.who())
+            }
             ChangeKind::Changed { from, to } => {
                 write!(f, "~ {pattern} {rtype}")?;
                 changed(f, "", from.address_text(), to.address_text())?;

@@ -27,6 +27,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::policy::ClientZone;
 use clients::Clients;
 
 /// Everything we say, to everybody. Equal tables say the same for the same reasons.
@@ -59,9 +60,14 @@ impl AnswerTable {
         self.clients.admits(client)
     }
 
-    /// The name or id of the zone that `[zones]` puts this client in, by the longest prefix.
+    /// The name or id of the zone this client is in, by the longest prefix that `[zones]` or a subnet has.
     pub fn az_of(&self, client: IpAddr) -> Option<&str> {
         self.clients.az_of(client)
+    }
+
+    /// The same with the network by which it is, and who says so.
+    pub fn zone_of(&self, client: IpAddr) -> Option<ClientZone> {
+        self.clients.zone_of(client)
     }
 
     /// Every view in the order in which they match; the last is everybody else's.

@@ -277,11 +277,11 @@ fn a_diff_tells_each_name_that_is_answered_differently() {
     assert_eq!(
         lines,
         [
-            "- half AAAA (vpce-2, svc.s)",
+            "- half AAAA fd00::6 (vpce-2, svc.s)",
             "~ moved A 10.0.1.5 10.0.2.5 -> 10.0.1.5 10.0.2.9 by vpce-1 -> vpce-4 service svc.q -> svc.m",
             "~ owner A by vpce-3 -> vpce-5",
-            "- *.gone A (vpce-2, svc.s)",
-            "- *.gone AAAA (vpce-2, svc.s)",
+            "- *.gone A 10.0.1.6 (vpce-2, svc.s)",
+            "- *.gone AAAA fd00::6 (vpce-2, svc.s)",
             "+ *.new A 10.0.1.6 (vpce-2, svc.s)",
         ]
     );
@@ -306,7 +306,7 @@ fn a_diff_tells_of_views_that_come_and_go_and_of_ttls() {
         [
             "new: + n A 10.0.1.5 (vpce-1, svc.q)",
             "default: ~ n A ttl 60s -> 30s",
-            "gone: - n A (vpce-1, svc.q)",
+            "gone: - n A 10.0.1.5 (vpce-1, svc.q)",
         ]
     );
 }

@@ -25,6 +25,10 @@ label! {
         Read = "read",
         /// After a good round.
         Write = "write",
+        /// At start, which zones are drained.
+        ReadDrains = "read_drains",
+        /// After an order to drain a zone, or to put it back.
+        WriteDrains = "write_drains",
     }
 }
 
@@ -59,6 +63,8 @@ pub struct ControlMetrics {
     state_file_errors: Vec<IntCounter>,
     probes: Vec<IntCounter>,
     health_changes: Vec<IntCounter>,
+    /// Added, removed, changed.
+    answer_changes: [IntCounter; 3],
     table_names: IntGaugeVec,
     table_declined: IntGaugeVec,
     table_info: IntGaugeVec,
@@ -72,6 +78,14 @@ pub struct ControlMetrics {
     pub unhealthy_addresses: IntGauge,
     /// Endpoints of which no address of a family answers probes: all are given out.
     pub endpoints_failing_open: IntGauge,
+    /// Addresses that went down and came back several times lately.
+    pub flapping_addresses: IntGauge,
+    /// Zones that a person has taken out of the answers.
+    pub drained_zones: IntGauge,
+    /// Addresses that are left out for it.
+    pub drained_addresses: IntGauge,
+    /// Endpoints whose addresses in such zones are given out, for want of others.
+    pub endpoints_overruling_drain: IntGauge,
     /// How long the last refresh round took.
     pub round_duration: Gauge,
 }
@@ -114,6 +128,15 @@ impl ControlMetrics {
             Opts::new("hubdns_health_changes_total", "Addresses that went down or came up."),
             &["state"]
         );
+        let answer_changes = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_answer_changes_total",
+                "Names and types that new tables answer otherwise, by how."
+            ),
+            &["change"]
+        );
         Ok(Self {
             discovery_errors: register!(
                 registry,
@@ -155,6 +178,8 @@ impl ControlMetrics {
                 .iter()
                 .map(|verdict| health_changes.with_label_values(&[verdict.word()]))
                 .collect(),
+            answer_changes: ["added", "removed", "changed"]
+                .map(|change| answer_changes.with_label_values(&[change])),
             table_names: register!(
                 registry,
                 IntGaugeVec,
@@ -195,6 +220,30 @@ impl ControlMetrics {
                 IntGauge,
                 "hubdns_endpoints_failing_open",
                 "Endpoints of which no address of a family answers probes: all are given out."
+            ),
+            flapping_addresses: register!(
+                registry,
+                IntGauge,
+                "hubdns_flapping_addresses",
+                "Addresses that went down and came back several times lately."
+            ),
+            drained_zones: register!(
+                registry,
+                IntGauge,
+                "hubdns_drained_zones",
+                "Zones that a person has taken out of the answers."
+            ),
+            drained_addresses: register!(
+                registry,
+                IntGauge,
+                "hubdns_drained_addresses",
+                "Addresses of drained zones that are left out."
+            ),
+            endpoints_overruling_drain: register!(
+                registry,
+                IntGauge,
+                "hubdns_endpoints_overruling_drain",
+                "Endpoints with no usable address of a family outside drained zones."
             ),
             round_duration: register!(
                 registry,
@@ -266,6 +315,13 @@ impl ControlMetrics {
     pub fn health_changed(&self, verdict: HealthVerdict) {
         if let Some(counter) = self.health_changes.get(verdict as usize) {
             counter.inc();
+        }
+    }
+
+    /// Counts what a table that takes the place of another answers otherwise.
+    pub fn answers_changed(&self, added: usize, removed: usize, changed: usize) {
+        for (counter, count) in self.answer_changes.iter().zip([added, removed, changed]) {
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
         }
     }
 

@@ -4,6 +4,7 @@
 //! from a packet to our own answer allocates nothing. It knows no policy and does no I/O.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod chaos;
 mod cookie;
 mod freshness;
 mod query;
@@ -11,6 +12,7 @@ mod question;
 mod relay;
 mod reply;
 
+pub use chaos::{chaos_answer, chaos_query};
 pub use cookie::{Cookie, CookieState, FullCookie};
 pub use freshness::freshness;
 pub use query::{Edns, Packet, Query, Reject};

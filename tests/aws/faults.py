@@ -21,11 +21,13 @@ _IDS = {
     "DescribeVpcEndpoints": "vpcEndpointId",
     "DescribeVpcEndpointServices": "serviceName",
     "DescribeNetworkInterfaces": "networkInterfaceId",
+    "DescribeSubnets": "subnetId",
 }
 _LIST_ENDS = {
     "DescribeVpcEndpoints": b"</vpcEndpointSet>",
     "DescribeVpcEndpointServices": b"</serviceDetailSet>",
     "DescribeNetworkInterfaces": b"</networkInterfaceSet>",
+    "DescribeSubnets": b"</subnetSet>",
 }
 _ITEM = re.compile(rb"<item>")
 _TOKEN = re.compile(rb"<nextToken>[^<]*</nextToken>")

@@ -1,11 +1,14 @@
 //! Addresses that do not answer probes leave the answers, and come back.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Instant,
+};
 
 use serde_json::json;
 
 use crate::{
-    SOON, SQS, await_answer, source,
+    SOON, SQS, await_answer, measured, source,
     support::{Ec2Double, Hubdns, eventually},
 };
 
@@ -30,7 +33,9 @@ fn a_dead_address_leaves_and_comes_back_and_all_dead_are_all_given() {
     await_answer(&daemon, SQS, &[&a, &b], SOON);
 
     drop(second);
+    let died = Instant::now();
     await_answer(&daemon, SQS, &[&a], SOON);
+    measured("an address's death to answers without it, probed each second", died.elapsed());
     assert_eq!(daemon.metric("hubdns_unhealthy_addresses"), Some(1.0));
     assert_eq!(daemon.metric(FAILING_OPEN), Some(0.0));
     // The name of the dead zone has no other address to give.

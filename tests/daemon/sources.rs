@@ -183,3 +183,39 @@ fn a_source_that_hangs_delays_no_other() {
     await_answer(&daemon, SQS, &["10.0.1.20", "10.0.2.20"], ONE_INTERVAL);
     assert_eq!(daemon.dig("kms.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.50"]);
 }
+
+#[test]
+fn a_source_that_fails_keeps_its_facts_while_others_move_and_over_a_restart() {
+    let (failing, moving) = (Ec2Double::start(), Ec2Double::start());
+    failing.create_hub(json!([{ "service": "kms", "azs": { "a": "10.0.1.50" } }]));
+    let sqs = small_hub(&moving);
+    let mut daemon = Hubdns::start(&(ec2(&failing, "failing", "") + &ec2(&moving, "moving", "")));
+    let denied = |action: &str| {
+        json!({ "action": action, "kind": "error", "times": 0, "status": 403,
+            "code": "UnauthorizedOperation" })
+    };
+    failing.fault(denied("*"));
+    let refresh = |daemon: &Hubdns, source: &str| {
+        let ran = daemon.command(&format!("refresh --source {source}")).output().unwrap();
+        ran.status.success()
+    };
+    let both = |daemon: &Hubdns, addresses: [&str; 2]| {
+        assert_eq!(daemon.dig("kms.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.50"]);
+        assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), addresses);
+    };
+    // More often than the guard would hold anything back.
+    for round in 1..=4 {
+        assert!(!refresh(&daemon, "failing"));
+        let new = [format!("10.0.1.{}", 20 + round), format!("10.0.2.{}", 20 + round)];
+        moving.replace_addresses(&sqs.id, json!({ "a": new[0], "b": new[1] }));
+        assert!(refresh(&daemon, "moving"));
+        both(&daemon, [&new[0], &new[1]]);
+    }
+    assert!(daemon.terminate().success());
+    daemon.start_again();
+    assert!(!refresh(&daemon, "failing"));
+    moving.replace_addresses(&sqs.id, json!({ "a": "10.0.1.40", "b": "10.0.2.40" }));
+    assert!(refresh(&daemon, "moving"));
+    both(&daemon, ["10.0.1.40", "10.0.2.40"]);
+    assert_eq!(daemon.get("/readyz").0, 200);
+}

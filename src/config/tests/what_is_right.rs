@@ -95,6 +95,24 @@ fn what_is_not_said_is_the_documented_default() {
 }
 
 #[test]
+fn zones_are_discovered_by_either_spelling_and_by_hand_beside() {
+    let config = good(MINIMAL);
+    assert!(!config.policy.discover_zones && !config.sources[0].subnets);
+    for text in [
+        format!("zones = \"discover\"\n{MINIMAL}"),
+        format!("{MINIMAL}\n[zones]\ndiscover = \"subnets\"\n"),
+    ] {
+        let config = good(&text);
+        assert!(config.policy.discover_zones && config.sources[0].subnets, "{text}");
+        assert_eq!(config.policy.zones, []);
+    }
+    let both = "[zones]\n\"10.1.0.0/24\" = \"euw1-az1\"\ndiscover = \"subnets\"\n";
+    let config = good(&format!("{MINIMAL}\n{both}"));
+    assert!(config.policy.discover_zones);
+    assert_eq!(config.policy.zones.len(), 1);
+}
+
+#[test]
 fn every_example_is_right_and_without_warning() {
     for (path, text) in examples() {
         let config =

@@ -50,6 +50,7 @@ const RULES: &[(&str, &str)] = &[
         "admin.listen = \"127.0.0.1:53\"",
         "1: `admin.listen` \"127.0.0.1:53\" and `server.listen` \"0.0.0.0:53\" are the same TCP port",
     ),
+    ("zones.discover = \"all\"", "1: `zones.discover` cannot be \"all\""),
     ("zones.\"10.0.0.0/8\" = \"\"", "1: `zones` cannot be \"\""),
     ("zones.\"10.0.0.5/8\" = \"eu-west-1a\"", "1: `zones` cannot be \"10.0.0.5/8\""),
 ];

@@ -1,4 +1,4 @@
-//! The three calls, each read to its last page.
+//! The calls, each read to its last page.
 //!
 //! At most one filter a call: what else the configuration filters by is applied to the answer.
 
@@ -11,7 +11,7 @@ use crate::{
     base::VpcId,
     discover::{
         error::{Action, DiscoverError},
-        recorded::{RecordedEndpoint, RecordedInterface, RecordedService},
+        recorded::{RecordedEndpoint, RecordedInterface, RecordedService, RecordedSubnet},
     },
 };
 
@@ -112,6 +112,21 @@ pub(super) async fn interfaces(
             );
             pages.go_on(page.next_token)?;
         }
+    }
+    Ok(found)
+}
+
+/// Every subnet that the caller sees: those of its account, and those shared with it.
+pub(super) async fn subnets(session: &Session) -> Result<Vec<RecordedSubnet>, DiscoverError> {
+    let action = Action::DescribeSubnets;
+    let call = session.client.describe_subnets().max_results(PAGE_ITEMS);
+    let mut found = Vec::new();
+    let mut pages = Pages::new(action);
+    while pages.more() {
+        let sent = call.clone().set_next_token(pages.token()).send().await;
+        let page = sent.map_err(|error| session.context(action).told(error))?;
+        found.extend(page.subnets.unwrap_or_default().into_iter().map(map::subnet));
+        pages.go_on(page.next_token)?;
     }
     Ok(found)
 }

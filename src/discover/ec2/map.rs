@@ -7,7 +7,8 @@ use aws_smithy_types::date_time::Format;
 
 use crate::discover::recorded::{
     RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface, RecordedIpv6Address,
-    RecordedPrivateAddress, RecordedPrivateName, RecordedService, RecordedServiceType, RecordedTag,
+    RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress, RecordedPrivateName,
+    RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
 };
 
 pub(super) fn endpoint(found: types::VpcEndpoint) -> RecordedEndpoint {
@@ -109,6 +110,30 @@ pub(super) fn interface(found: types::NetworkInterface) -> RecordedInterface {
             .into_iter()
             .map(|address| RecordedIpv6Address {
                 ipv6_address: address.ipv6_address.unwrap_or_default(),
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn subnet(found: types::Subnet) -> RecordedSubnet {
+    RecordedSubnet {
+        subnet_id: found.subnet_id.unwrap_or_default(),
+        vpc_id: found.vpc_id.unwrap_or_default(),
+        availability_zone: found.availability_zone.unwrap_or_default(),
+        availability_zone_id: found.availability_zone_id,
+        cidr_block: found.cidr_block,
+        ipv6_cidr_block_association_set: found
+            .ipv6_cidr_block_association_set
+            .unwrap_or_default()
+            .into_iter()
+            .map(|it| RecordedIpv6Network {
+                ipv6_cidr_block: it.ipv6_cidr_block.unwrap_or_default(),
+                ipv6_cidr_block_state: RecordedIpv6State {
+                    state: word(it.ipv6_cidr_block_state.and_then(|it| it.state), |state| {
+                        state.as_str().to_owned()
+                    })
+                    .unwrap_or_default(),
+                },
             })
             .collect(),
     }

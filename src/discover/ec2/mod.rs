@@ -9,17 +9,24 @@ mod http;
 mod map;
 mod session;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{
     config::{SourceConfig, SourceKind},
-    error::DiscoverError,
+    error::{Action, DiscoverError},
     lookup::HostLookup,
     normalise::wanted,
-    recorded::{Recorded, RecordedEndpoint, RecordedService},
+    recorded::{Recorded, RecordedEndpoint, RecordedService, RecordedSubnet},
+    subnets::subnets,
 };
 use crate::base::Region;
 use session::Session;
+
+/// For the subnets, which a look can do without: a call that hangs must not keep the endpoints'
+/// changes waiting for longer.
+const SUBNETS_WITHIN: Duration = Duration::from_secs(10);
 
 /// One EC2 source between two looks.
 pub(super) struct Ec2 {
@@ -29,6 +36,17 @@ pub(super) struct Ec2 {
     /// connections may have been the reason.
     session: Option<Session>,
     known: KnownServices,
+    subnets: KnownSubnets,
+}
+
+/// The subnets as they were told last, which change as rarely.
+#[derive(Default)]
+struct KnownSubnets {
+    found: Option<Vec<RecordedSubnet>>,
+    /// Why they could not be had the last time.
+    lack: Option<DiscoverError>,
+    /// Whether that was so: then the next look asks again.
+    failed: bool,
 }
 
 /// What was learned of services, which change rarely and cost a call.
@@ -58,7 +76,18 @@ struct Settings<'a> {
 
 impl Ec2 {
     pub(super) fn new(config: SourceConfig, lookup: HostLookup) -> Ec2 {
-        Ec2 { config, lookup, session: None, known: KnownServices::default() }
+        Ec2 {
+            config,
+            lookup,
+            session: None,
+            known: KnownServices::default(),
+            subnets: KnownSubnets::default(),
+        }
+    }
+
+    /// What the last look went without.
+    pub(super) fn lack(&mut self) -> Option<DiscoverError> {
+        self.subnets.lack.take()
     }
 
     /// The region and all that the source has in it. Dropped while it waits, it forgets its
@@ -72,8 +101,12 @@ impl Ec2 {
             None => Session::open(&self.config, &self.lookup).await?,
         };
         match ask(&self.config, &session, &self.known, ask_services).await {
-            Ok((recorded, known)) => {
+            Ok((mut recorded, known)) => {
                 self.known = known;
+                if self.config.subnets {
+                    self.subnets.renew(&session, ask_services).await;
+                    recorded.subnets = self.subnets.found.clone();
+                }
                 let region = session.region.clone();
                 self.session = Some(session);
                 Ok((region, recorded))
@@ -134,6 +167,33 @@ async fn ask(
     let names: BTreeSet<&str> = services.iter().map(|key| key.name.as_str()).collect();
     recorded.services.retain(|service| names.contains(service.service_name.as_str()));
     Ok((recorded, known))
+}
+
+// === impl KnownSubnets ===
+
+impl KnownSubnets {
+    /// Asks, where it is time or nothing is known. A failure keeps what was told before.
+    async fn renew(&mut self, session: &Session, due: bool) {
+        if !due && !self.failed && self.found.is_some() {
+            return;
+        }
+        let action = Action::DescribeSubnets;
+        let asked = async {
+            let found = calls::subnets(session).await?;
+            subnets(&found, action)?;
+            Ok(found)
+        };
+        let told = timeout(SUBNETS_WITHIN, asked).await;
+        let told = told.unwrap_or_else(|elapsed| {
+            let (after, source) = (SUBNETS_WITHIN, elapsed.into());
+            Err(DiscoverError::TimedOut { action, after, source })
+        });
+        self.failed = told.is_err();
+        match told {
+            Ok(found) => (self.found, self.lack) = (Some(found), None),
+            Err(error) => self.lack = Some(error),
+        }
+    }
 }
 
 // === impl Settings ===

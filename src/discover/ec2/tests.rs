@@ -26,7 +26,7 @@ use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 
 use super::{
-    Ec2, KnownServices, ServiceKey,
+    Ec2, ServiceKey,
     errors::Limits,
     http,
     session::{Session, loader, retries},
@@ -109,6 +109,7 @@ fn config(vpcs: &[&str], role_arn: Option<&str>, endpoint_url: Option<&str>) -> 
         },
         vpc_ids: vpcs.iter().map(|vpc| VpcId::from(*vpc)).collect(),
         tags: BTreeMap::new(),
+        subnets: false,
     }
 }
 
@@ -130,7 +131,7 @@ fn bare(http: SharedHttpClient, retries: RetryConfig) -> ConfigLoader {
 
 async fn source_with(config: SourceConfig, loader: ConfigLoader) -> Ec2 {
     let session = Session::from_loader(&config, loader, SHORT).await.unwrap();
-    Ec2 { config, lookup: no_lookup(), session: Some(session), known: KnownServices::default() }
+    Ec2 { session: Some(session), ..Ec2::new(config, no_lookup()) }
 }
 
 async fn source(api: &Api) -> Ec2 {

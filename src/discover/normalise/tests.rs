@@ -17,6 +17,7 @@ fn source() -> SourceConfig {
         name: SourceName::from("hub"),
         kind: SourceKind::Files { path: PathBuf::new() },
         vpc_ids: Vec::new(),
+        subnets: false,
         tags: BTreeMap::new(),
     }
 }

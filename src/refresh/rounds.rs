@@ -1,0 +1,176 @@
+//! One round: what a source told, and what becomes of it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    history::Cause,
+    order::SourceRound,
+    refresher::Refresher,
+    scout::Found,
+    status::RoundReport,
+    step::{Outcome, step},
+};
+use crate::{
+    base::{Chain, SourceName},
+    discover::DiscoverError,
+    inventory::SourceFacts,
+    telemetry::RoundOutcome,
+};
+
+// === impl Refresher ===
+
+impl Refresher {
+    /// One source told something.
+    pub(super) async fn round(&mut self, found: Found) {
+        // It was on its way while the configuration changed.
+        if found.token.is_cancelled() {
+            return;
+        }
+        self.metrics.control.round_duration.set(found.took.as_secs_f64());
+        let before = self.in_force().generation();
+        let accept = self.awaited.accepts(&found.source, found.ticket);
+        let (outcome, reason) = match found.facts {
+            Ok(facts) => {
+                self.lacks(&found.source, found.lack.as_ref());
+                self.confirmed(facts, accept).await
+            }
+            Err(error) => self.failed(&found.source, &error),
+        };
+        self.metrics.control.round(outcome);
+        let (ended, word) = (Instant::now(), outcome.word());
+        self.round = Some(RoundReport { ended, outcome: word, reason: reason.clone() });
+        // With no last good inventory the first table waits until every source has told
+        // something: names of one that is late would be forwarded, and resolve elsewhere.
+        if !self.in_force().in_force() && self.known.all_reported() && self.known.has_facts() {
+            let inventory = self.known.inventory(None);
+            let compiled = self.compile(inventory.clone()).await;
+            self.publish(compiled, Cause::FirstRound);
+            self.state.keep(inventory, (self.now_secs)());
+        }
+        let published = before != self.in_force().generation();
+        let publication = published.then(|| self.history.last()).flatten();
+        let outcome = if published { RoundOutcome::Published } else { outcome };
+        let round = SourceRound { source: found.source, outcome, reason, publication };
+        self.awaited.ended(found.ticket, &round);
+        self.tell();
+    }
+
+    /// A source told its facts: believe them, unless too much would go and nobody accepts that.
+    async fn confirmed(
+        &mut self,
+        facts: SourceFacts,
+        accept: bool,
+    ) -> (RoundOutcome, Option<String>) {
+        let unchanged = (RoundOutcome::Unchanged, None);
+        let Some(source) = self.known.get_mut(&facts.source) else { return unchanged };
+        let name = facts.source.clone();
+        source.reported = true;
+        if source.error.take().is_some() {
+            tracing::info!(source = %name, "the source answers again");
+        }
+        let (facts, late) = match &source.facts {
+            Some(before) if !source.redefined => facts.mended(before),
+            Some(_) | None => (facts, false),
+        };
+        if late {
+            source.doubt();
+        }
+        let facts = Arc::new(facts);
+        let inventory = self.known.inventory(Some(&facts));
+        // The way of most rounds: nothing is planned or compiled for what is known already.
+        let same = self.known.get_mut(&name).is_some_and(|it| it.facts.as_ref() == Some(&facts));
+        let in_force = self.in_force();
+        if same || !in_force.in_force() {
+            self.known.accept(facts);
+            // What is on disk is a whole inventory, never the first of several sources.
+            if in_force.in_force() {
+                self.state.keep(inventory, (self.now_secs)());
+            }
+            return unchanged;
+        }
+        let compiled = self.compile(inventory.clone()).await;
+        let percent = self.inputs.refresh.shrink_guard_percent;
+        let Some(source) = self.known.get_mut(&name) else { return unchanged };
+        let outcome = match source.redefined {
+            true if compiled.table == *in_force.table() => Outcome::Unchanged,
+            true => Outcome::Publish,
+            false => {
+                let (current, found) = (in_force.table(), &compiled.table);
+                let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
+                source.guard = guard;
+                outcome
+            }
+        };
+        let (outcome, cause) = match outcome {
+            Outcome::Keep(reason) if accept => {
+                tracing::warn!(
+                    source = %name, %reason, by = "control socket",
+                    "what was found is believed: a person accepted it"
+                );
+                (Outcome::Publish, Cause::Accepted(name.clone()))
+            }
+            outcome => (outcome, Cause::Source(name.clone())),
+        };
+        match outcome {
+            Outcome::Keep(reason) => {
+                if let Some(source) = self.known.get_mut(&name) {
+                    source.doubt();
+                }
+                tracing::warn!(source = %name, %reason, "what was found is not believed yet");
+                (RoundOutcome::Kept, Some(reason.to_string()))
+            }
+            Outcome::Unchanged => {
+                self.known.accept(facts);
+                self.state.keep(inventory, (self.now_secs)());
+                unchanged
+            }
+            Outcome::Publish => {
+                self.known.accept(facts);
+                self.publish(compiled, cause);
+                self.state.keep(inventory, (self.now_secs)());
+                (RoundOutcome::Published, None)
+            }
+        }
+    }
+
+    /// What a source went without: counted each time, and said when it is new or over.
+    fn lacks(&mut self, name: &SourceName, lack: Option<&DiscoverError>) {
+        if let Some(lack) = lack {
+            let (action, code) = (lack.action(), lack.code());
+            self.metrics.control.discovery_failed(name.as_str(), action, code);
+        }
+        let text = lack.map(|lack| Chain(lack).to_string());
+        let Some(source) = self.known.get_mut(name) else { return };
+        match (&source.lack, &text) {
+            (before, Some(now)) if before.as_ref() != Some(now) => tracing::warn!(
+                source = %name, error = now,
+                "zones are not discovered anew; the source's endpoints are as ever"
+            ),
+            (Some(_), None) => tracing::info!(source = %name, "zones are discovered again"),
+            (_, _) => (),
+        }
+        source.lack = text;
+    }
+
+    /// A source could not be asked: one line with everything, and what it told before stays.
+    fn failed(
+        &mut self,
+        name: &SourceName,
+        error: &DiscoverError,
+    ) -> (RoundOutcome, Option<String>) {
+        let (action, code) = (error.action(), error.code());
+        let text = Chain(error).to_string();
+        self.metrics.control.discovery_failed(name.as_str(), action, code);
+        tracing::warn!(
+            source = %name, action, code, error = text,
+            "discovery failed; what the source told before stays in force"
+        );
+        if let Some(source) = self.known.get_mut(name) {
+            source.reported = true;
+            source.error = Some(text.clone());
+        }
+        (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
+    }
+}
