@@ -4,7 +4,8 @@
 //! it finds is a value that others read when they like.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
+    future::pending,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -32,6 +33,11 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// Probes at once, each a socket. When nothing answers, each lasts 2 s, so this is 128 a second,
 /// or 640 addresses at the default interval of 5 s; more take longer a round.
 const PROBES_IN_FLIGHT_MAX: usize = 256;
+
+/// An address that did not answer is asked again after this part of the interval, and not when its
+/// turn comes: two more silences and it is left out, so clients are sent there for 2 to 7 s at the
+/// default interval where it refuses, and for 8 to 13 s where it is silent.
+const DOUBT_PART: u32 = 5;
 
 /// Finds out which addresses do not answer.
 pub struct Prober {
@@ -76,6 +82,9 @@ impl Prober {
         self.publish(report, &roster);
         let mut probes = FuturesUnordered::new();
         let mut due = Instant::now();
+        // In the order in which they are due: all wait for the same time.
+        let mut doubted: VecDeque<(Instant, IpAddr)> = VecDeque::new();
+        let probe = |ip| async move { (ip, connect(SocketAddr::new(ip, port), timeout).await) };
         loop {
             let may_ask = !roster.is_empty() && probes.len() < PROBES_IN_FLIGHT_MAX;
             tokio::select! {
@@ -90,12 +99,16 @@ impl Prober {
                     if self.heard(&mut roster, ip, result) {
                         self.publish(report, &roster);
                     }
+                    if result == ProbeResult::Unanswered && roster.doubts(ip) {
+                        doubted.push_back((Instant::now() + self.config.interval / DOUBT_PART, ip));
+                    }
+                }
+                () = first_due(&doubted), if may_ask => {
+                    let ip = doubted.pop_front().map(|(_, ip)| ip);
+                    probes.extend(ip.filter(|ip| roster.doubts(*ip)).map(probe));
                 }
                 () = sleep_until(due), if may_ask => {
-                    if let Some(ip) = roster.next() {
-                        let address = SocketAddr::new(ip, port);
-                        probes.push(async move { (ip, connect(address, timeout).await) });
-                    }
+                    probes.extend(roster.next().map(probe));
                     due = after(due, roster.step(self.config.interval), Instant::now());
                 }
             }
@@ -144,6 +157,14 @@ impl Prober {
             }
             changed
         });
+    }
+}
+
+/// When the first of those that are asked again is due; never without any.
+async fn first_due(doubted: &VecDeque<(Instant, IpAddr)>) {
+    match doubted.front() {
+        Some((due, _)) => sleep_until(*due).await,
+        None => pending().await,
     }
 }
 

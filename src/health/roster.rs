@@ -66,6 +66,11 @@ impl Roster {
         observed
     }
 
+    /// Whether it is given out and has not answered.
+    pub(super) fn doubts(&self, ip: IpAddr) -> bool {
+        self.states.get(&ip).is_some_and(|state| state.is_doubted())
+    }
+
     pub(super) fn unhealthy(&self) -> Unhealthy {
         let down = self.states.iter().filter(|(_, state)| state.is_down()).map(|(ip, _)| *ip);
         let flapping = self.states.iter().filter_map(|(ip, state)| Some((*ip, state.flaps()?)));

@@ -2,8 +2,8 @@
 //!
 //! Pure: a state and one probe's result make the next state.
 
-/// Probes in a row without an answer after which an address is down. At the default interval of
-/// 5 s it is left out 10 to 15 s after it fell silent, and a lost packet or two change nothing.
+/// Probes in a row without an answer after which an address is down. A lost packet or two change
+/// nothing: the kernel sends each probe's anew after 1 s.
 const FAILURES_TO_DOWN: u8 = 3;
 
 /// Probes in a row with an answer after which it is up again. Asymmetric on purpose: coming back
@@ -82,6 +82,11 @@ impl State {
     /// Before the first probe: healthy until shown otherwise.
     pub(super) const NEW: State =
         State { verdict: Verdict::Up { failures: 0 }, changes: 0, calm: 0, flaps: false };
+
+    /// Whether it is given out and did not answer the last time.
+    pub(super) fn is_doubted(self) -> bool {
+        matches!(self.verdict, Verdict::Up { failures } if 0 < failures)
+    }
 
     pub(super) fn is_down(self) -> bool {
         match self.verdict {

@@ -137,6 +137,21 @@ async fn an_address_that_comes_and_goes_is_told_as_flapping() {
 }
 
 #[tokio::test]
+async fn an_address_in_doubt_is_asked_again_before_its_turn() {
+    let (port, open) = listeners(&[11]);
+    let interval = Duration::from_secs(2);
+    let mut prober = start(Some(port), interval, set([ip(11)]));
+    sleep(interval / 4).await;
+    drop(open);
+    let closed = Instant::now();
+    assert_eq!(prober.next().await, [ip(11)]);
+    // Three turns are two intervals apart at least.
+    assert!(closed.elapsed() < interval * 2, "{:?}", closed.elapsed());
+    assert_eq!(prober.metric(UNANSWERED), 3);
+    prober.end().await;
+}
+
+#[tokio::test]
 async fn an_address_that_vanishes_is_forgotten() {
     let (port, _open) = listeners(&[5]);
     let both = set([ip(5), ip(6)]);
