@@ -1,11 +1,11 @@
 //! The loop itself: one path from what was found to what is said.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +89,14 @@ pub struct Refresher {
     pub(super) unhealthy: watch::Receiver<Unhealthy>,
 }
 
+/// That moment; never without one.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
 // === impl Refresher ===
 
 impl Refresher {
@@ -163,6 +171,7 @@ impl Refresher {
     pub async fn run(mut self, mut orders: mpsc::Receiver<Reconfigure>, token: CancellationToken) {
         self.send_scouts();
         self.send_prober();
+        let mut settled_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = token.cancelled() => break,
@@ -172,7 +181,10 @@ impl Refresher {
                 },
                 // Some addresses went, or came back: no name goes by it, so nothing guards it.
                 Ok(()) = self.unhealthy.changed() => {
-                    sleep(SETTLE).await;
+                    settled_at.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = reached(settled_at) => {
+                    settled_at = None;
                     self.follow_health().await;
                 }
                 Some(found) = self.found.1.recv() => self.round(found).await,
@@ -327,7 +339,10 @@ impl Refresher {
         let (publication, replaced) =
             compiled.publish(&mut self.publisher, control, cause, now_secs);
         self.history.add(Arc::new(publication));
-        self.tasks.spawn(retire(replaced));
+        let token = self.scouts.clone();
+        self.tasks.spawn(async move {
+            token.run_until_cancelled(retire(replaced)).await;
+        });
     }
 
     pub(super) fn in_force(&self) -> Arc<Published> {
