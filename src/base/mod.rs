@@ -6,6 +6,7 @@ mod chain;
 mod codes;
 mod ids;
 mod name;
+mod paces;
 mod secret;
 mod text;
 mod ttl;
@@ -16,6 +17,7 @@ pub use ids::{
     AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, SubnetId, ViewName, VpcId,
 };
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
+pub use paces::{Pace, Paces};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
 pub use text::printable;
 pub use ttl::{Ttl, TtlBounds, TtlError};
