@@ -120,6 +120,7 @@ impl Daemon {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 0),
+            rates: None,
             about: About::default(),
         }));
         let (status, status_seen) = watch::channel(Status::default());

@@ -39,6 +39,11 @@ impl Cookies {
         self.shared
     }
 
+    /// Whether the client at `ip` was told this cookie. Counts nothing.
+    pub(super) fn proves(&self, cookie: &Cookie, ip: IpAddr) -> bool {
+        cookie.answer(&self.secrets, ip, self.now()).0 == CookieState::Good
+    }
+
     /// The answer to the cookie of the client at `ip`, and what it says. Counts it.
     pub(super) fn answer(
         &self,
@@ -46,14 +51,17 @@ impl Cookies {
         ip: IpAddr,
         dns: &DnsMetrics,
     ) -> (CookieState, FullCookie) {
-        // RFC 9018 section 4.3: the lower 32 bits.
-        let now = u32::try_from((self.now_secs)() & u64::from(u32::MAX)).unwrap_or_default();
-        let (state, full) = cookie.answer(&self.secrets, ip, now);
+        let (state, full) = cookie.answer(&self.secrets, ip, self.now());
         dns.cookie(match state {
             CookieState::New => CookieKind::New,
             CookieState::Good => CookieKind::Good,
             CookieState::Bad => CookieKind::Bad,
         });
         (state, full)
+    }
+
+    /// RFC 9018 section 4.3: the lower 32 bits.
+    fn now(&self) -> u32 {
+        u32::try_from((self.now_secs)() & u64::from(u32::MAX)).unwrap_or_default()
     }
 }

@@ -10,6 +10,7 @@ mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod parity;
 mod pending;
+mod rates;
 mod records;
 mod respond;
 mod rotation;
@@ -22,6 +23,7 @@ pub use cookies::Cookies;
 pub use decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide};
 pub use explain::{Explanation, Given, LineKind, explain};
 pub use pending::Pending;
+pub use rates::Rates;
 pub use respond::Responder;
 pub use session::{Session, Step};
 pub use settings::{About, Settings};

@@ -129,6 +129,7 @@ impl Parity {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 1_700_000_000),
+            rates: None,
             about: About { version: None, identity: Some("hub-a".into()) },
         }));
         let (mut publisher, table) = channel();

@@ -11,6 +11,7 @@ use super::{
     chain::{Chain, Failure, Progress},
     decide::{Asked, Decision, Vantage, decide},
     pending::Pending,
+    rates::Sender,
     respond::Responder,
     rotation::Rotation,
     sender::{self, Suspect},
@@ -21,8 +22,8 @@ use crate::{
     base::Rcode,
     forward::ForwardError,
     table::{Generation, Published},
-    telemetry::{AnswerSource, Dropped, Proto, Tally},
-    wire::{Channel, CookieState, Limit, Packet, Query, Reject, write_reject},
+    telemetry::{AnswerSource, Dropped, Limited, Proto, Tally},
+    wire::{Channel, Cookie, CookieState, Limit, Packet, Query, Reject, write_reject},
 };
 
 /// A responder's state for one listener or connection. Not shared, so it has no lock.
@@ -185,9 +186,60 @@ impl Session {
                 dns.dropped(Dropped::Malformed);
                 Step::Silence
             }
-            Packet::Reject(reject) => self.reject(in_force, &reject, &vantage, out),
-            Packet::Query(query) => self.query(in_force, packet, &query, &vantage, came, out),
+            Packet::Reject(reject) => {
+                match self.limit(in_force, reject.cookie.as_ref(), &vantage, came) {
+                    None => self.reject(in_force, &reject, &vantage, out),
+                    // To come by TCP with it would help nobody.
+                    Some(_) => Step::Silence,
+                }
+            }
+            Packet::Query(query) => {
+                let cookie = query.edns.and_then(|edns| edns.cookie);
+                match self.limit(in_force, cookie.as_ref(), &vantage, came) {
+                    None => self.query(in_force, packet, &query, &vantage, came, out),
+                    Some(limited) => self.instead(limited, in_force, &query, &vantage, out),
+                }
+            }
         }
+    }
+
+    /// What is done in place of an answer to a client above its rate.
+    fn limit(
+        &self,
+        in_force: &InForce,
+        cookie: Option<&Cookie>,
+        vantage: &Vantage,
+        came: Instant,
+    ) -> Option<Limited> {
+        let settings = &in_force.settings;
+        let rates = settings.rates.as_ref()?;
+        let is_told = |cookie| settings.cookies.proves(cookie, vantage.client);
+        let sender = match self.proto {
+            Proto::Udp if !cookie.is_some_and(is_told) => Sender::Anybody,
+            Proto::Udp | Proto::Tcp | Proto::Tls | Proto::Https => Sender::Proven,
+        };
+        let limited = rates.limit(vantage, sender, came)?;
+        self.responder.metrics.dns.limited(limited);
+        Some(limited)
+    }
+
+    fn instead(
+        &self,
+        limited: Limited,
+        in_force: &InForce,
+        query: &Query<'_>,
+        vantage: &Vantage,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let InForce { published, settings } = in_force;
+        let (table, dns) = (published.table(), &self.responder.metrics.dns);
+        let teller = Teller { table, settings, dns, vantage, way: self.way, rotation: 0 };
+        match limited {
+            Limited::Dropped => return Step::Silence,
+            Limited::Truncated => teller.truncated(query, out),
+            Limited::Refused => teller.over_its_rate(query, out),
+        }
+        Step::Reply
     }
 
     fn reject(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     cookies::Cookies,
     decide::{ServerFact, Vantage},
+    rates::Rates,
 };
 use crate::{
     forward::Forwarder,
@@ -21,6 +22,8 @@ pub struct Settings {
     pub identity: Arc<[u8]>,
     /// Makes and knows cookies.
     pub cookies: Cookies,
+    /// Holds clients to their rates; none if nobody is limited.
+    pub rates: Option<Arc<Rates>>,
     /// What it tells of itself.
     pub about: About,
 }

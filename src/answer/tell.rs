@@ -69,6 +69,18 @@ impl Teller<'_> {
         refusal.rcode()
     }
 
+    /// Writes that the client should come by TCP.
+    pub(super) fn truncated(&self, query: &Query<'_>, out: &mut Vec<u8>) {
+        self.start(query, out).finish(Rcode::NOERROR, false, Limit::Question, &[], &[]);
+    }
+
+    /// Writes that the client has asked too much.
+    pub(super) fn over_its_rate(&self, query: &Query<'_>, out: &mut Vec<u8>) {
+        let text = "more questions a second than clients.rate allows".into();
+        let error = ExtendedError { code: Ede::OTHER, text };
+        self.end(self.start(query, out), Rcode::REFUSED, false, &[error]);
+    }
+
     /// Tells what we were told to tell of ourselves; otherwise it is the class that is not served.
     pub(super) fn of_ourselves(
         &self,

@@ -178,6 +178,7 @@ fn responder() -> (Responder, Publisher) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        rates: None,
         about: About::default(),
     }));
     let (publisher, table) = channel();

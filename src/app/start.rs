@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::cookies::cookies;
 use crate::{
     admin::json::{AwsHostsDocument, AwsZoneDocument},
-    answer::{About, Settings},
+    answer::{About, Rates, Settings},
     base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
@@ -160,7 +160,12 @@ pub(super) fn settings(
         version: config.serve.version.as_deref().map(Arc::from),
         identity: config.serve.identity.as_deref().map(Arc::from),
     };
-    Ok(Settings { forwarder, identity, cookies, about })
+    // Clients are held to what they have asked before the reload.
+    let rates = match current.and_then(|current| current.rates.as_ref()) {
+        Some(rates) if *rates.config() == config.rate => Some(Arc::clone(rates)),
+        Some(_) | None => Rates::new(&config.rate).map(Arc::new),
+    };
+    Ok(Settings { forwarder, identity, cookies, rates, about })
 }
 
 /// What NSID tells.

@@ -14,8 +14,8 @@ use super::{
     limits::{
         BUDGET_PACKETS, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS,
         CACHE_TTL_MAX_SECS, CACHE_TTL_MIN_SECS, INTERVAL_SECS, NEGATIVE_TTL_SECS,
-        PROBE_INTERVAL_SECS, SERVE_STALE_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT,
-        TTL_SECS,
+        PROBE_INTERVAL_SECS, RATE_IPV4_PREFIX, RATE_IPV6_PREFIX, RATE_QUESTIONS, RATE_SLIP,
+        SERVE_STALE_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT, TTL_SECS,
     },
     located::{Located, Text},
 };
@@ -116,6 +116,30 @@ pub(super) struct Https {
 pub(super) struct Clients {
     /// Networks (or single addresses) of clients; all others get REFUSED.
     pub(super) allow: Located<Vec<Text>>,
+    pub(super) rate: Rate,
+}
+
+/// How much one client may ask.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rate {
+    /// Questions a second of one client by UDP, and as many more by TCP, TLS, HTTPS and with a DNS
+    /// cookie of ours; a second's worth may come at once. 0 limits nobody. A Route 53 endpoint
+    /// address sends 10,000 for thousands of clients: limit those, or name them in `exempt`.
+    #[schemars(range(min = RATE_QUESTIONS.min, max = RATE_QUESTIONS.max))]
+    pub(super) questions_per_second: Located<i64>,
+    /// Of so many datagrams above the rate one is told to come by TCP; the others are dropped. 0
+    /// drops all.
+    #[schemars(range(min = RATE_SLIP.min, max = RATE_SLIP.max))]
+    pub(super) slip: Located<i64>,
+    /// How many bits of an IPv4 address make one client.
+    #[schemars(range(min = RATE_IPV4_PREFIX.min, max = RATE_IPV4_PREFIX.max))]
+    pub(super) ipv4_prefix: Located<i64>,
+    /// The same of an IPv6 address.
+    #[schemars(range(min = RATE_IPV6_PREFIX.min, max = RATE_IPV6_PREFIX.max))]
+    pub(super) ipv6_prefix: Located<i64>,
+    /// Networks (or single addresses) that may ask as much as they like.
+    pub(super) exempt: Vec<Text>,
 }
 
 /// One account and region that is asked for its endpoints, or one folder of recorded answers.

@@ -47,6 +47,25 @@ pub(super) const SHRINK_GUARD_PERCENT: Bounds = Bounds {
     why: "it is a share of the known names; 100 lets all pass but the last name",
 };
 
+/// Ten endpoint addresses' worth; what is limited above it is the machine.
+pub(super) const RATE_QUESTIONS: Bounds = Bounds {
+    min: 0,
+    max: 100_000,
+    why: "0 limits nobody; a Route 53 endpoint address sends 10,000",
+};
+
+/// One of ten: a client asks two or three times before it gives up.
+pub(super) const RATE_SLIP: Bounds =
+    Bounds { min: 0, max: 10, why: "1 tells every one to come by TCP, 0 drops all in silence" };
+
+/// From one address to a whole network of the size of 10.0.0.0/8.
+pub(super) const RATE_IPV4_PREFIX: Bounds =
+    Bounds { min: 8, max: 32, why: "32 is one address, 24 the 256 of a small network" };
+
+/// A host has a /64 to choose from, so longer ones limit nobody; a site has a /48 or less.
+pub(super) const RATE_IPV6_PREFIX: Bounds =
+    Bounds { min: 32, max: 64, why: "a host can choose any address of its /64" };
+
 /// AWS's own limit is 1,024; a network elsewhere may take a million. Less than ten would starve the
 /// probes for loops.
 pub(super) const BUDGET_PACKETS: Bounds = Bounds {

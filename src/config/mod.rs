@@ -4,6 +4,7 @@
 //! nothing is guessed and no unknown key is passed over.
 
 mod answers;
+mod clients;
 mod file;
 mod forward;
 mod limits;
@@ -40,7 +41,7 @@ use crate::{
     discover::SourceConfig,
     forward::{ForwardConfig, LookupConfig},
     health::HealthConfig,
-    policy::PolicyConfig,
+    policy::{PolicyConfig, RateConfig},
     refresh::RefreshConfig,
     serve::ServeConfig,
     telemetry::{LogConfig, LogFormat},
@@ -57,6 +58,8 @@ pub struct Config {
     pub serve: ServeConfig,
     /// `[clients]`, `[answers]`, `[[view]]` and `[zones]`.
     pub policy: PolicyConfig,
+    /// `[clients.rate]`.
+    pub rate: RateConfig,
     /// `[[source]]`; never empty, and no two have one name.
     pub sources: Vec<SourceConfig>,
     /// `[refresh]`.
@@ -106,6 +109,7 @@ fn parse_with(
     let mut config = Config {
         serve: serve::serve(&mut found, &written.server, folder),
         policy: answers::policy(&mut found, &written),
+        rate: clients::rate(&mut found, &written.clients),
         sources: sources::sources(&mut found, &written, folder, is_folder),
         refresh: refresh(&mut found, &written.refresh),
         lookup: forward::lookup(&mut found, &written, &forward),

@@ -30,6 +30,12 @@ certificate = "tls/cert.pem"
 key = "/etc/ssl/key.pem"
 [clients]
 allow = ["10.0.0.0/8", "192.168.0.0/16", "192.0.2.1"]
+[clients.rate]
+questions_per_second = 100
+slip = 3
+ipv4_prefix = 24
+ipv6_prefix = 56
+exempt = ["10.7.0.0/24"]
 [[source]]
 name = "hub"
 kind = "ec2"

@@ -32,6 +32,21 @@ pub struct PolicyConfig {
     pub discover_zones: bool,
 }
 
+/// `[clients.rate]`: how much one client may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateConfig {
+    /// `questions_per_second`, at most 100,000; 0 limits nobody.
+    pub questions_per_second: u32,
+    /// `slip`: of so many datagrams above the rate one is told to come by TCP; 0 for none.
+    pub slip: u32,
+    /// `ipv4_prefix`: how many bits of an IPv4 address make one client.
+    pub ipv4_prefix: u8,
+    /// `ipv6_prefix`: the same of an IPv6 address.
+    pub ipv6_prefix: u8,
+    /// `exempt`: who may ask as much as they like.
+    pub exempt: Vec<IpNet>,
+}
+
 /// One `[[view]]`. What it does not say it inherits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewConfig {
@@ -76,6 +91,20 @@ pub enum AliasTarget {
 impl PolicyConfig {
     /// The view of whoever matches none of `views`: everything.
     pub const REST_VIEW: &'static str = "default";
+}
+
+// === impl RateConfig ===
+
+impl RateConfig {
+    /// The defaults: nobody is limited. Who is limited is an address, or what one IPv6 host has to
+    /// choose from; one of two is told, so that a real client comes by TCP at its second try.
+    pub const OFF: RateConfig = RateConfig {
+        questions_per_second: 0,
+        slip: 2,
+        ipv4_prefix: 32,
+        ipv6_prefix: 64,
+        exempt: Vec::new(),
+    };
 }
 
 // === impl ViewConfig ===

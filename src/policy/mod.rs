@@ -18,7 +18,7 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Alias, AliasTarget, PolicyConfig, ServiceRule, ViewConfig};
+pub use config::{Alias, AliasTarget, PolicyConfig, RateConfig, ServiceRule, ViewConfig};
 pub use health::{Outage, without};
 pub use plan::{Address, Caveat, Claim, Declined, Origin, Plan, Precedence, Reason, ViewPlan};
 pub use zones::{ClientZone, ZoneBy};

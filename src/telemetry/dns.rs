@@ -74,6 +74,18 @@ label! {
     }
 }
 
+label! {
+    /// What a client got in place of an answer, for asking more than it may.
+    Limited {
+        /// Nothing.
+        Dropped = "dropped",
+        /// TC: it should come by TCP.
+        Truncated = "truncated",
+        /// REFUSED.
+        Refused = "refused",
+    }
+}
+
 /// The record types counted by name; all others are `other`.
 const TYPES: [RecordType; 13] = [
     RecordType::A,
@@ -103,6 +115,7 @@ pub struct DnsMetrics {
     durations: Vec<Histogram>,
     dropped: Vec<IntCounter>,
     cookies: Vec<IntCounter>,
+    limited: Vec<IntCounter>,
     /// Open connections of clients, by TCP, TLS and HTTPS.
     pub tcp_connections: IntGauge,
     /// Connections closed for being over a limit.
@@ -174,6 +187,15 @@ impl DnsMetrics {
             Opts::new("hubdns_dns_cookies_total", "Clients' cookies, by what they say of them."),
             &["state"]
         );
+        let limited = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_dns_rate_limited_total",
+                "Questions of clients above their rate, by what they got."
+            ),
+            &["action"]
+        );
         let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
         Ok(Self {
             durations: AnswerSource::ALL.iter().map(word).collect(),
@@ -184,6 +206,10 @@ impl DnsMetrics {
             cookies: CookieKind::ALL
                 .iter()
                 .map(|kind| cookies.with_label_values(&[kind.word()]))
+                .collect(),
+            limited: Limited::ALL
+                .iter()
+                .map(|action| limited.with_label_values(&[action.word()]))
                 .collect(),
             tcp_connections: register!(
                 registry,
@@ -231,6 +257,13 @@ impl DnsMetrics {
     /// Counts a client's cookie.
     pub fn cookie(&self, kind: CookieKind) {
         if let Some(counter) = self.cookies.get(kind as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a question of a client above its rate.
+    pub fn limited(&self, action: Limited) {
+        if let Some(counter) = self.limited.get(action as usize) {
             counter.inc();
         }
     }

@@ -14,7 +14,7 @@ mod upstream;
 pub use budget::{BudgetMetrics, Spared};
 pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
-pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Proto, Tally, ViewMetrics};
+pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Limited, Proto, Tally, ViewMetrics};
 pub use log::init as init_log;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use upstream::{

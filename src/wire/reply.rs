@@ -44,6 +44,8 @@ pub enum Limit {
     Datagram,
     /// A stream: what a length of 16 bits can say.
     Stream,
+    /// Nothing but what was asked and a cookie, with TC: the client should come by TCP.
+    Question,
 }
 
 /// What a connection adds to the replies on it, where the client asks for it.
@@ -73,6 +75,7 @@ impl Limit {
     fn octets(self, query: &Query<'_>) -> usize {
         let size = match (self, query.edns) {
             (Limit::Stream, _) => u16::MAX,
+            (Limit::Question, _) => 0,
             (Limit::Datagram, None) => UDP_PAYLOAD_PLAIN,
             // RFC 6891 section 6.2.3: less than 512 counts as 512.
             (Limit::Datagram, Some(edns)) => {

@@ -22,6 +22,7 @@ mod loops;
 mod main_job;
 mod orders;
 mod peers;
+mod rates;
 mod refresh;
 mod reload;
 mod senders;

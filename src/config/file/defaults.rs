@@ -2,11 +2,12 @@
 
 use super::{
     Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Format, Forward, Health,
-    Log, Refresh, Server,
+    Log, Rate, Refresh, Server,
 };
 use crate::{
     config::located::{Located, Text, texts},
     forward::BudgetConfig,
+    policy::RateConfig,
 };
 
 impl Default for Server {
@@ -38,6 +39,21 @@ impl Default for Clients {
                 "fc00::/7",
                 "::1/128",
             ]),
+            rate: Rate::default(),
+        }
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        let RateConfig { questions_per_second, slip, ipv4_prefix, ipv6_prefix, .. } =
+            RateConfig::OFF;
+        Self {
+            questions_per_second: Located::unwritten(questions_per_second.into()),
+            slip: Located::unwritten(slip.into()),
+            ipv4_prefix: Located::unwritten(ipv4_prefix.into()),
+            ipv6_prefix: Located::unwritten(ipv6_prefix.into()),
+            exempt: Vec::new(),
         }
     }
 }

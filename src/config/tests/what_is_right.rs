@@ -10,6 +10,10 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.serve.identity.as_deref(), Some("hub-a"));
     assert_eq!(config.policy.allow.len(), 3);
     assert_eq!(config.policy.allow[2].to_string(), "192.0.2.1/32");
+    let rate = &config.rate;
+    assert_eq!((rate.questions_per_second, rate.slip), (100, 3));
+    assert_eq!((rate.ipv4_prefix, rate.ipv6_prefix), (24, 56));
+    assert_eq!(rate.exempt, ["10.7.0.0/24".parse().unwrap()]);
     assert_eq!(config.refresh.interval, Duration::from_secs(31));
     assert_eq!(config.refresh.services_interval, Duration::from_secs(3_601));
     assert_eq!(config.refresh.state_file, None);
@@ -47,6 +51,23 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.control_socket, None);
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn public_clients_without_a_limit_are_a_warning() {
+    let warnings = |rate: u32, allow: &str| {
+        let text = format!("[clients]\nallow = [{allow}]\nrate.questions_per_second = {rate}\n");
+        let config = good(&format!("{MINIMAL}{text}"));
+        config.warnings.iter().map(|it| it.what().to_owned()).collect::<Vec<_>>()
+    };
+    let public = ["\"10.0.0.0/8\" holds public addresses"];
+    assert_eq!(
+        warnings(0, "\"10.0.0.0/8\", \"fd00::/8\", \"100.64.0.0/10\", \"127.0.0.1\""),
+        [""; 0]
+    );
+    assert_eq!(warnings(0, "\"10.0.0.0/7\", \"0.0.0.0/0\"")[0], public[0].replace("/8", "/7"));
+    assert_eq!(warnings(0, "\"2001:db8::/32\"").len(), 1);
+    assert_eq!(warnings(5, "\"0.0.0.0/0\""), [""; 0]);
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        rates: None,
         about: About::default(),
     }));
     let mut server = Server::new(Responder::new(table, settings, metrics));
