@@ -43,11 +43,11 @@ struct Set([AtomicU64; SET]);
 // === impl Pace ===
 
 impl Pace {
-    /// `per_second` is 1 to 100,000. `at_once` takes an hour at most to make up for.
-    pub fn new(per_second: u32, at_once: u32) -> Self {
-        let each = (1 << TICK_BITS) / u64::from(per_second.max(1));
-        let ahead_max = (each * u64::from(at_once)).min(3_600 << TICK_BITS);
-        Self { each, ahead_max }
+    /// `per_second` is 1 to 100,000, and `at_once` what it makes in an hour at most.
+    pub const fn new(per_second: u32, at_once: u32) -> Self {
+        let per_second = if per_second == 0 { 1 } else { per_second };
+        let each = (1 << TICK_BITS) / per_second as u64;
+        Self { each, ahead_max: each * at_once as u64 }
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::Metrics;
+use crate::{
+    base::{Pace, Paces},
+    telemetry::Metrics,
+};
 
 /// Questions of one connection that are read and not yet answered in full. Past it nothing more is
 /// read from it, and TCP makes the client wait.
@@ -34,6 +37,10 @@ pub(super) struct Limits {
     pub(super) handshakes: usize,
     /// Of one client.
     pub(super) handshakes_per_client: usize,
+    /// Handshakes that begin.
+    pub(super) handshake_pace: Pace,
+    /// Of one client, and of all strangers together.
+    pub(super) handshake_pace_per_client: Pace,
 }
 
 /// 4,096 idle connections keep about 10 kB each, 40 MB, or 20 kB inside of TLS, 82 MB, and as many
@@ -44,19 +51,31 @@ pub(super) struct Limits {
 /// A handshake takes 1 ms of a core with ECDSA and 1.6 with RSA of 2,048 bits, measured without
 /// optimization: 1,024 that come at once are done in 2 s, within the 5 they have. A client that
 /// only begins them has a quarter of these places as well.
+///
+/// They may come at once, as after a restart. For long there are 512 a second, half a core, so that
+/// a flood of them leaves the other half and all other cores to answers; a quarter of that for a
+/// client. What is above it is closed before a key is computed; connections that stand go on.
 pub(super) const LIMITS: Limits = Limits {
     all: 4_096,
     per_client: 1_024,
     strangers: 64,
     handshakes: 1_024,
     handshakes_per_client: 256,
+    handshake_pace: Pace::new(512, 1_024),
+    handshake_pace_per_client: Pace::new(128, 256),
 };
+
+/// Clients whose handshakes of the last 2 s are known: as many as make 64 a second of these 512.
+/// 32 KiB.
+const HANDSHAKING_CLIENTS_MAX: usize = 4_096;
 
 /// The connections of all listeners.
 pub(super) struct Connections {
     limits: Limits,
     started: Instant,
     open: Mutex<Open>,
+    handshakes: Paces,
+    handshakes_by_client: Paces,
     metrics: Arc<Metrics>,
 }
 
@@ -88,6 +107,7 @@ pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
     client: IpAddr,
+    admitted: bool,
     evicted: CancellationToken,
     activity: Arc<Activity>,
 }
@@ -102,7 +122,14 @@ pub(super) struct Turn {
 
 impl Connections {
     pub(super) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self { limits, started: Instant::now(), open: Mutex::default(), metrics }
+        Self {
+            limits,
+            started: Instant::now(),
+            open: Mutex::default(),
+            handshakes: Paces::new(1, rand::random()),
+            handshakes_by_client: Paces::new(HANDSHAKING_CLIENTS_MAX, rand::random()),
+            metrics,
+        }
     }
 
     /// A place for a connection of `client`, unless a limit is reached.
@@ -141,7 +168,7 @@ impl Connections {
             false => open.strangers += 1,
         }
         self.metrics.dns.tcp_connections.inc();
-        Some(Place { connections: Arc::clone(self), id, client, evicted, activity })
+        Some(Place { connections: Arc::clone(self), id, client, admitted, evicted, activity })
     }
 
     /// Closes the connection that has been idle longest, of the clients' that are `among` those.
@@ -161,16 +188,31 @@ impl Connections {
     }
 
     /// A turn for a handshake of `client`, unless a limit is reached.
-    fn shake(self: &Arc<Self>, client: IpAddr) -> Option<Turn> {
+    fn shake(self: &Arc<Self>, client: IpAddr, admitted: bool) -> Option<Turn> {
         let mut open = self.lock();
         let of_client = open.handshaking.get(&client).copied().unwrap_or_default();
         let room = open.handshakes < self.limits.handshakes
-            && of_client < self.limits.handshakes_per_client;
+            && of_client < self.limits.handshakes_per_client
+            && self.may_shake(client, admitted);
         room.then(|| {
             open.handshakes += 1;
             open.handshaking.insert(client, of_client + 1);
             Turn { connections: Arc::clone(self), client }
         })
+    }
+
+    /// Whether one more handshake of `client` may begin now; if so it is counted.
+    fn may_shake(&self, client: IpAddr, admitted: bool) -> bool {
+        let Limits { handshake_pace, handshake_pace_per_client, .. } = self.limits;
+        let who = match (client, admitted) {
+            (IpAddr::V4(ip), true) => ip.to_ipv6_mapped(),
+            (IpAddr::V6(ip), true) => ip,
+            // However many addresses they have.
+            (_, false) => Ipv6Addr::UNSPECIFIED,
+        };
+        let now = self.started.elapsed();
+        self.handshakes_by_client.may(&who.octets(), handshake_pace_per_client, now)
+            && self.handshakes.may(&[], handshake_pace, now)
     }
 
     fn remove(&self, open: &mut Open, id: u64) -> Option<Held> {
@@ -236,7 +278,7 @@ impl Place {
 
     /// A turn for this connection's handshake, if there is one.
     pub(super) fn handshake(&self) -> Option<Turn> {
-        self.connections.shake(self.client)
+        self.connections.shake(self.client, self.admitted)
     }
 
     /// Comes back when another connection needs the place.
@@ -288,11 +330,18 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::{Connections, Limits, Place};
-    use crate::telemetry::Metrics;
+    use crate::{base::Pace, telemetry::Metrics};
 
     fn connections() -> Arc<Connections> {
-        let limits =
-            Limits { all: 3, per_client: 2, strangers: 1, handshakes: 2, handshakes_per_client: 1 };
+        let limits = Limits {
+            all: 3,
+            per_client: 2,
+            strangers: 1,
+            handshakes: 2,
+            handshakes_per_client: 1,
+            handshake_pace: Pace::new(1, 6),
+            handshake_pace_per_client: Pace::new(1, 4),
+        };
         Arc::new(Connections::new(limits, Arc::new(Metrics::new().unwrap())))
     }
 
@@ -347,6 +396,16 @@ mod tests {
         assert!(stranger.handshake().is_some());
         drop(first);
         assert!(places[1].handshake().is_some());
+    }
+
+    #[tokio::test]
+    async fn handshakes_have_a_pace_of_which_a_client_has_its_share() {
+        let all = connections();
+        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|ip| admit(&all, ip, true).unwrap());
+        let done = |place: &Place| (0..10).filter(|_| place.handshake().is_some()).count();
+        assert_eq!([done(&one), done(&other)], [4, 2], "its share, and what is left of all");
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert!(0 < done(&other), "one a second");
     }
 
     #[tokio::test]

@@ -3,7 +3,10 @@
 use std::{
     io::Read,
     net::{IpAddr, SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     SQS, await_metric, measured, recorded,
-    support::{Hubdns, Pair, dig_at},
+    support::{Hubdns, Pair, dig_at, eventually},
     tls_client::{Held, client, connect_from, framed_question},
 };
 
@@ -122,6 +125,51 @@ fn a_client_has_its_share_of_handshakes_and_others_have_theirs() {
     let mut other = Held::new(&config, connect_from(from(12), daemon.tls())).unwrap();
     assert_eq!(other.ask().unwrap(), 3);
     drop(mute);
+}
+
+#[test]
+fn a_flood_of_handshakes_leaves_answers_and_other_clients_alone_and_ends_with_itself() {
+    let pair = Pair::new("hub.test");
+    let daemon = Hubdns::start(&encrypted(&pair));
+    let (config, server) = (client(&pair), daemon.tls());
+    let mut held = Held::new(&config, connect_from(from(11), server)).unwrap();
+    let refused = "hubdns_tls_handshakes_total{outcome=\"refused\",service=\"tls\"}";
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.connect(daemon.dns()).unwrap();
+    udp.set_read_timeout(Some(ANSWERED_WITHIN)).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let flood = || {
+            while !done.load(Ordering::Relaxed) {
+                let _ = Held::new(&config, connect_from(from(11), server));
+            }
+        };
+        (0..4).for_each(|_| drop(scope.spawn(flood)));
+        // What goes wrong here must end the flood, too.
+        let beside = scope.spawn(|| {
+            let mut worst = Duration::ZERO;
+            while daemon.metric(refused).unwrap() < 200.0 {
+                for _ in 0..20 {
+                    let start = Instant::now();
+                    udp.send(&framed_question()[2..]).unwrap();
+                    let mut answer = [0; 512];
+                    udp.recv(&mut answer).unwrap();
+                    assert_eq!(answer[7], 3);
+                    worst = worst.max(start.elapsed());
+                }
+                assert_eq!(held.ask().unwrap(), 3, "a connection that stands goes on");
+                let mut other = Held::new(&config, connect_from(from(12), server)).unwrap();
+                assert_eq!(other.ask().unwrap(), 3);
+            }
+            worst
+        });
+        let beside = beside.join();
+        done.store(true, Ordering::Relaxed);
+        measured("the worst answer by UDP beside a flood of handshakes", beside.unwrap());
+    });
+    eventually("the client's handshakes are done again", ANSWERED_WITHIN, || {
+        Held::new(&config, connect_from(from(11), server)).ok()?.ask().ok()
+    });
 }
 
 /// As much of HTTP/2 as a client needs: requests at once on one connection.
