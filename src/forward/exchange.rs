@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     base::{Chain, Rcode},
-    telemetry::{UpstreamFailure, UpstreamMismatch},
+    telemetry::{UpstreamFailure, UpstreamMismatch, seldom},
     wire::{Form, Question, Relay, Sent, Spelling},
 };
 
@@ -346,7 +346,7 @@ impl Exchange {
     /// Notes whose fault it was.
     fn blame(&self, error: &ExchangeError) -> UpstreamFailure {
         let (upstream, reason, now) = (&self.upstream, error.reason(), Instant::now());
-        tracing::debug!(upstream = %upstream.address, error = %Chain(error), "exchange failed");
+        seldom!(debug, upstream = %upstream.address, error = %Chain(error), "exchange failed");
         match error.blame() {
             Blame::Upstream => upstream.failed(reason, now),
             Blame::Name => {

@@ -25,7 +25,9 @@ use super::{
     ports::Ports,
     trust::TrustError,
 };
-use crate::telemetry::{ForwardMetrics, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics};
+use crate::telemetry::{
+    ForwardMetrics, Seldom, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics,
+};
 
 /// Failures in a row after which an upstream is avoided.
 const FAILURES_MAX: u32 = 3;
@@ -46,6 +48,9 @@ const SILENT_TO_OPT_TIMES: u32 = 2;
 /// upstream: enough to know it, and one that is dead does not hold a socket for every client.
 const TRAILING_MAX: usize = 16;
 
+/// One that comes and goes with every few questions is told of so often in the log.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// An upstream, shared by all zones that name it.
 pub(super) struct Upstream {
     pub(super) address: UpstreamAddress,
@@ -62,6 +67,9 @@ pub(super) struct Upstream {
     /// What it takes of packets, with others that have the same limit.
     budget: Option<Arc<Budget>>,
     known: Mutex<Known>,
+    /// What is told of its silence, and of what it lacks.
+    silence: Seldom,
+    lacking: [Seldom; UpstreamLack::ALL.len()],
 }
 
 /// What all upstreams are made with.
@@ -106,6 +114,8 @@ impl Upstream {
             trailing: Arc::new(Semaphore::new(TRAILING_MAX)),
             budget: None,
             known: Mutex::default(),
+            silence: Seldom::new(TOLD_AGAIN_AFTER),
+            lacking: [const { Seldom::new(TOLD_AGAIN_AFTER) }; UpstreamLack::ALL.len()],
             address,
         }
     }
@@ -207,6 +217,7 @@ impl Upstream {
         self.metrics.answered(duration);
         let mut known = self.known();
         let is_back = FAILURES_MAX <= known.failures;
+        let is_told = is_back && self.silence.was_told();
         let latency = match known.latency {
             // Before it failed the way to it may have been another.
             Some(latency) if !is_back => latency.then(duration),
@@ -219,7 +230,7 @@ impl Upstream {
         drop(known);
         self.metrics.smoothed(latency.smoothed());
         self.metrics.up.set(1);
-        if is_back {
+        if is_told {
             tracing::info!(upstream = %self.address, "upstream answers again");
         }
     }
@@ -235,10 +246,12 @@ impl Upstream {
             known.look_at = Some(now + pause);
             drop(known);
             self.metrics.up.set(0);
-            tracing::warn!(
-                upstream = %self.address, reason = reason.word(),
-                "upstream does not answer; others are asked first"
-            );
+            if let Some(held_back) = self.silence.turn(now.into_std()) {
+                tracing::warn!(
+                    upstream = %self.address, reason = reason.word(), held_back,
+                    "upstream does not answer; others are asked first"
+                );
+            }
         }
     }
 
@@ -273,21 +286,26 @@ impl Upstream {
     }
 
     fn tell(&self, lack: UpstreamLack, belief: Belief) {
+        let lines = &self.lacking[lack as usize];
         match belief {
             Belief::Same => (),
             Belief::Lacks => {
                 self.metrics.lacks(lack, true);
-                tracing::warn!(
-                    upstream = %self.address, feature = lack.word(),
-                    "upstream cannot do this, and is asked without for ten minutes"
-                );
+                if let Some(held_back) = lines.turn(Instant::now().into_std()) {
+                    tracing::warn!(
+                        upstream = %self.address, feature = lack.word(), held_back,
+                        "upstream cannot do this, and is asked without for ten minutes"
+                    );
+                }
             }
             Belief::Has => {
                 self.metrics.lacks(lack, false);
-                tracing::info!(
-                    upstream = %self.address, feature = lack.word(),
-                    "upstream can do this again"
-                );
+                if lines.was_told() {
+                    tracing::info!(
+                        upstream = %self.address, feature = lack.word(),
+                        "upstream can do this again"
+                    );
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     answer::Responder,
-    telemetry::{Encrypted, Handshake, Proto},
+    telemetry::{Encrypted, Handshake, Proto, seldom},
 };
 
 /// A connection on which no question has come in full for so long is closed (RFC 7766 section
@@ -84,7 +84,7 @@ pub(super) async fn serve(
                 // The peer may have gone before we came; that is its affair. Anything else is
                 // ours: no descriptors, no memory.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
-                    tracing::warn!(%error, "TCP connections cannot be accepted for a moment");
+                    seldom!(warn, %error, "TCP connections cannot be accepted for a moment");
                     sleep(REST).await;
                 }
             }
@@ -119,7 +119,7 @@ fn begin(
             () = connection.place.evicted() => Ok(()),
         };
         if let Err(error) = ended {
-            tracing::debug!(%client, %error, "connection ended");
+            seldom!(debug, %client, %error, "connection ended");
         }
     });
 }
@@ -182,7 +182,7 @@ async fn handshake(
         }
         Ok(Err(error)) => {
             count(Handshake::Failed);
-            tracing::debug!(client = %connection.client, %error, "TLS handshake failed");
+            seldom!(debug, client = %connection.client, %error, "TLS handshake failed");
             None
         }
         Err(_) => {

@@ -20,6 +20,7 @@ use nix::{
 };
 
 use super::QUERY_MAX;
+use crate::telemetry::seldom;
 
 /// Datagrams a call. Beyond it nothing is gained (an echo answers as many with 32 as with 64), and
 /// the last of a batch waits for all before it: 32 at 4 us are 0.13 ms.
@@ -206,7 +207,7 @@ impl Outbox {
             match taken {
                 Ok(taken) => sent += taken.max(1),
                 Err(error) => {
-                    tracing::debug!(listener = %bound, %error, "reply not sent");
+                    seldom!(debug, listener = %bound, %error, "reply not sent");
                     // The first one of them is at fault, and those behind it are not.
                     sent += 1;
                     failed += 1;

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     answer::{Pending, Session, Step},
-    telemetry::{Dropped, Metrics},
+    telemetry::{Dropped, Metrics, seldom},
 };
 
 /// Queries that wait for upstreams, of all UDP listeners. Each keeps its packet and a task: about
@@ -178,7 +178,7 @@ impl Batches {
                     return Batch::Empty;
                 }
                 _ => {
-                    tracing::debug!(listener = %bound, %error, "packets not received");
+                    seldom!(debug, listener = %bound, %error, "packets not received");
                     return Batch::Failed;
                 }
             },

@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod dns;
 mod log;
+mod seldom;
 mod tls;
 mod upstream;
 
@@ -16,6 +17,8 @@ pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
 pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Limited, Proto, Tally, ViewMetrics};
 pub use log::init as init_log;
+pub use seldom::Seldom;
+pub(crate) use seldom::seldom;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use upstream::{
     CacheResult, ForwardMetrics, LoopProbe, UpstreamFailure, UpstreamLack, UpstreamMetrics,

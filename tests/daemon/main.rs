@@ -17,6 +17,7 @@ mod environment;
 mod faults;
 mod flush;
 mod health;
+mod limits;
 mod listen;
 mod loops;
 mod main_job;
