@@ -1,6 +1,6 @@
 //! Accepts connections, holds them to their limits, and hands each to what is spoken on it.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -73,18 +73,25 @@ pub(super) async fn serve(
     shared: Shared,
     token: CancellationToken,
 ) {
+    // Told when it begins, and not ten times a second.
+    let mut is_short = false;
     loop {
         let accepted = tokio::select! {
             () = token.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, client)) => begin(stream, client, &speaks, &shared, &token),
+            Ok((stream, client)) => {
+                is_short = false;
+                begin(stream, client, &speaks, &shared, &token);
+            }
             Err(error) => {
                 // The peer may have gone before we came; that is its affair. Anything else is
                 // ours: no descriptors, no memory.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
-                    seldom!(warn, %error, "TCP connections cannot be accepted for a moment");
+                    if !mem::replace(&mut is_short, true) {
+                        seldom!(warn, %error, "TCP connections cannot be accepted for a moment");
+                    }
                     sleep(REST).await;
                 }
             }

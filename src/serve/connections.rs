@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +56,7 @@ pub(super) struct Limits {
 /// They may come at once, as after a restart. For long there are 512 a second, half a core, so that
 /// a flood of them leaves the other half and all other cores to answers; a quarter of that for a
 /// client. What is above it is closed before a key is computed; connections that stand go on.
-pub(super) const LIMITS: Limits = Limits {
+const LIMITS: Limits = Limits {
     all: 4_096,
     per_client: 1_024,
     strangers: 64,
@@ -68,6 +69,30 @@ pub(super) const LIMITS: Limits = Limits {
 /// Clients whose handshakes of the last 2 s are known: as many as make 64 a second of these 512.
 /// 32 KiB.
 const HANDSHAKING_CLIENTS_MAX: usize = 4_096;
+
+// === impl Limits ===
+
+impl Limits {
+    /// Those of this process.
+    pub(super) fn in_force() -> Self {
+        // That it cannot be told is no reason for fewer.
+        LIMITS.within(getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(granted, _)| granted))
+    }
+
+    /// These limits where so many descriptors are granted. Connections have half of them at most, so
+    /// that files, AWS and upstreams are still asked however many clients connect.
+    fn within(self, descriptors: u64) -> Self {
+        let half = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
+        let all = self.all.min(half);
+        Self {
+            all,
+            per_client: self.per_client.min(all.div_ceil(4)),
+            // Beside those of clients, and as small a part of them as where there is enough.
+            strangers: self.strangers.min(all.div_ceil(64)),
+            ..self
+        }
+    }
+}
 
 /// The connections of all listeners.
 pub(super) struct Connections {
@@ -329,7 +354,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use super::{Connections, Limits, Place};
+    use super::{Connections, LIMITS, Limits, Place};
     use crate::{base::Pace, telemetry::Metrics};
 
     fn connections() -> Arc<Connections> {
@@ -351,6 +376,17 @@ mod tests {
 
     fn is_evicted(place: &Place) -> bool {
         place.evicted().now_or_never().is_some()
+    }
+
+    #[test]
+    fn connections_leave_half_of_the_descriptors_to_all_else() {
+        let limits = |descriptors| {
+            let Limits { all, per_client, strangers, .. } = LIMITS.within(descriptors);
+            (all, per_client, strangers)
+        };
+        assert_eq!(limits(524_288), (4_096, 1_024, 64));
+        assert_eq!(limits(1_024), (512, 128, 8));
+        assert_eq!(limits(128), (64, 16, 1));
     }
 
     #[tokio::test]
