@@ -3,12 +3,18 @@
 //! Written by a task of its own: a disk that hangs holds up no change of the table.
 
 use std::{
+    mem,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use crate::{
     base::Chain,
@@ -20,6 +26,9 @@ use crate::{
 /// An unchanged inventory is written again after this long, so that the file's age tells roughly
 /// when it was last true. Written more often it would only wear the disk.
 const REWRITE: Duration = Duration::from_secs(3_600);
+/// A write that takes longer is told as one that hangs. Syncing one megabyte takes milliseconds, and on
+/// a volume that has used up its burst a second.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
 /// How long the end waits for a write under way. It is atomic: cut off, the old file stands.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
@@ -93,7 +102,7 @@ impl StateFile {
     /// Waits a moment for a write under way.
     pub(super) async fn close(self) {
         drop(self.wanted);
-        if tokio::time::timeout(LAST_WRITE, self.written).await.is_err() {
+        if timeout(LAST_WRITE, self.written).await.is_err() {
             tracing::warn!("the state file's disk hangs; what was found last is not on it");
         }
     }
@@ -123,7 +132,17 @@ impl Writer {
     /// A failure is logged once until it is over, and counted each time.
     async fn write(&mut self, wanted: Wanted) {
         let path: &Path = &wanted.path;
-        match write_state(path, &wanted.inventory, wanted.now_secs).await {
+        let written = {
+            let mut writing = pin!(write_state(path, &wanted.inventory, wanted.now_secs));
+            match timeout(HANGS_AFTER, &mut writing).await {
+                Ok(written) => written,
+                Err(_) => {
+                    self.hangs(path);
+                    writing.await
+                }
+            }
+        };
+        match written {
             Ok(()) => {
                 if self.failing {
                     tracing::info!(path = %path.display(), "the state file can be written again");
@@ -142,6 +161,17 @@ impl Writer {
                 }
                 self.failing = true;
             }
+        }
+    }
+
+    /// Told while it does: who waits for a disk may wait for ever.
+    fn hangs(&mut self, path: &Path) {
+        self.metrics.control.state_file_failed(StateFileOperation::Write);
+        if !mem::replace(&mut self.failing, true) {
+            tracing::warn!(
+                path = %path.display(),
+                "the state file's disk hangs; a restart without AWS would serve what it held before"
+            );
         }
     }
 }
