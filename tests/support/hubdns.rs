@@ -41,6 +41,7 @@ pub struct Hubdns {
     process: Process,
     config: String,
     environment: Vec<(String, String)>,
+    within: Vec<String>,
     ports: Ports,
     dir: TempDir,
 }
@@ -85,10 +86,17 @@ impl Hubdns {
     /// source with a role. A variable that is given empty is taken away.
     #[track_caller]
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
-        let mut daemon = Self::spawn(config, environment);
+        Self::start_within(&[], config, environment)
+    }
+
+    /// The same by a command that becomes the daemon, which stands behind it as its arguments:
+    /// `&["prlimit", "--nofile=100"]`. `{dir}` is filled as in the configuration.
+    #[track_caller]
+    pub fn start_within(within: &[&str], config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::spawn_within(within, config, environment);
         // The second try is for a port that another process took in between.
         if !daemon.try_wait_ready() {
-            daemon = Self::spawn(config, environment);
+            daemon = Self::spawn_within(within, config, environment);
             assert!(daemon.try_wait_ready(), "hubdns ended: {}", daemon.log());
         }
         daemon
@@ -96,14 +104,20 @@ impl Hubdns {
 
     /// Starts it and does not wait: for tests of what it does before it is ready.
     pub fn spawn(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_within(&[], config, environment)
+    }
+
+    fn spawn_within(within: &[&str], config: &str, environment: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         let ports =
             Ports { dns: free_port(), tls: free_port(), https: free_port(), admin: free_port() };
         let config = filled(config, ports, dir.path());
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(owned).collect();
-        let process = run(&config, &environment, dir.path());
-        Self { process, config, environment, ports, dir }
+        let within: Vec<String> =
+            within.iter().map(|word| filled_words(word, ports, dir.path())).collect();
+        let process = run(&config, &environment, &within, dir.path());
+        Self { process, config, environment, within, ports, dir }
     }
 
     /// Starts it again after it has ended: the same folder, ports, configuration, environment.
@@ -115,7 +129,7 @@ impl Hubdns {
 
     /// The same without waiting, for tests of how soon it answers.
     pub fn spawn_again(&mut self) {
-        self.process = run(&self.config, &self.environment, self.dir.path());
+        self.process = run(&self.config, &self.environment, &self.within, self.dir.path());
     }
 
     /// Waits until `/readyz` says 200.
@@ -222,10 +236,18 @@ impl Hubdns {
     }
 }
 
-fn run(config: &str, environment: &[(String, String)], dir: &Path) -> Process {
+fn run(config: &str, environment: &[(String, String)], within: &[String], dir: &Path) -> Process {
     let file = dir.join("hubdns.toml");
     fs::write(&file, config).expect("a file");
-    let mut command = hubdns(dir);
+    let mut command = match within {
+        [] => hubdns(dir),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            loopback_env(&mut command, dir).current_dir(dir).args(rest);
+            command.arg(env!("CARGO_BIN_EXE_hubdns"));
+            command
+        }
+    };
     with_environment(&mut command, environment).arg("run").arg("--config").arg(file);
     Process::spawn("hubdns", &mut command, dir)
 }
@@ -262,6 +284,11 @@ fn filled(config: &str, ports: Ports, dir: &Path) -> String {
     }
     // The default state file is the machine's; a test that runs as root would write it.
     assert!(text.contains("state_file"), "[refresh] without a state_file");
+    filled_words(&text, ports, dir)
+}
+
+/// A text with its placeholders filled.
+fn filled_words(text: &str, ports: Ports, dir: &Path) -> String {
     text.replace("{dns_port}", &ports.dns.to_string())
         .replace("{tls_port}", &ports.tls.to_string())
         .replace("{https_port}", &ports.https.to_string())

@@ -13,6 +13,7 @@
 )]
 
 mod certificates;
+mod clients;
 mod dig;
 mod double;
 mod http;
@@ -20,12 +21,14 @@ mod hubdns;
 mod named;
 mod ports;
 mod process;
+mod recording;
 mod resolver;
 mod supervisor;
 mod unbound;
 
 pub use self::{
     certificates::{ECDSA, Pair, RSA, s_client},
+    clients::{Clients, Figures, Fixed, Reply, Truth, Verdict, by_tcp, query},
     dig::{DigAnswer, Record, dig, dig_at, try_dig},
     double::{Ec2Double, Endpoint, Eni, Hub, venv},
     http::{http_get, http_post, http_send},
@@ -33,6 +36,7 @@ pub use self::{
     named::{Named, Signing, ZoneFile},
     ports::free_port,
     process::{Process, eventually, run_with_input},
+    recording::{Recorded, Recording, name_of},
     resolver::{Resolver, daemon},
     supervisor::Supervisor,
     unbound::Unbound,

@@ -87,6 +87,11 @@ impl Unbound {
         self.become_another(Self::WORLD, "");
     }
 
+    /// Puts another in its place, on its port, that knows these zones.
+    pub fn become_knowing(&mut self, zones: &[(&str, &str)]) {
+        self.become_another(zones, "");
+    }
+
     fn rule(domain: &str, to: u16) -> (Vec<(&'static str, &'static str)>, String) {
         let within =
             |origin: &str| domain == "." || format!(".{origin}").ends_with(&format!(".{domain}"));
