@@ -175,6 +175,28 @@ fn the_tests_that_keep_an_invariant_exist() {
 }
 
 #[test]
+fn the_tests_that_inject_a_fault_exist() {
+    let page = read("docs/FAULTS.md");
+    let code: String =
+        files(&root().join("src")).chain(files(&root().join("tests"))).map(text).collect();
+    let is_fault = |line: &&str| {
+        line.starts_with("| ") && !line.starts_with("| fault |") && !line.starts_with("|---")
+    };
+    let rows: Vec<&str> = page.lines().filter(is_fault).collect();
+    assert!(25 <= rows.len(), "the book has {} faults", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [_, happens, client, operator, tests] = cells[..] else { panic!("{row}") };
+        assert!([happens, client, operator].iter().all(|cell| !cell.is_empty()), "{row}");
+        let tests = spans(tests);
+        assert!(!tests.is_empty(), "nothing injects: {row}");
+        for test in tests {
+            assert!(code.contains(&format!("fn {test}(")), "there is no test {test}");
+        }
+    }
+}
+
+#[test]
 fn the_rooms_in_the_document_are_the_rooms_there_are() {
     let page = read("docs/ARCHITECTURE.md");
     let (_, section) = page.split_once("## Rooms").unwrap();

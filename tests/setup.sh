@@ -26,11 +26,14 @@ packages=(
     knot-dnsutils   # kdig
     knot-resolver
     libc6-dev
+    libfaketime     # a clock that jumps
+    nftables        # a hub that is cut off
     openssl
     pdns-recursor
     procps
     python3
     python3-venv
+    strace          # a disk that fails, hangs, or kills
     systemd         # systemd-analyze, which verifies the units
     unbound         # the real upstream
 )
