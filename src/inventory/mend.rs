@@ -15,7 +15,8 @@ impl SourceFacts {
     /// is known at all, because they were replaced, it keeps those it had.
     pub fn mended(self, before: &SourceFacts) -> (SourceFacts, bool) {
         if self.is_whole() {
-            return (self, false);
+            let subnets = self.subnets.clone().or_else(|| before.subnets.clone());
+            return (self.with_subnets(subnets), false);
         }
         let mut interfaces = self.interfaces.clone();
         let mut services = self.services.clone();
@@ -65,7 +66,8 @@ impl SourceFacts {
 #[cfg(test)]
 mod tests {
     use crate::{
-        inventory::{EndpointState, SourceFacts},
+        base::Az,
+        inventory::{EndpointState, SourceFacts, Subnet},
         policy::facts,
     };
 
@@ -81,6 +83,23 @@ mod tests {
         let changed = SQS.replace("10.0.2.5", "10.0.2.9");
         let changed = SourceFacts::clone(&facts::inventory(&changed).sources[0]);
         assert_eq!(changed.clone().mended(&hub()), (changed, false));
+    }
+
+    #[test]
+    fn subnets_that_could_not_be_had_are_those_before() {
+        let subnet = Subnet {
+            id: "subnet-1".into(),
+            vpc: "vpc-1".into(),
+            az: Az { name: "eu-west-1a".into(), id: None },
+            networks: vec!["10.0.1.0/24".parse().unwrap()],
+        };
+        let before = hub().with_subnets(Some(vec![subnet]));
+        assert_eq!(hub().mended(&before), (before.clone(), false));
+        let mut late = hub();
+        late.services.clear();
+        assert_eq!(late.mended(&before), (before.clone(), true));
+        let without = hub().with_subnets(Some(vec![]));
+        assert_eq!(without.clone().mended(&before), (without, false));
     }
 
     #[test]
