@@ -84,6 +84,13 @@ impl DrainedZones {
     }
 }
 
+/// Whether both are one zone, be one its name and the other its id.
+fn is_same(drained: &str, zone: &str, inventory: &Inventory) -> bool {
+    let interfaces = inventory.sources.iter().flat_map(|source| &source.interfaces);
+    let both = |az: &Az| az.is_called(drained) && az.is_called(zone);
+    drained == zone || interfaces.map(|interface| &interface.az).any(both)
+}
+
 fn called(az: &Az) -> String {
     match &az.id {
         Some(id) => format!("{az} ({id})"),
@@ -122,16 +129,27 @@ impl Refresher {
         text: &str,
         drain: bool,
     ) -> Result<ZoneReport, OrderError> {
-        let zone = self.drained.remembered(text, &self.known.inventory(None))?;
+        let inventory = self.known.inventory(None);
+        let zone = match drain {
+            // As it was remembered, whatever is known of the zone by now.
+            false if self.drained.0.contains_key(text) => Arc::from(text),
+            _ => self.drained.remembered(text, &inventory)?,
+        };
         let mut drains = Drains::clone(&self.drained.0);
-        let was = drains.contains_key(&*zone);
+        let changed = match drain {
+            true => {
+                let new = !drains.contains_key(&*zone);
+                drains.entry(zone.to_string()).or_insert_with(self.now_secs);
+                new
+            }
+            false => {
+                let before = drains.len();
+                drains.retain(|drained, _| !is_same(drained, &zone, &inventory));
+                drains.len() != before
+            }
+        };
         let mut publication = None;
-        let mut not_kept = None;
-        if was != drain {
-            match drain {
-                true => drains.insert(zone.to_string(), (self.now_secs)()),
-                false => drains.remove(&*zone),
-            };
+        if changed {
             self.drained = DrainedZones(Arc::new(drains));
             tracing::warn!(zone = %zone, drain, by = "control socket", "a zone is drained or put back");
             let cause = match drain {
@@ -142,11 +160,12 @@ impl Refresher {
             self.say_again(cause).await;
             let published = before != self.in_force().generation();
             publication = published.then(|| self.history.last()).flatten();
-            not_kept = self.keep_drains().await.err();
             self.measure_drains();
             self.tell();
         }
-        Ok(ZoneReport { zone, changed: was != drain, not_kept, publication, outage: self.outage })
+        // Also when nothing is new: the disk may have been full the last time.
+        let not_kept = self.keep_drains().await.err();
+        Ok(ZoneReport { zone, changed, not_kept, publication, outage: self.outage })
     }
 
     /// Writes them to disk, or tells why they will be gone with the next start.

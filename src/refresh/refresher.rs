@@ -306,8 +306,9 @@ impl Refresher {
         self.state.move_to(inputs.refresh.state_file.clone());
         let moved = self.inputs.refresh.state_file != inputs.refresh.state_file;
         self.inputs = inputs;
-        if moved && !self.drained.list().is_empty() {
-            // What cannot be written has been told and counted.
+        if moved {
+            // Also an empty list: a file that is there may have others of another time. What cannot
+            // be written has been told and counted.
             let _ = self.keep_drains().await;
         }
         self.send_scouts();

@@ -1,7 +1,7 @@
 //! `hubdns drain-az`: a zone out of the answers by hand, never a name's last address, for as long as
 //! a person says.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::{
     support::{Ec2Double, Hubdns},
 };
 
+const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small");
 const KMS: &str = "kms.eu-west-1.amazonaws.com";
 
 /// SQS in two zones, KMS in the first of them alone.
@@ -87,6 +88,41 @@ fn a_drained_zone_leaves_every_name_that_has_another_and_stays_so_over_a_restart
     assert_eq!(addresses(&daemon, SQS), ["10.0.1.10", "10.0.2.10"]);
 }
 
+/// The small hub as files, without the zones' ids.
+fn without_ids(folder: &Path) {
+    for file in fs::read_dir(SMALL).unwrap() {
+        let file = file.unwrap().path();
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().filter(|line| !line.contains("\"AvailabilityZoneId\""));
+        let text: Vec<&str> = lines.collect();
+        fs::write(folder.join(file.file_name().unwrap()), text.join("\n")).unwrap();
+    }
+}
+
+#[test]
+fn a_zone_drained_by_its_name_is_put_back_by_either_when_its_id_is_known() {
+    let files = tempfile::tempdir().unwrap();
+    without_ids(files.path());
+    let path = files.path().display();
+    let source = format!("[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{path}\"\n");
+    let daemon = Hubdns::start(&source);
+    let all = addresses(&daemon, SQS);
+    for again in ["eu-west-1a", "euw1-az2"] {
+        without_ids(files.path());
+        assert_eq!(run(&daemon, "refresh").0, Some(0));
+        let (_, told) = run(&daemon, "drain-az eu-west-1a");
+        assert!(told.contains("eu-west-1a is drained"), "{told}");
+        assert_ne!(addresses(&daemon, SQS), all);
+        let interfaces = "network-interfaces.json";
+        fs::copy(Path::new(SMALL).join(interfaces), files.path().join(interfaces)).unwrap();
+        assert_eq!(run(&daemon, "refresh").0, Some(0));
+        let (code, told) = run(&daemon, &format!("undrain-az {again}"));
+        assert!(code == Some(0) && told.contains(" is back in the answers\n"), "{told}");
+        assert_eq!(addresses(&daemon, SQS), all);
+        assert_eq!(status(&daemon)["drained_zones"], json!([]));
+    }
+}
+
 #[test]
 fn an_unknown_zone_is_told_with_those_there_are() {
     let (_double, daemon) = hub();
@@ -122,4 +158,10 @@ fn a_zone_drained_without_a_disk_is_drained_and_a_person_reads_that_a_restart_fo
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("a restart will not know of it: cannot write"), "{told}");
     assert_eq!(addresses(&daemon, SQS), ["10.0.2.10"]);
+    // Once the disk is right again the same order says so, and a restart knows of it.
+    let file = daemon.dir().join("inventory.drained.json");
+    fs::remove_dir_all(&file).unwrap();
+    let (code, told) = run(&daemon, "drain-az eu-west-1a");
+    assert!(code == Some(0) && !told.contains("a restart will not know"), "{told}");
+    assert!(file.is_file());
 }
