@@ -36,7 +36,7 @@ const PROBES_IN_FLIGHT_MAX: usize = 256;
 
 /// An address that did not answer is asked again after this part of the interval, and not when its
 /// turn comes: two more silences and it is left out, so clients are sent there for 2 to 7 s at the
-/// default interval where it refuses, and for 8 to 13 s where it is silent.
+/// default interval where it refuses, and for 7 to 12 s where it is silent.
 const DOUBT_PART: u32 = 5;
 
 /// Finds out which addresses do not answer.
