@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::json::{DrainDocument, ReloadDocument};
+use crate::base::Name;
 
 /// Orders that wait. As many as the control socket has connections, so that none is turned away.
 pub const ORDERS_MAX: usize = 32;
@@ -18,6 +19,8 @@ pub const ORDERS_MAX: usize = 32;
 pub enum Order {
     /// Read the configuration again and put it in force.
     Reload(oneshot::Sender<ReloadDocument>),
+    /// Forget what upstreams said of a name and all below it, or everything; how much that was.
+    Flush(Option<Name>, oneshot::Sender<u64>),
     /// Be not ready from now on, and end after this time.
     Drain(Duration, oneshot::Sender<DrainDocument>),
     /// Be ready again.

@@ -182,13 +182,8 @@ async fn explain(
 async fn flush(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
     let parameters = Parameters::read(&uri, &["name"])?;
     let name: Option<Name> = parameters.value("name", "say a domain name, such as corp.example")?;
-    let settings = site.admin.settings.borrow().clone();
     let told = name.as_ref().map(ToString::to_string);
-    // A full cache takes long enough to look through that queries on this thread would wait.
-    let flushed = tokio::task::spawn_blocking(move || settings.forwarder.flush(name.as_ref()));
-    let answers = flushed.await.map_err(|_| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the cache was not looked through")
-    })?;
+    let answers = ordered(&site, |done| Order::Flush(name, done)).await?;
     tracing::info!(name = told, answers, "the cache was flushed");
     Ok(document(&FlushDocument { name: told, answers }))
 }

@@ -190,7 +190,11 @@ impl Daemon {
                 asked = self.requests.next() => if self.carry_out(asked).await.is_break() {
                     return self.stop().await;
                 },
-                () = drained(*self.draining.borrow()) => return self.stop().await,
+                () = drained(*self.draining.borrow()) => {
+                    // Nobody comes after us.
+                    self.end = End::Last;
+                    return self.stop().await;
+                }
                 died = first_dead(&mut self.tasks) => {
                     self.stop().await?;
                     return Err(StartError::Died(died));
@@ -229,6 +233,15 @@ impl Daemon {
             Asked::Reload(waiting) => {
                 let outcome = self.reload().await;
                 waiting.into_iter().for_each(|done| drop(done.send(outcome.clone())));
+            }
+            Asked::Flush(name, done) => {
+                let forwarder = self.settings.borrow().forwarder.clone();
+                // Not aside: it takes locks that answers take too. Nobody is told of a panic but the
+                // log, and whoever asked that it was not done.
+                let flushed = tokio::task::spawn_blocking(move || forwarder.flush(name.as_ref()));
+                if let Ok(answers) = flushed.await {
+                    let _ = done.send(answers);
+                }
             }
             Asked::Drain(lasts, done) => drop(done.send(self.drain(lasts))),
             Asked::Undrain(done) => drop(done.send(self.undrain())),

@@ -77,7 +77,10 @@ impl Daemon {
     /// Reads the configuration again and puts it in force. If anything is wrong with it, every
     /// problem is logged and nothing changes.
     pub(super) async fn reload(&mut self) -> ReloadDocument {
-        notify_reloading();
+        let listens = self.listens();
+        if listens {
+            notify_reloading();
+        }
         let outcome = match self.examine() {
             Ok(acceptable) => {
                 let outcome = self.put_in_force(acceptable).await;
@@ -101,7 +104,10 @@ impl Daemon {
                 ReloadDocument { problems, ..ReloadDocument::default() }
             }
         };
-        notify(&[NotifyState::Ready]);
+        // Before the first table there is nothing to be ready with, and a start goes on.
+        if listens {
+            notify(&[NotifyState::Ready]);
+        }
         outcome
     }
 
@@ -124,16 +130,20 @@ impl Daemon {
     /// Where a configuration listens. Before the first table no socket is open, and none is opened
     /// by a reload.
     fn wanted<'c>(&self, config: &'c Config) -> &'c ServeConfig {
-        let listens = !self.server.listening().borrow().is_empty();
-        if listens { &config.serve } else { &NOWHERE }
+        if self.listens() { &config.serve } else { &NOWHERE }
+    }
+
+    fn listens(&self) -> bool {
+        !self.server.listening().borrow().is_empty()
     }
 
     /// Gives a new forwarder what the old one remembers and is still right.
     async fn keep_cache(&self, settings: &Settings) {
         let (old, new) = (self.settings.borrow().forwarder.clone(), settings.forwarder.clone());
         if !new.is_same(&old) {
-            // A full cache takes long enough to look through that the runtime's other tasks would wait.
-            let kept = self.aside.spawn_blocking(move || new.take_over(&old)).await;
+            // A full cache takes long enough to look through that the runtime's other tasks would
+            // wait. Not aside: it takes locks that answers take too.
+            let kept = tokio::task::spawn_blocking(move || new.take_over(&old)).await;
             if let Err(error) = kept {
                 tracing::error!(%error, "the cache begins anew");
             }

@@ -8,9 +8,12 @@ use tokio::{
 };
 
 use super::daemon::StartError;
-use crate::admin::{
-    ORDERS_MAX, Order,
-    json::{DrainDocument, ReloadDocument},
+use crate::{
+    admin::{
+        ORDERS_MAX, Order,
+        json::{DrainDocument, ReloadDocument},
+    },
+    base::Name,
 };
 
 /// What is asked for.
@@ -19,6 +22,8 @@ pub(super) enum Asked {
     Stop,
     /// SIGHUP, or orders; to be told to all who wait for it.
     Reload(Vec<oneshot::Sender<ReloadDocument>>),
+    /// Forget what upstreams said.
+    Flush(Option<Name>, oneshot::Sender<u64>),
     /// Be not ready, and end after a time.
     Drain(Duration, oneshot::Sender<DrainDocument>),
     /// Be ready again.
@@ -69,6 +74,7 @@ impl Requests {
     fn taken(&mut self, order: Order) -> Asked {
         let first = match order {
             Order::Reload(done) => done,
+            Order::Flush(name, done) => return Asked::Flush(name, done),
             Order::Drain(lasts, done) => return Asked::Drain(lasts, done),
             Order::Undrain(done) => return Asked::Undrain(done),
         };
