@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws;
 mod clock;
 mod disk;
 mod hubs;
@@ -10,6 +11,7 @@ mod process;
 mod senders;
 #[path = "../support/mod.rs"]
 mod support;
+mod upstreams;
 mod zones;
 
 use std::{

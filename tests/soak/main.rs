@@ -135,7 +135,7 @@ impl Soak {
             AWAY => {
                 match is_silent {
                     true => self.unbound.resume(),
-                    false => self.unbound.become_knowing(ZONES),
+                    false => self.unbound.become_knowing(ZONES, ""),
                 }
                 self.truths.upstream.begins(true);
                 self.truths.upstream.is_in_force();

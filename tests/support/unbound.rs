@@ -87,9 +87,9 @@ impl Unbound {
         self.become_another(Self::WORLD, "");
     }
 
-    /// Puts another in its place, on its port, that knows these zones.
-    pub fn become_knowing(&mut self, zones: &[(&str, &str)]) {
-        self.become_another(zones, "");
+    /// Puts another in its place, on its port, as [`Unbound::start_with`].
+    pub fn become_knowing(&mut self, zones: &[(&str, &str)], server: &str) {
+        self.become_another(zones, server);
     }
 
     fn rule(domain: &str, to: u16) -> (Vec<(&'static str, &'static str)>, String) {
