@@ -161,20 +161,6 @@ impl DnsMetrics {
             Opts::new("hubdns_dns_responses_total", "Answers given, by where they came from."),
             &["rcode", "source", "view"]
         );
-        let duration = register!(
-            registry,
-            HistogramVec,
-            HistogramOpts::new(
-                "hubdns_dns_request_duration_seconds",
-                "From reading a question to having its answer. Of those that come together one is \
-                 measured, the last, which waits longest; those that wait for an upstream are all."
-            )
-            .buckets(vec![
-                0.00001, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0,
-                4.0
-            ]),
-            &["source"]
-        );
         let dropped = register!(
             registry,
             IntCounterVec,
@@ -196,9 +182,8 @@ impl DnsMetrics {
             ),
             &["action"]
         );
-        let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
         Ok(Self {
-            durations: AnswerSource::ALL.iter().map(word).collect(),
+            durations: durations(registry)?,
             dropped: Dropped::ALL
                 .iter()
                 .map(|reason| dropped.with_label_values(&[reason.word()]))
@@ -341,6 +326,25 @@ impl Drop for Tally {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+/// How long answers took, by where they came from.
+fn durations(registry: &Registry) -> Result<Vec<Histogram>, MetricsError> {
+    let duration = register!(
+        registry,
+        HistogramVec,
+        HistogramOpts::new(
+            "hubdns_dns_request_duration_seconds",
+            "From reading a question to having its answer. Of those that come together one is \
+             measured, the last, which waits longest; those that wait for an upstream are all."
+        )
+        .buckets(vec![
+            0.00001, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 4.0
+        ]),
+        &["source"]
+    );
+    let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);
+    Ok(AnswerSource::ALL.iter().map(word).collect())
 }
 
 /// The place of a counter of questions among its view's.
