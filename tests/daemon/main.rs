@@ -21,6 +21,7 @@ mod limits;
 mod listen;
 mod loops;
 mod main_job;
+mod memory;
 mod orders;
 mod peers;
 mod rates;
@@ -110,6 +111,14 @@ fn status(daemon: &Hubdns) -> Value {
 /// Lines of the log that have this text.
 fn lines_with(daemon: &Hubdns, text: &str) -> Vec<String> {
     daemon.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+#[expect(clippy::print_stderr, reason = "a figure for whoever runs the test with its output")]
+fn measured_octets(what: &str, octets: u64) {
+    eprintln!(
+        "measured: {what}: {:.1} MiB",
+        f64::from(u32::try_from(octets >> 10).unwrap()) / 1_024.0
+    );
 }
 
 #[expect(clippy::print_stderr, reason = "a figure for whoever runs the test with its output")]
