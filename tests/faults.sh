@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fault book: each test that docs/FAULTS.md names, and prints what clients noticed of each fault
 # that was injected under load. Its exit status is that of the tests: what cannot be injected on this
-# machine fails, and does not pass in silence.
+# machine fails, and does not pass in silence. A fault that stands twice in the table was tried twice.
 #
 #   tests/faults.sh            the faults and their table
 #   tests/faults.sh --all      and the tests elsewhere that the book names

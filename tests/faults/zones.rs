@@ -119,6 +119,6 @@ fn a_zone_that_dies_leaves_the_answers_and_when_all_are_dead_all_are_given() {
     drop(alive);
     book("a zone dies, then all, then they come back", &figures, last);
     assert_eq!((figures.wrong, figures.failed, figures.lost), (0, 0, 0), "{:?}", figures.examples);
-    // Three probes, one a second, each of which is refused at once.
-    assert!(last < Duration::from_secs(6), "a dead zone was told for {last:?}");
+    // Three probes, one a second, each of which is refused at once; 2.4 s on a quiet machine.
+    assert!(last < Duration::from_secs(10), "a dead zone was told for {last:?}");
 }

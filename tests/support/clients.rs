@@ -21,8 +21,8 @@ use domain::{
 };
 
 /// A question without an answer for so long is lost. What waits for upstreams is answered within
-/// 3.5 s.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// 3.5 s, and a machine with other work stands still for as long; the longest wait is told.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Between two looks at what is due and what has come.
 const TICK: Duration = Duration::from_millis(1);
 /// Wrong answers of which the words are kept.
