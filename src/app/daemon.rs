@@ -256,7 +256,6 @@ impl Daemon {
             let problem = |refused| refused_problem(&self.config, refused);
             StartError::Problems(refused.iter().map(problem).collect())
         })?;
-        self.inheritance.close_rest();
         if hand_over(&opened) {
             self.end = End::Between;
         }

@@ -15,7 +15,8 @@ use sd_notify::NotifyState;
 use super::systemd::notify;
 use crate::{
     base::Chain,
-    serve::{Inherited, Opened, held_name},
+    config::Config,
+    serve::{Inherited, Opened, held_name, overlapping, sockets},
 };
 
 /// What systemd passed to us.
@@ -62,30 +63,52 @@ impl Inheritance {
 
     /// The listener at this path.
     pub(super) fn take_unix(&mut self, path: &Path) -> Option<UnixListener> {
-        let is_it = |listener: &UnixListener| {
-            listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(path))
-        };
-        let at = self.unix.iter().position(is_it)?;
+        let at = self.unix.iter().position(|listener| is_at(listener, path))?;
         Some(self.unix.swap_remove(at))
     }
 
-    /// Closes what no key of the configuration names, here and with systemd.
-    pub(super) fn close_rest(&mut self) {
+    /// Closes what no key of the configuration names, here and with systemd. To be done before
+    /// anything is opened: a wildcard of the configuration before us would be in the way of an
+    /// address of this one, also in our own hands. The addresses that are, until systemd, which does
+    /// it in its own time, has closed them as well; for good those of a socket unit.
+    pub fn close_unnamed(&mut self, config: &Config) -> Vec<SocketAddr> {
         for unfit in self.unfit.drain(..) {
             tracing::warn!(%unfit, "systemd passed what cannot be served; it is closed");
         }
-        for listener in self.unix.drain(..) {
-            tracing::warn!(socket = ?listener, "systemd passed a socket that no key names; it is closed");
-        }
-        for (protocol, address) in self.sockets.addresses() {
+        let control = config.control_socket.as_deref();
+        self.unix.retain(|listener| {
+            let is_named = control.is_some_and(|path| is_at(listener, path));
+            if !is_named {
+                tracing::warn!(
+                    socket = ?listener,
+                    "systemd passed a socket that no key names; it is closed"
+                );
+            }
+            is_named
+        });
+        // An interface that cannot be told now stops the start. The next one may find it, and what
+        // has come to its sockets in the meantime.
+        let Ok(mut named) = sockets(&config.serve) else { return Vec::new() };
+        named.extend(config.admin.listen.map(|address| ("tcp", address)));
+        let mut closed = self.sockets.close_others(&named);
+        for (protocol, address) in &closed {
             tracing::warn!(
                 protocol, %address,
                 "systemd passed a socket that no key names; it is closed"
             );
-            release(&held_name(protocol, address));
+            release(&held_name(protocol, *address));
         }
-        self.sockets = Inherited::default();
+        closed.retain(|(protocol, address)| {
+            let alike = named.iter().filter(|(named, _)| named == protocol);
+            let alike: Vec<_> = alike.map(|(_, address)| *address).collect();
+            overlapping(&alike, *address).is_some()
+        });
+        closed.into_iter().map(|(_, address)| address).collect()
     }
+}
+
+fn is_at(listener: &UnixListener, path: &Path) -> bool {
+    listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(path))
 }
 
 /// Has systemd keep what was opened, so that the next process finds it again. Whether it will find

@@ -1,6 +1,11 @@
 //! What has to be had before the daemon can be built.
 
-use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
 
 use futures_util::FutureExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,7 +20,7 @@ use crate::{
     forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
     serve::{
         BindError, Certificate, CertificateError, Doubt, Entry, Inherited, PemFile, Refused,
-        ServeConfig, Service, bind,
+        ServeConfig, Service, bind, overlapping,
     },
     telemetry::{Encrypted, Metrics},
 };
@@ -25,7 +30,12 @@ const NAMELESS: &str = "hubdns";
 
 /// Tries every address and path of the configuration that only this machine can judge, and lets go
 /// of it again. `held` tells which addresses a running hubdns has: these are not in use by others.
-pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) -> Vec<Problem> {
+/// Those that systemd was told to give up may be in the way.
+pub fn try_places(
+    config: &Config,
+    held: &dyn Fn(SocketAddr) -> bool,
+    given_up: &[SocketAddr],
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     // Held to the end: two entries may be in each other's way.
     let mut opened = Vec::new();
@@ -33,7 +43,9 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
         match bind(entry.service, &entry.listen, &mut Inherited::default()) {
             Ok(bound) => opened.push(bound),
             Err(BindError::InUse { address, .. }) if held(address) => (),
-            Err(error) => problems.push(listen_problem(config, &entry, &error)),
+            Err(error) => {
+                problems.push(listen_problem(config, &entry, &error.known_as_kept(given_up)));
+            }
         }
     }
     for (service, files) in config.serve.encrypted() {
@@ -45,12 +57,18 @@ pub fn try_places(config: &Config, held: &dyn Fn(std::net::SocketAddr) -> bool) 
         && let Err(error) = TcpListener::bind(address)
         && !(error.kind() == io::ErrorKind::AddrInUse && held(address))
     {
-        problems.push(config.places.problem(
-            Place::Admin,
-            &format!("`admin.listen` {address} cannot be opened"),
-            &error.to_string(),
-            "name another address, or \"\" for no admin listener",
-        ));
+        let (why, help) = match overlapping(given_up, address) {
+            Some(kept) if error.kind() == io::ErrorKind::AddrInUse => {
+                let error = BindError::Kept { protocol: "TCP", address, kept, source: error };
+                (error.to_string(), error.help())
+            }
+            Some(_) | None => {
+                let help = "name another address, or \"\" for no admin listener";
+                (error.to_string(), help.to_owned())
+            }
+        };
+        let what = format!("`admin.listen` {address} cannot be opened");
+        problems.push(config.places.problem(Place::Admin, &what, &why, &help));
     }
     if let Err(problem) = cookies(config, None) {
         problems.push(*problem);

@@ -74,6 +74,21 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// systemd has the port: of a socket unit, or it does not let go of what it kept for us.
+    #[error(
+        "{protocol} {address} overlaps with {kept}, held by systemd for an earlier configuration or \
+         by a socket unit"
+    )]
+    Kept {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The address in systemd's hands.
+        kept: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No interface of this machine has the address.
     #[error("this machine has no address {address}")]
     NotOurs {
@@ -141,27 +156,25 @@ pub(super) fn threads() -> usize {
 impl BindError {
     /// The same error, but for a port that is in use by one of `ours`: said so.
     pub(super) fn known_as_ours(self, ours: &[SocketAddr]) -> Self {
-        let overlaps = |ours: &&SocketAddr, address: &SocketAddr| {
-            ours.port() == address.port()
-                && ours.is_ipv4() == address.is_ipv4()
-                && (ours.ip() == address.ip()
-                    || ours.ip().is_unspecified()
-                    || address.ip().is_unspecified())
-        };
+        match self {
+            BindError::InUse { protocol, address, source } => match overlapping(ours, address) {
+                Some(ours) => BindError::Ours { protocol, address, ours, source },
+                None => BindError::InUse { protocol, address, source },
+            },
+            other => other,
+        }
+    }
+
+    /// The same error, but for a port that is in use by what systemd was told to give up: said so.
+    pub fn known_as_kept(self, given_up: &[SocketAddr]) -> Self {
         match self {
             BindError::InUse { protocol, address, source } => {
-                match ours.iter().find(|it| overlaps(it, &address)) {
-                    Some(&ours) => BindError::Ours { protocol, address, ours, source },
+                match overlapping(given_up, address) {
+                    Some(kept) => BindError::Kept { protocol, address, kept, source },
                     None => BindError::InUse { protocol, address, source },
                 }
             }
-            other @ (BindError::Ours { .. }
-            | BindError::NotOurs { .. }
-            | BindError::Denied { .. }
-            | BindError::Other { .. }
-            | BindError::NoInterface { .. }
-            | BindError::NoAddress(_)
-            | BindError::Interfaces(_)) => other,
+            other => other,
         }
     }
 
@@ -178,6 +191,10 @@ impl BindError {
                  port; restart hubdns for that"
                     .to_owned()
             }
+            BindError::Kept { kept, .. } => format!(
+                "name {kept} here, or take it out of its socket unit (`systemctl list-sockets`); what \
+                 was kept for us is given up by `systemctl stop hubdns`"
+            ),
             BindError::NotOurs { .. } => {
                 "see the addresses with `ip -brief address`, or listen on \"interface:NAME:53\""
                     .to_owned()
@@ -197,8 +214,20 @@ impl BindError {
     }
 }
 
+/// The first of `these` that cannot be open beside `address`.
+pub fn overlapping(these: &[SocketAddr], address: SocketAddr) -> Option<SocketAddr> {
+    let overlaps = |it: &&SocketAddr| {
+        it.port() == address.port()
+            && it.is_ipv4() == address.is_ipv4()
+            && (it.ip() == address.ip()
+                || it.ip().is_unspecified()
+                || address.ip().is_unspecified())
+    };
+    these.iter().find(overlaps).copied()
+}
+
 /// The addresses that an entry stands for, now.
-fn addresses(listen: &ListenAddress) -> Result<Vec<SocketAddr>, BindError> {
+pub(super) fn addresses(listen: &ListenAddress) -> Result<Vec<SocketAddr>, BindError> {
     let (name, port) = match listen {
         ListenAddress::Socket(address) => return Ok(vec![*address]),
         ListenAddress::Interface { name, port } => (name, *port),

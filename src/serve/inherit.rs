@@ -10,6 +10,11 @@ use std::{
 
 use socket2::SockRef;
 
+use super::{
+    bind::{BindError, addresses},
+    config::{ServeConfig, Service},
+};
+
 /// Sockets that wait for a `listen` entry to name them.
 #[derive(Debug, Default)]
 pub struct Inherited {
@@ -66,6 +71,18 @@ impl Inherited {
         Some(self.tcp.swap_remove(at).1)
     }
 
+    /// Closes all but these, and tells which.
+    pub fn close_others(
+        &mut self,
+        named: &[(&'static str, SocketAddr)],
+    ) -> Vec<(&'static str, SocketAddr)> {
+        let mut closed: Vec<_> = self.addresses().filter(|it| !named.contains(it)).collect();
+        closed.dedup();
+        self.udp.retain(|(address, _)| named.contains(&("udp", *address)));
+        self.tcp.retain(|(address, _)| named.contains(&("tcp", *address)));
+        closed
+    }
+
     /// What they are bound to, with the protocol of each.
     pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let udp = self.udp.iter().map(|(address, _)| ("udp", *address));
@@ -76,6 +93,21 @@ impl Inherited {
     pub fn is_empty(&self) -> bool {
         self.udp.is_empty() && self.tcp.is_empty()
     }
+}
+
+/// The sockets that a configuration stands for, now, with the protocol of each.
+pub fn sockets(wanted: &ServeConfig) -> Result<Vec<(&'static str, SocketAddr)>, BindError> {
+    let mut named = Vec::new();
+    for entry in wanted.entries() {
+        let protocols: &[_] = match entry.service {
+            Service::Plain => &["udp", "tcp"],
+            Service::Encrypted(_) => &["tcp"],
+        };
+        for address in addresses(&entry.listen)? {
+            named.extend(protocols.iter().map(|protocol| (*protocol, address)));
+        }
+    }
+    Ok(named)
 }
 
 /// The name of a socket with whoever keeps it: no colon, which separates names (sd_notify(3)).

@@ -128,3 +128,68 @@ fn what_came_before_we_began_is_answered_from_the_address_that_was_asked() {
     let len = client.recv(&mut reply).expect("an answer from 127.0.0.2");
     assert!(is_right(&reply[..len]) && reply[..2] == [0, 5], "{:?}", &reply[..len]);
 }
+
+#[test]
+fn a_restart_changes_between_an_address_and_a_wildcard_of_one_port() {
+    let mut site = Site::new(0);
+    let address_of = |address: SocketAddr| (address, SocketAddr::from(([0; 4], address.port())));
+    let ((dns, any_dns), (admin, any_admin)) = (address_of(site.dns), address_of(site.admin));
+    // As systemd, whose own thread closes what it gives up.
+    site.supervisor.closes_after(Duration::from_millis(200));
+    let listen = |site: &mut Site, dns: SocketAddr, admin: SocketAddr| {
+        site.admin = admin;
+        site.write(&format!("[server]\nlisten = [\"{dns}\"]\n"));
+    };
+    let kept = |site: &Site, address: SocketAddr| {
+        let name = format!("tcp_{address}").replace(':', "_");
+        site.supervisor.kept().contains(&name)
+    };
+    listen(&mut site, any_dns, any_admin);
+    site.supervisor.start_daemon();
+    answers(dns);
+    for (ready, (new_dns, new_admin)) in [(2, (dns, admin)), (3, (any_dns, any_admin))] {
+        listen(&mut site, new_dns, new_admin);
+        site.supervisor.tell("restart");
+        site.supervisor.await_ready(ready);
+        answers(dns);
+        assert_eq!(http_get(admin, "/readyz").unwrap().0, 200);
+        eventually("the new ones are kept, and no old one", SOON, || {
+            let all = [dns, any_dns, admin, any_admin].map(|address| kept(&site, address));
+            let is_any = new_dns == any_dns;
+            (all == [!is_any, is_any, !is_any, is_any]).then_some(())
+        });
+    }
+    assert_eq!(site.supervisor.count("started"), 3, "{}", site.supervisor.log());
+}
+
+#[test]
+fn what_a_unit_has_and_nobody_names_is_said_to_be_in_the_way() {
+    let mut site = Site::new(0);
+    let (port, admin) = (site.dns.port(), site.admin.port());
+    site.supervisor.make_at("udp", &format!("0.0.0.0:{port}"));
+    site.supervisor.make_at("tcp", &format!("0.0.0.0:{admin}"));
+    site.supervisor.tell("start");
+    eventually("it ends", SOON, || (site.supervisor.count("ended") == 1).then_some(()));
+    let log = site.supervisor.log();
+    for (protocol, port) in [("UDP", port), ("TCP", admin)] {
+        let told = format!(
+            "{protocol} 127.0.0.1:{port} overlaps with 0.0.0.0:{port}, held by systemd for an \
+             earlier configuration or by a socket unit"
+        );
+        assert!(log.contains(&told), "{log}");
+    }
+    assert!(log.contains(&format!("name 0.0.0.0:{port} here, or take it out of its socket unit")));
+}
+
+#[test]
+fn what_takes_both_families_is_told_before_it_is_in_the_way() {
+    let mut site = Site::new(0);
+    let port = site.dns.port();
+    site.supervisor.make_at("udp", &format!("[::]:{port}"));
+    site.supervisor.tell("start");
+    eventually("it ends", SOON, || (site.supervisor.count("ended") == 1).then_some(()));
+    let log = site.supervisor.log();
+    let told =
+        log.find(&format!("[::]:{port} takes IPv4 as well; its unit needs BindIPv6Only=ipv6-only"));
+    assert!(told.is_some() && told < log.find("is in use"), "{log}");
+}

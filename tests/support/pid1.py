@@ -5,6 +5,7 @@ what happens goes out as lines of JSON, each with the milliseconds since the sta
 
   {"make": "udp", "address": "127.0.0.1:53"}   a socket as of a .socket unit; also "tcp", "unix"
   {"run": ["/path/to/hubdns", "run"]}          what to start from now on
+  {"close_after": 0.2}                         how long it takes to close what it gives up
   {"do": "start"}, "restart" (SIGTERM, and start when it has ended), "crash" (SIGKILL, and start
                                                20 ms after),
   {"do": "stop"}                               SIGTERM; as with systemd, nothing is kept after it
@@ -33,13 +34,14 @@ def tell(event, **more):
 
 def endpoint(text):
     host, port = text.rsplit(":", 1)
-    return host, int(port)
+    return host.strip("[]"), int(port)
 
 
 class Supervisor:
     def __init__(self, folder, watchdog_usec):
         self.watchdog_usec = watchdog_usec
         self.made, self.kept = [], []  # (name, descriptor)
+        self.closing, self.close_after = [], 0  # (when, descriptor)
         self.program, self.child, self.again = [], None, False
         self.path = os.path.join(folder, "notify")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,7 +54,8 @@ class Supervisor:
             made.listen(64)
         else:
             stream = kind == "tcp"
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+            family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
+            made = socket.socket(family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR if stream else socket.SO_REUSEPORT, 1)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             made.setblocking(False)
@@ -106,10 +109,11 @@ class Supervisor:
                 if os.fstat(fd).st_ino in known:
                     os.close(fd)
                 else:
+                    os.set_inheritable(fd, False)
                     self.kept.append((values.get("FDNAME", "stored"), fd))
         if values.get("FDSTOREREMOVE") == "1":
             for name, fd in [it for it in self.kept if it[0] == values["FDNAME"]]:
-                os.close(fd)
+                self.closing.append((time.monotonic() + self.close_after, fd))
                 self.kept.remove((name, fd))
         tell("notified", lines=lines, kept=sorted(name for name, _ in self.kept))
 
@@ -128,6 +132,8 @@ class Supervisor:
     def obey(self, order):
         if "make" in order:
             self.make(order["make"], order["address"])
+        elif "close_after" in order:
+            self.close_after = order["close_after"]
         elif "run" in order:
             self.program = order["run"]
         elif order["do"] == "start":
@@ -142,7 +148,9 @@ class Supervisor:
         waiting = b""
         while True:
             sources = [0, self.notify] + ([self.child[1]] if self.child else [])
-            ready, _, _ = select.select(sources, [], [])
+            ready, _, _ = select.select(sources, [], [], 0.01 if self.closing else None)
+            while self.closing and self.closing[0][0] <= time.monotonic():
+                os.close(self.closing.pop(0)[1])
             if self.notify in ready:
                 self.hear()
             if self.child and self.child[1] in ready:

@@ -45,6 +45,11 @@ impl Supervisor {
         eventually("a socket is made", LIMIT, || (before < self.count("made")).then_some(()));
     }
 
+    /// How long it takes to close what it is told to give up, as systemd does it in a thread.
+    pub fn closes_after(&mut self, lasts: Duration) {
+        self.order(&json!({ "close_after": lasts.as_secs_f64() }));
+    }
+
     /// What is to be started from now on.
     pub fn program(&mut self, program: &Path, config: &Path) {
         self.order(&json!({ "run": [program, "run", "--config", config] }));
