@@ -66,6 +66,13 @@ fn question(at: u16, len: usize) -> Vec<u8> {
     packet
 }
 
+/// Octets of a process that are in memory, or were at most (proc_pid_status(5)).
+fn resident(process: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
 fn connect(to: SocketAddr, client: usize) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let from = Ipv4Addr::new(127, 0, 2, u8::try_from(client % 8 + 1).unwrap());
@@ -76,10 +83,9 @@ fn connect(to: SocketAddr, client: usize) -> TcpStream {
 
 #[test]
 fn a_flood_of_everything_stays_below_the_memory_that_the_document_names() {
-    let Some(cgroup) = Cgroup::new(LIMIT_MIB << 20) else {
-        // No memory cgroup of version 1 here, or no right to it: there is nothing to look at.
-        return;
-    };
+    // Where the kernel cannot hold it to the limit, what it has had at most is held against it all the
+    // same.
+    let cgroup = Cgroup::new(LIMIT_MIB << 20);
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let upstream = silent.local_addr().unwrap();
     let mut daemon = Hubdns::start(&format!(
@@ -88,7 +94,9 @@ fn a_flood_of_everything_stays_below_the_memory_that_the_document_names() {
         recorded()
     ));
     // What it touches from here on counts.
-    cgroup.takes(daemon.process().id());
+    let id = daemon.process().id();
+    let before = resident(id, "VmRSS:");
+    cgroup.iter().for_each(|cgroup| cgroup.takes(id));
     let dns = daemon.dns();
     let held: Vec<_> = (0..CONNECTIONS).map(|at| connect(dns, at)).collect();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -105,7 +113,8 @@ fn a_flood_of_everything_stays_below_the_memory_that_the_document_names() {
             assert_eq!(ours.data("A").len(), 3, "beside {at} questions: {}", ours.raw);
         }
     }
-    let most = cgroup.most();
+    let most = resident(id, "VmHWM:").saturating_sub(before);
+    let most = cgroup.as_ref().map_or(most, |cgroup| cgroup.most().max(most));
     measured_octets("the most of memory in a flood", most);
     assert!(most < LIMIT_MIB << 20, "{most} octets");
     assert!(daemon.process().ended().is_none(), "it was killed: {}", daemon.log());
