@@ -25,4 +25,4 @@ pub use handover::Inheritance;
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
 pub use reload::Loader;
 pub use runtimes::Runtimes;
-pub use start::{certificate_doubts, host_lookup, try_places};
+pub use start::{certificate_doubts, host_lookup, try_places, try_with};

@@ -5,12 +5,14 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::cookies::cookies;
+use super::{cookies::cookies, handover::Inheritance};
 use crate::{
     admin::json::{AwsHostsDocument, AwsZoneDocument},
     answer::{About, Rates, Settings},
@@ -28,10 +30,34 @@ use crate::{
 /// NSID if the host does not tell its name.
 const NAMELESS: &str = "hubdns";
 
+/// How long systemd may take to close what it was told to: milliseconds, but after all else that it was
+/// told, by a thread of its own, on a machine that has just started.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+/// Between two looks whether it has.
+const CLOSED_LOOK: Duration = Duration::from_millis(10);
+
 /// Tries every address and path of the configuration that only this machine can judge, and lets go
-/// of it again. `held` tells which addresses a running hubdns has: these are not in use by others.
-/// Those that systemd was told to give up may be in the way.
-pub fn try_places(
+/// of it again. A running hubdns has those `held`: what overlaps with them is free at its next start.
+pub fn try_places(config: &Config, held: &[SocketAddr]) -> Vec<Problem> {
+    try_all(config, &|address| overlapping(held, address).is_some(), &[])
+}
+
+/// The same at a start: what was inherited is there, and what of it no key names is closed first.
+pub fn try_with(config: &Config, inheritance: &mut Inheritance) -> Vec<Problem> {
+    let given_up = inheritance.close_unnamed(config);
+    let inherited = inheritance.addresses();
+    let end = Instant::now() + CLOSED_WITHIN;
+    loop {
+        let problems = try_all(config, &|address| inherited.contains(&address), &given_up);
+        if problems.is_empty() || given_up.is_empty() || end < Instant::now() {
+            return problems;
+        }
+        thread::sleep(CLOSED_LOOK);
+    }
+}
+
+/// `held` tells which addresses are not in use by others. What was `given_up` may still be in the way.
+fn try_all(
     config: &Config,
     held: &dyn Fn(SocketAddr) -> bool,
     given_up: &[SocketAddr],

@@ -15,7 +15,7 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(text) => return run::refuse(&text),
     };
-    let problems = try_places(&config, &|_| false, &[]);
+    let problems = try_places(&config, &[]);
     if !problems.is_empty() {
         complain(&render_all(&problems, color()));
         complain("hubdns demo takes other addresses with --listen and --admin");

@@ -1,43 +1,31 @@
 //! `hubdns run`: the daemon.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    process::ExitCode,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use super::{args::ConfigArgs, color, complain};
 use crate::{
     app::{
-        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, now_secs, try_places,
+        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, now_secs,
+        try_places, try_with,
     },
     config::{self, Config, ConfigErrors, Problem, render_all},
-    serve::overlapping,
     telemetry::init_log,
 };
 
 /// Overrides what is logged, as in `hubdns=debug`.
 const LOG_VARIABLE: &str = "HUBDNS_LOG";
-/// How long systemd may take to close what it was told to: milliseconds, but after all else that it was
-/// told, by a thread of its own, on a machine that has just started.
-const CLOSED_WITHIN: Duration = Duration::from_secs(1);
-/// Between two looks whether it has.
-const CLOSED_LOOK: Duration = Duration::from_millis(10);
 
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let mut inheritance = Inheritance::take();
     let mut config = match config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
-            let errors = errors.and(|config| try_beside(config, &inheritance.addresses()));
+            let errors = errors.and(|config| try_places(config, &inheritance.addresses()));
             return refuse(&errors.render(color()));
         }
     };
     start_log(&config);
-    let given_up = inheritance.close_unnamed(&config);
-    let problems = try_until_closed(&config, &inheritance.addresses(), &given_up);
+    let problems = try_with(&config, &mut inheritance);
     if !problems.is_empty() {
         return refuse(&render_all(&problems, color()));
     }
@@ -78,7 +66,7 @@ pub(super) fn load_and_try(
     path: &Path,
     held: &dyn Fn(&Config) -> Vec<SocketAddr>,
 ) -> Result<Config, String> {
-    let try_them = |config: &Config| try_beside(config, &held(config));
+    let try_them = |config: &Config| try_places(config, &held(config));
     match config::load(path) {
         Err(errors) => Err(errors.and(try_them).render(color())),
         Ok(mut config) => match try_them(&config) {
@@ -88,28 +76,6 @@ pub(super) fn load_and_try(
             }
             problems => Err(render_all(&problems, color())),
         },
-    }
-}
-
-/// What is wrong with the addresses, but for those that are `held` until the next start.
-fn try_beside(config: &Config, held: &[SocketAddr]) -> Vec<Problem> {
-    try_places(config, &|address| overlapping(held, address).is_some(), &[])
-}
-
-/// What is wrong with the addresses, waiting for those that systemd was told to give up: it closes
-/// them soon, and not at once.
-fn try_until_closed(
-    config: &Config,
-    inherited: &[SocketAddr],
-    given_up: &[SocketAddr],
-) -> Vec<Problem> {
-    let end = Instant::now() + CLOSED_WITHIN;
-    loop {
-        let problems = try_places(config, &|address| inherited.contains(&address), given_up);
-        if problems.is_empty() || given_up.is_empty() || end < Instant::now() {
-            return problems;
-        }
-        thread::sleep(CLOSED_LOOK);
     }
 }
 
