@@ -224,10 +224,21 @@ impl Server {
             End::Between => LINGER_BETWEEN,
         };
         if timeout(linger, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "stopped with queries unanswered");
+            let left = self.waiting();
+            if 0 < left {
+                tracing::warn!(left, "stopped with queries unanswered");
+            }
             self.giving_up.cancel();
             let _ = timeout(LAST_WORDS, self.tasks.wait()).await;
         }
+    }
+
+    /// The queries that wait for upstreams. Tasks are more: idle connections and the threads that read
+    /// are among them.
+    fn waiting(&self) -> usize {
+        let udp = udp::PENDING_MAX - self.udp_permits.available_permits();
+        let connections = tcp::PENDING_MAX - self.tcp_permits.available_permits();
+        udp + connections
     }
 
     fn start(&self, service: Service, ready: Ready, token: &CancellationToken) -> Vec<Pulse> {

@@ -148,6 +148,25 @@ async fn stopping_answers_what_is_in_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_are_queries_and_not_connections() {
+    let (server, address, _silent) = server("127.0.0.1:0");
+    let mut stream = connect(address);
+    stream.write_all(&framed(&query(OURS, 1))).unwrap();
+    stream.read_exact(&mut [0; 20]).unwrap();
+    assert!(!server.tasks.is_empty() && server.waiting() == 0, "{}", server.waiting());
+    stream.write_all(&framed(&query("slow.example", 2))).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.send_to(&query("slower.example", 3), address).unwrap();
+    let both = async {
+        while server.waiting() != 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(2), both).await.expect("both wait");
+    server.stop(End::Between).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn between_two_processes_the_end_is_short_and_nobody_is_left_without_a_word() {
     let (server, address, _silent) = server("127.0.0.1:0");
     let mut stream = connect(address);
