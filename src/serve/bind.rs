@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Octets the kernel may hold for each thread while it is busy, or gone: the kernel takes it twice, and
-/// counts a question as 768 to 1,280 octets, so about 6,500 of them at least. A restart in which nobody
+/// counts a question as 768 to 1,280 octets, so it holds 6,500 to 10,900 of them. A restart in which nobody
 /// reads for 300 ms needs 6,000 at 20,000 a second. Without CAP_NET_ADMIN `net.core.rmem_max` may allow
 /// less: at its default of 208 kB a socket holds 540.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
