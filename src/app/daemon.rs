@@ -207,8 +207,8 @@ impl Daemon {
         }
     }
 
-    /// Waits for the first table; false if a signal came first. Until then no socket is open, so
-    /// clients go to another hub at once.
+    /// Waits for the first table; false if a signal came first. Until then we open no socket, so
+    /// clients go to another hub at once; at those that we inherited they wait.
     async fn await_table(&mut self) -> Result<bool, StartError> {
         while !self.table.load().in_force() {
             tokio::select! {
