@@ -71,7 +71,7 @@ impl Inheritance {
     /// anything is opened: a wildcard of the configuration before us would be in the way of an
     /// address of this one, also in our own hands. The addresses that are, until systemd, which does
     /// it in its own time, has closed them as well; for good those of a socket unit.
-    pub fn close_unnamed(&mut self, config: &Config) -> Vec<SocketAddr> {
+    pub(super) fn close_unnamed(&mut self, config: &Config) -> Vec<SocketAddr> {
         for unfit in self.unfit.drain(..) {
             tracing::warn!(%unfit, "systemd passed what cannot be served; it is closed");
         }
@@ -114,7 +114,17 @@ fn is_at(listener: &UnixListener, path: &Path) -> bool {
 /// Has systemd keep what was opened, so that the next process finds it again. Whether it will find
 /// all.
 pub(super) fn hand_over(opened: &Opened) -> bool {
-    let mut kept = opened.can_last();
+    let count = opened.to_hand_over().count();
+    let room = room().unwrap_or(usize::MAX);
+    if room < count {
+        tracing::warn!(
+            room,
+            sockets = count,
+            "systemd keeps fewer sockets than there are: a restart loses what comes to the others; \
+             the unit needs a larger FileDescriptorStoreMax="
+        );
+    }
+    let mut kept = opened.can_last() && count <= room;
     for (name, fd) in opened.to_hand_over() {
         kept &= keep(&name, fd);
     }
@@ -148,7 +158,13 @@ fn release(name: &str) {
     notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
 }
 
-/// Whether there is a systemd to tell anything.
+/// How many descriptors systemd keeps for us, where it tells (254 and later, if it keeps any).
+fn room() -> Option<usize> {
+    std::env::var_os("FDSTORE")?.to_str()?.parse().ok()
+}
+
+/// Whether there is a systemd to tell anything. One before 254 does not say that it keeps nothing, so
+/// that the unit has the directive is asked of whoever writes it.
 fn has_keeper() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }

@@ -193,3 +193,20 @@ fn what_takes_both_families_is_told_before_it_is_in_the_way() {
         log.find(&format!("[::]:{port} takes IPv4 as well; its unit needs BindIPv6Only=ipv6-only"));
     assert!(told.is_some() && told < log.find("is in use"), "{log}");
 }
+
+#[test]
+fn a_store_that_is_too_small_is_told_and_costs_no_restart() {
+    let mut site = Site::new(0);
+    site.supervisor.stores(1);
+    site.supervisor.start_daemon();
+    let told = "systemd keeps fewer sockets than there are";
+    assert!(site.supervisor.log().contains(told), "{}", site.supervisor.log());
+    // More than enough, and it is not told again.
+    site.supervisor.stores(512);
+    for ready in [2, 3] {
+        site.supervisor.tell("restart");
+        site.supervisor.await_ready(ready);
+        answers(site.dns);
+    }
+    assert_eq!(site.supervisor.log().matches(told).count(), 1);
+}

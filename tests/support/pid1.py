@@ -6,6 +6,7 @@ what happens goes out as lines of JSON, each with the milliseconds since the sta
   {"make": "udp", "address": "127.0.0.1:53"}   a socket as of a .socket unit; also "tcp", "unix"
   {"run": ["/path/to/hubdns", "run"]}          what to start from now on
   {"close_after": 0.2}                         how long it takes to close what it gives up
+  {"store": 2}                                 FileDescriptorStoreMax=, told as by systemd 254
   {"do": "start"}, "restart" (SIGTERM, and start when it has ended), "crash" (SIGKILL, and start
                                                20 ms after),
   {"do": "stop"}                               SIGTERM; as with systemd, nothing is kept after it
@@ -41,6 +42,7 @@ class Supervisor:
     def __init__(self, folder, watchdog_usec):
         self.watchdog_usec = watchdog_usec
         self.made, self.kept = [], []  # (name, descriptor)
+        self.store = None  # no limit, and none told
         self.closing, self.close_after = [], 0  # (when, descriptor)
         self.program, self.child, self.again = [], None, False
         self.path = os.path.join(folder, "notify")
@@ -89,6 +91,8 @@ class Supervisor:
                     "LISTEN_PID": str(os.getpid()),
                     "LISTEN_FDNAMES": names,
                 }
+            if self.store is not None:
+                variables["FDSTORE"] = str(self.store)
             if self.watchdog_usec:
                 variables |= {"WATCHDOG_USEC": str(self.watchdog_usec), "WATCHDOG_PID": str(os.getpid())}
             os.execve(self.program[0], self.program, variables)
@@ -106,7 +110,7 @@ class Supervisor:
         if values.get("FDSTORE") == "1":
             for fd in came:
                 known = [os.fstat(kept).st_ino for _, kept in self.kept]
-                if os.fstat(fd).st_ino in known:
+                if os.fstat(fd).st_ino in known or len(known) == self.store:
                     os.close(fd)
                 else:
                     os.set_inheritable(fd, False)
@@ -134,6 +138,8 @@ class Supervisor:
             self.make(order["make"], order["address"])
         elif "close_after" in order:
             self.close_after = order["close_after"]
+        elif "store" in order:
+            self.store = order["store"]
         elif "run" in order:
             self.program = order["run"]
         elif order["do"] == "start":

@@ -50,6 +50,11 @@ impl Supervisor {
         self.order(&json!({ "close_after": lasts.as_secs_f64() }));
     }
 
+    /// How many descriptors it keeps, and tells that it does.
+    pub fn stores(&mut self, most: usize) {
+        self.order(&json!({ "store": most }));
+    }
+
     /// What is to be started from now on.
     pub fn program(&mut self, program: &Path, config: &Path) {
         self.order(&json!({ "run": [program, "run", "--config", config] }));
