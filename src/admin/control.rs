@@ -35,7 +35,7 @@ pub(super) async fn refresh(State(site): State<Site>, uri: Uri) -> Result<Respon
     Ok(document(&collected(looks, until).await))
 }
 
-/// What came of each look until then; those that have not ended stand behind the others.
+/// What came of each look until then, in the order of the configuration.
 async fn collected(looks: Looks, until: Instant) -> RefreshDocument {
     let Looks { sources, mut rounds } = looks;
     let mut told: Vec<SourceRoundDocument> = Vec::new();
@@ -45,6 +45,7 @@ async fn collected(looks: Looks, until: Instant) -> RefreshDocument {
     let ended = |name: &SourceName| told.iter().any(|it| it.source == name.as_str());
     let late: Vec<_> = sources.iter().filter(|name| !ended(name)).collect();
     told.extend(late.into_iter().map(|name| SourceRoundDocument::late(name.as_str())));
+    told.sort_by_key(|it| sources.iter().position(|name| name.as_str() == it.source));
     RefreshDocument { sources: told, waited_secs: LOOKS_WITHIN.as_secs() }
 }
 
@@ -105,6 +106,6 @@ mod tests {
         let document = collected(looks, Instant::now() + Duration::from_millis(50)).await;
         let told: Vec<_> =
             document.sources.iter().map(|it| (it.source.as_str(), it.outcome.as_deref())).collect();
-        assert_eq!(told, [("quick", Some("unchanged")), ("slow", None)]);
+        assert_eq!(told, [("slow", None), ("quick", Some("unchanged"))]);
     }
 }

@@ -43,7 +43,7 @@ fn a_change_is_in_force_and_told_when_the_command_ends() {
     let daemon = patient(&(source(&double) + &recorded()));
     assert_eq!(
         run(&daemon, "refresh"),
-        (0, "source files: unchanged\nsource hub: unchanged\n".to_owned())
+        (0, "source hub: unchanged\nsource files: unchanged\n".to_owned())
     );
     double.replace_addresses(&sqs.id, json!({ "a": "10.0.1.20", "b": "10.0.2.20" }));
     let (code, told) = run(&daemon, "refresh --source hub");
