@@ -68,7 +68,7 @@ impl DrainedZones {
         let ids: BTreeSet<&Arc<str>> = meant.iter().filter_map(|az| az.id.as_ref()).collect();
         let all_have_ids = meant.iter().all(|az| az.id.is_some());
         match (ids.len(), meant.len()) {
-            // Of interfaces that are gone; it can still be put back.
+            // Of interfaces that are gone; it is drained all the same.
             (_, 0) if self.0.contains_key(text) => Ok(Arc::from(text)),
             (_, 0) => {
                 let known: Vec<String> = zones.iter().map(|az| called(az)).collect();

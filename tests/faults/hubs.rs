@@ -1,19 +1,14 @@
 //! Three hubs behind a real unbound, one of which is killed, cut off, and drained: `hubs.sh`.
 
-use std::{process::Command, time::Duration};
-
-use tempfile::TempDir;
+use std::time::Duration;
 
 use crate::{
     book,
-    support::{Figures, Process},
+    support::{Figures, run_script},
 };
 
-/// It takes half a minute on a quiet machine. Past this `timeout` stops it, and it still cleans up
-/// behind itself.
-const SCRIPT_LIMIT_SECS: u64 = 120;
-/// What cleaning up may take, and then `timeout` kills it.
-const CLEAN_UP_SECS: u64 = 20;
+/// It takes half a minute on a quiet machine.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(120);
 /// Of so many questions one may be lost: a resolver that waits for a hub that is silent may come to
 /// ask the next one when its own client has given up. Which it asks first is chance.
 const LOST_OF: usize = 100;
@@ -22,18 +17,7 @@ const FAULTS: usize = 6;
 
 #[test]
 fn of_three_hubs_one_may_be_killed_cut_off_or_drained() {
-    let dir = TempDir::new().unwrap();
-    let mut command = Command::new("timeout");
-    command
-        // In our process group, so that whoever stops the test runner stops the script as well.
-        .args(["--foreground", &format!("--kill-after={CLEAN_UP_SECS}")])
-        .arg(SCRIPT_LIMIT_SECS.to_string())
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/hubs.sh"))
-        .env("HUBDNS", env!("CARGO_BIN_EXE_hubdns"));
-    let mut script = Process::spawn("hubs", &mut command, dir.path());
-    let status = script.wait(Duration::from_secs(SCRIPT_LIMIT_SECS + 2 * CLEAN_UP_SECS));
-    assert!(status.success(), "{status}; what it said is below");
-    let said = script.stdout();
+    let said = run_script("tests/faults/hubs.sh", SCRIPT_LIMIT, &[]);
     let mut faults = 0;
     for line in said.lines() {
         let cells: Vec<&str> = line.split('\t').collect();

@@ -35,7 +35,7 @@ pub use self::{
     hubdns::{Hubdns, hubdns, loopback_env},
     named::{Named, Signing, ZoneFile},
     ports::free_port,
-    process::{Process, eventually, run_with_input},
+    process::{Process, eventually, run_script, run_with_input},
     recording::{Recorded, Recording, name_of},
     resolver::{Resolver, daemon},
     supervisor::Supervisor,

@@ -46,6 +46,27 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     child.wait_with_output().expect("it is our child")
 }
 
+/// What a script's clean-up may take, and then `timeout` kills it.
+const CLEAN_UP: Duration = Duration::from_secs(20);
+
+/// Runs one of the project's scripts with the daemon's path in `HUBDNS`; what it printed. Past `limit`
+/// `timeout` stops it, and it still cleans up behind itself.
+pub fn run_script(path: &str, limit: Duration, environment: &[(&str, &Path)]) -> String {
+    let dir = tempfile::TempDir::new().expect("the machine has room for a folder");
+    let mut command = Command::new("timeout");
+    command
+        // In our process group, so that whoever stops the test runner stops the script as well.
+        .args(["--foreground", &format!("--kill-after={}", CLEAN_UP.as_secs())])
+        .arg(limit.as_secs().to_string())
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .env("HUBDNS", env!("CARGO_BIN_EXE_hubdns"))
+        .envs(environment.iter().copied());
+    let mut script = Process::spawn("script", &mut command, dir.path());
+    let status = script.wait(limit + CLEAN_UP * 2);
+    assert!(status.success(), "{path}: {status}; what it said is below");
+    script.stdout()
+}
+
 // === impl Process ===
 
 impl Process {
