@@ -4,6 +4,7 @@
 //! in `defaults`, and nowhere else.
 
 mod defaults;
+mod source;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use super::{
     },
     located::{Located, Text},
 };
+pub(super) use source::{Kind, Source};
 
 /// The configuration of hubdns.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -140,40 +142,6 @@ pub(super) struct Rate {
     pub(super) ipv6_prefix: Located<i64>,
     /// Networks (or single addresses) that may ask as much as they like.
     pub(super) exempt: Vec<Text>,
-}
-
-/// One account and region that is asked for its endpoints, or one folder of recorded answers.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Source {
-    /// Its name in logs, metrics and `hubdns names`; unlike every other source's.
-    #[schemars(required)]
-    pub(super) name: Option<Text>,
-    /// "ec2" asks the EC2 API, "files" reads recorded answers from `path`.
-    #[schemars(required)]
-    pub(super) kind: Option<Located<Kind>>,
-    /// The AWS region (kind "ec2"). Without it: from the environment, the profile or the instance.
-    pub(super) region: Option<Text>,
-    /// A role to assume before asking (kind "ec2"), for another account's endpoints.
-    pub(super) role_arn: Option<Text>,
-    /// Another EC2 API than AWS's (kind "ec2").
-    pub(super) endpoint_url: Option<Text>,
-    /// A folder (kind "files"), relative to the one of this file, that holds vpc-endpoints.json,
-    /// vpc-endpoint-services.json and network-interfaces.json as `aws ec2 describe-* --output
-    /// json` prints them and as `hubdns discover --save` writes them.
-    pub(super) path: Option<Text>,
-    /// Only endpoints in these VPCs. Without it: all.
-    pub(super) vpc_ids: Option<Vec<Text>>,
-    /// Only endpoints that have all of these tags. Without it: all.
-    pub(super) tags: Option<BTreeMap<Text, Text>>,
-}
-
-/// How a source is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
-    Ec2,
-    Files,
 }
 
 /// How often the sources are asked, and what is kept of the last good answer.
