@@ -25,7 +25,10 @@ use domain::{
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Between two looks at what is due and what has come.
 const TICK: Duration = Duration::from_millis(1);
-/// Wrong answers of which the words are kept.
+/// Questions that are sent before answers are read again. A client that stood still makes up for what
+/// it missed, and the answers to more than some 270 at once would not fit into its own receive buffer.
+const AT_ONCE: usize = 32;
+/// Wrong answers and losses of which the words are kept.
 const EXAMPLES_MAX: usize = 5;
 
 /// What is true of names, and which of them are asked for.
@@ -74,7 +77,7 @@ pub struct Figures {
     pub worst: Duration,
     /// When the last was sent that had no right answer.
     pub last_bad: Option<Instant>,
-    /// Some wrong answers in words.
+    /// Some wrong answers and losses in words.
     pub examples: Vec<String>,
 }
 
@@ -160,9 +163,16 @@ impl Figures {
         self.last_bad = self.last_bad.max(Some(sent));
     }
 
-    fn lose(&mut self, sent: Instant) {
+    fn lose(&mut self, name: &str, sent: Instant) {
         self.lost += 1;
+        self.example(|| format!("{name}: no answer {:.1?} after it was asked", sent.elapsed()));
         self.bad(sent);
+    }
+
+    fn example(&mut self, words: impl FnOnce() -> String) {
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(words());
+        }
     }
 
     fn judge(&mut self, truth: &dyn Truth, name: &str, sent: Instant, reply: &Reply) {
@@ -172,9 +182,7 @@ impl Figures {
             Verdict::Failed => self.failed += 1,
             Verdict::Wrong => {
                 self.wrong += 1;
-                if self.examples.len() < EXAMPLES_MAX {
-                    self.examples.push(format!("{name}: {reply:?}"));
-                }
+                self.example(|| format!("{name}: {reply:?}"));
             }
         }
         self.bad(sent);
@@ -214,15 +222,18 @@ fn ask_by_udp(server: SocketAddr, truth: &dyn Truth, rate: u32, stop: &AtomicBoo
     let mut octets = [0; 4_096];
     while !stop.load(Ordering::Relaxed) || !waiting.is_empty() {
         let due = began.elapsed().as_millis() * u128::from(rate) / 1_000;
-        while !stop.load(Ordering::Relaxed) && (figures.sent as u128) < due {
+        for _ in 0..AT_ONCE {
+            if stop.load(Ordering::Relaxed) || due <= figures.sent as u128 {
+                break;
+            }
             let name = truth.name(figures.sent);
             let id = u16::try_from(figures.sent % (1 << 16)).expect("a rest");
             let sent = Instant::now();
             // That nobody has the port is a loss, which is counted as one.
             let _ = socket.send_to(&query(&name, id), server);
             figures.sent += 1;
-            if let Some((_, sent)) = waiting.insert(id, (name, sent)) {
-                figures.lose(sent);
+            if let Some((name, sent)) = waiting.insert(id, (name, sent)) {
+                figures.lose(&name, sent);
             }
         }
         while let Ok((len, from)) = socket.recv_from(&mut octets) {
@@ -232,10 +243,10 @@ fn ask_by_udp(server: SocketAddr, truth: &dyn Truth, rate: u32, stop: &AtomicBoo
                 figures.judge(truth, &name, sent, &reply);
             }
         }
-        waiting.retain(|_, (_, sent)| {
+        waiting.retain(|_, (name, sent)| {
             let is_lost = PATIENCE < sent.elapsed();
             if is_lost {
-                figures.lose(*sent);
+                figures.lose(name, *sent);
             }
             !is_lost
         });
@@ -256,7 +267,7 @@ fn ask_by_tcp(
         figures.sent += 1;
         match by_tcp(server, &name) {
             Ok(Some(reply)) => figures.judge(truth, &name, sent, &reply),
-            Ok(None) | Err(_) => figures.lose(sent),
+            Ok(None) | Err(_) => figures.lose(&name, sent),
         }
         thread::sleep(pause.saturating_sub(sent.elapsed()));
     }
