@@ -154,12 +154,12 @@ impl Cache {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
             Ok(relay) => {
                 self.failures.remove(question);
-                match relay.lifetime() {
+                match relay.lifetime() == Ttl::ZERO && !self.may_stand_in(relay) {
                     // What may not be kept still says that what is kept is no more.
-                    Ttl::ZERO => {
+                    true => {
                         self.answers.remove(question);
                     }
-                    _ => self.answers.insert(question.clone(), kept(relay)),
+                    false => self.answers.insert(question.clone(), kept(relay)),
                 }
                 return;
             }
@@ -169,6 +169,13 @@ impl Cache {
             *kept.failed() = Some(now);
         }
         self.failures.insert(question.clone(), Failed { failure, at: now });
+    }
+
+    /// Whether a response that is for one client alone is of use when no upstream answers. A
+    /// resolver that counts TTLs down says 0 in the last second of any answer, and an outage may
+    /// begin then.
+    fn may_stand_in(&self, relay: &Relay) -> bool {
+        relay.is_positive() && !self.serve_stale.is_zero()
     }
 
     /// How asking failed just now, if it did.

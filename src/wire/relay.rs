@@ -199,6 +199,11 @@ impl Relay {
         self.validated
     }
 
+    /// Whether it tells no absence: it has what was asked for, or an alias that leads on.
+    pub fn is_positive(&self) -> bool {
+        self.positive
+    }
+
     /// How long it may be kept; 0 for what may not be (RFC 2308 section 5: an absence without SOA).
     pub fn lifetime(&self) -> Ttl {
         self.lifetime

@@ -116,6 +116,23 @@ async fn an_answer_that_may_not_be_kept_ends_the_old_one() {
 }
 
 #[tokio::test]
+async fn an_answer_for_one_client_alone_stands_in_when_nobody_answers() {
+    static STATE: AtomicU8 = AtomicU8::new(0);
+    let (forwarder, upstream) = forwarder_to(|query| match STATE.load(Ordering::Relaxed) {
+        0 => vec![(0, a_record(query, 1, 0))],
+        _ => vec![(0, with_rcode(query, Rcode::SERVFAIL, None))],
+    })
+    .await;
+    for _ in 0..2 {
+        let answered = forwarder.ask(question("a.example")).await.unwrap();
+        assert_eq!(answered.source, AnswerSource::Upstream);
+    }
+    assert_eq!(upstream.asked(), 2, "it is told to nobody else while upstreams answer");
+    STATE.store(1, Ordering::Relaxed);
+    assert_eq!(forwarder.ask(question("a.example")).await.unwrap().source, AnswerSource::Stale);
+}
+
+#[tokio::test]
 async fn a_denial_that_may_not_be_kept_ends_the_old_answer() {
     static STATE: AtomicU8 = AtomicU8::new(0);
     let (forwarder, _upstream) = forwarder_to(|query| match STATE.load(Ordering::Relaxed) {
