@@ -19,7 +19,10 @@ mod systemd;
 mod watchdog;
 
 /// For a command that asks other hubs.
-pub use crate::forward::{PeerError, ask_peer};
+pub use crate::{
+    forward::{PeerError, ask_peer},
+    serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
+};
 pub use daemon::{Daemon, StartError, now_secs};
 pub use handover::Inheritance;
 pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};

@@ -24,7 +24,7 @@ use super::{
 /// counts a question as 768 to 1,280 octets, so it holds 6,500 to 10,900 of them. A restart in which nobody
 /// reads for 300 ms needs 6,000 at 20,000 a second. Without CAP_NET_ADMIN `net.core.rmem_max` may allow
 /// less: at its default of 208 kB a socket holds 540.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// What a socket has for which nobody asked for more (`net.core.rmem_default`).
 const RECEIVE_BUFFER_DEFAULT: usize = 212_992;
 /// Threads a UDP address; with 16 the network card is the limit long before.

@@ -116,8 +116,20 @@ impl ServeConfig {
         let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
         match self.listen.first() {
             Some(ListenAddress::Socket(address)) => *address,
-            Some(ListenAddress::Interface { port, .. }) => any(*port),
+            Some(listen) => any(listen.port()),
             None => any(53),
+        }
+    }
+}
+
+// === impl ListenAddress ===
+
+impl ListenAddress {
+    /// The port; 0 lets the system choose.
+    pub fn port(&self) -> u16 {
+        match self {
+            ListenAddress::Socket(address) => address.port(),
+            ListenAddress::Interface { port, .. } => *port,
         }
     }
 }

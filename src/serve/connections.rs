@@ -66,6 +66,9 @@ const LIMITS: Limits = Limits {
     handshake_pace_per_client: Pace::new(128, 256),
 };
 
+/// Descriptors that a process has to be granted for these limits: connections take half at most.
+pub const DESCRIPTORS_WANTED: usize = 2 * LIMITS.all;
+
 /// Clients whose handshakes of the last 2 s are known: as many as make 64 a second of these 512.
 /// 32 KiB.
 const HANDSHAKING_CLIENTS_MAX: usize = 4_096;

@@ -21,9 +21,10 @@ mod udp;
 /// 17.
 const QUERY_MAX: usize = 4_096;
 
-pub use bind::{BindError, Bound, bind, overlapping};
+pub use bind::{BindError, Bound, RECEIVE_BUFFER_BYTES, bind, overlapping};
 pub use certificate::{Certificate, CertificateError, Doubt, PemFile, Validity};
 pub use config::{Entry, HttpsConfig, ListenAddress, ServeConfig, Service, TlsConfig};
+pub use connections::DESCRIPTORS_WANTED;
 pub use inherit::{Inherited, Unfit, held_name, sockets};
 pub use pulse::Pulse;
 pub use server::{End, Opened, Refused, Server};

@@ -14,6 +14,7 @@ use std::{
 };
 
 use nix::sys::socket::MsgFlags;
+use socket2::SockRef;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::yield_now,
@@ -75,6 +76,7 @@ impl Socket {
     ) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(LOOK_UP))?;
+        metrics.dns.receives_into(SockRef::from(&socket).recv_buffer_size()?);
         Ok(Self { socket, bound, late: Mutex::default(), metrics })
     }
 

@@ -118,6 +118,7 @@ pub struct DnsMetrics {
     limited: Vec<IntCounter>,
     /// Open connections of clients, by TCP, TLS and HTTPS.
     pub tcp_connections: IntGauge,
+    receive_buffer: IntGauge,
     /// Connections closed for being over a limit.
     pub tcp_refused: IntCounter,
 }
@@ -208,6 +209,7 @@ impl DnsMetrics {
                 "hubdns_tcp_connections_refused_total",
                 "Connections closed for being over a limit, by TCP, TLS and HTTPS."
             ),
+            receive_buffer: receive_buffer(registry)?,
             requests,
             responses,
         })
@@ -230,6 +232,14 @@ impl DnsMetrics {
         for labels in response_labels(name) {
             let _ = self.responses.remove_label_values(&labels);
         }
+    }
+
+    /// Notes the receive buffer of one more UDP socket, in octets as the kernel tells it: twice what
+    /// was asked for. The gauge has the smallest since the start.
+    pub fn receives_into(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let known = self.receive_buffer.get();
+        self.receive_buffer.set(if known == 0 { bytes } else { known.min(bytes) });
     }
 
     /// Counts how long an answer took.
@@ -326,6 +336,15 @@ impl Drop for Tally {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+fn receive_buffer(registry: &Registry) -> Result<IntGauge, MetricsError> {
+    Ok(register!(
+        registry,
+        IntGauge,
+        "hubdns_udp_receive_buffer_bytes",
+        "The smallest receive buffer of the UDP sockets, as the kernel tells it."
+    ))
 }
 
 /// How long answers took, by where they came from.

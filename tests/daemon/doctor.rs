@@ -1,13 +1,30 @@
 //! `hubdns doctor`: what is well, what is not, and what to do next.
 
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
 use serde_json::Value;
 
 use crate::{
     commands::{Ran, ran},
     recorded,
-    support::{Hubdns, Unbound},
+    support::{Hubdns, Pair, Recorded, Recording, Unbound},
     upstream,
 };
+
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Of this host too, where nobody listens.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// A hub with these endpoints, and how they are probed: at a port where somebody listens on [`HERE`].
+fn hub(endpoints: &[(&str, &[Ipv4Addr])]) -> (Recording, TcpListener, String) {
+    let recorded: Vec<Recorded> =
+        endpoints.iter().map(|(name, ips)| ((*name).to_owned(), ips.to_vec())).collect();
+    let (recording, listener) = (Recording::new(&recorded), TcpListener::bind((HERE, 0)).unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let config =
+        format!("{}[health]\nprobe = \"tcp:{port}\"\ninterval_secs = 60\n", recording.source());
+    (recording, listener, config)
+}
 
 /// The lines about something.
 fn about<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
@@ -17,7 +34,8 @@ fn about<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
 #[test]
 fn a_hub_that_is_well_passes_and_who_is_asked_for_awss_hosts_is_told() {
     let unbound = Unbound::start();
-    let daemon = Hubdns::start(&(recorded() + &upstream(&unbound)));
+    let (_recording, _endpoint, config) = hub(&[("svc0", &[HERE])]);
+    let daemon = Hubdns::start(&(config + &upstream(&unbound)));
     let Ran { code, out, err } = ran(&mut daemon.command("doctor"));
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert!(about(&out, "daemon")[0].starts_with("passed  daemon: is ready"), "{out}");
@@ -30,6 +48,18 @@ fn a_hub_that_is_well_passes_and_who_is_asked_for_awss_hosts_is_told() {
             format!("passed  upstream: {address} accepts TCP"),
         ]
     );
+    let dns = daemon.dns();
+    assert_eq!(
+        about(&out, "port"),
+        [format!("passed  port: {dns} answers by UDP"), format!("passed  port: {dns} accepts TCP")]
+    );
+    assert!(about(&out, "endpoint")[0].starts_with("passed  endpoint: 1 of 1 addresses"), "{out}");
+    assert!(about(&out, "disk")[0].starts_with("passed  disk: "), "{out}");
+    // What this host grants is its own affair.
+    for (word, lines) in [("receive buffer", 1), ("descriptors", 1), ("tracking", 1), ("clock", 1)]
+    {
+        assert_eq!(about(&out, word).len(), lines, "{word} in {out}");
+    }
     let [hosts] = about(&out, "aws hosts")[..] else { panic!("{out}") };
     assert!(hosts.contains(&format!("{address} (forward.upstreams)")), "{out}");
 }
@@ -56,4 +86,48 @@ fn what_is_not_well_is_told_with_the_next_step() {
     assert_eq!(upstream["result"], "failed");
     assert!(upstream["next"].as_str().unwrap().contains("dig @127.0.0.1"), "{out}");
     assert!(checks.iter().all(|check| (check["result"] == "passed") == check["next"].is_null()));
+}
+
+#[test]
+fn interfaces_that_are_not_reached_are_told_by_endpoint() {
+    let endpoints: &[(&str, &[Ipv4Addr])] =
+        &[("svc0", &[HERE, NOBODY]), ("svc1", &[NOBODY]), ("svc2", &[HERE])];
+    let (_recording, listener, config) = hub(endpoints);
+    let port = listener.local_addr().unwrap().port();
+    let daemon = Hubdns::start(&config);
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(1), "{out}");
+    let lines = about(&out, "endpoint");
+    let [reached, some, none] = &lines[..] else { panic!("{out}") };
+    assert_eq!(*reached, format!("passed  endpoint: 1 of 2 addresses accept TCP {port} from here"));
+    assert!(some.starts_with("warned  ") && some.contains("127.0.0.2 ("), "{out}");
+    assert!(none.starts_with("failed  ") && none.contains("Connection refused"), "{out}");
+}
+
+#[test]
+fn a_certificate_that_ends_soon_and_a_disk_that_is_not_there_are_told() {
+    let pair = Pair::ending("hub.example");
+    let table = pair.table("tls", "127.0.0.1:{tls_port}");
+    let state = "[refresh]\nstate_file = \"/nonexistent/hubdns/inventory.json\"\n";
+    let daemon = Hubdns::start(&(recorded() + &table + state));
+    let Ran { out, .. } = ran(&mut daemon.command("doctor"));
+    let [certificate] = about(&out, "certificate")[..] else { panic!("{out}") };
+    let told = "warned  certificate: of [server.tls] ends in ";
+    let days: u8 =
+        certificate.strip_prefix(told).unwrap().trim_end_matches(" days").parse().unwrap();
+    assert!((9..=10).contains(&days), "{out}");
+    let [disk] = about(&out, "disk")[..] else { panic!("{out}") };
+    assert!(disk.starts_with("warned  disk: /nonexistent/hubdns cannot be looked at"), "{out}");
+}
+
+#[test]
+fn without_a_daemon_a_port_that_is_taken_is_told() {
+    let mut daemon = Hubdns::start(&recorded());
+    assert!(daemon.terminate().success());
+    let _taken = UdpSocket::bind(daemon.dns()).unwrap();
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(1), "{out}");
+    let ports = about(&out, "port");
+    let [port] = &ports[..] else { panic!("{out}") };
+    assert!(port.starts_with("failed  port: "), "{out}");
 }

@@ -36,6 +36,13 @@ impl Pair {
         pair
     }
 
+    /// A pair whose time ends in ten days.
+    pub fn ending(common_name: &str) -> Self {
+        let pair = Self::request(common_name, ECDSA);
+        pair.sign("10");
+        pair
+    }
+
     /// A pair whose time has ended.
     pub fn ended(common_name: &str) -> Self {
         let pair = Self::request(common_name, ECDSA);

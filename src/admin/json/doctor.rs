@@ -12,8 +12,9 @@ pub struct DoctorDocument {
 /// One line of a check-list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckDocument {
-    /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `source`, `aws hosts` or
-    /// `upstream`.
+    /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `port`, `certificate`,
+    /// `receive buffer`, `descriptors`, `tracking`, `clock`, `disk`, `source`, `aws hosts`, `upstream`,
+    /// `endpoint` or `peer`.
     pub about: String,
     /// How it is.
     pub result: CheckResult,

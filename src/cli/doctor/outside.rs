@@ -1,0 +1,69 @@
+//! What of the outside a hub needs: sources, the hosts that AWS's API has, upstreams.
+
+use super::CheckList;
+use crate::{
+    app::{accepts_tcp, ask_sources, ask_upstreams, host_lookup},
+    base::Chain,
+    config::Config,
+};
+
+/// A host of AWS's that every partition's resolvers know, by which look-ups are tried.
+const AWS_HOST: &str = "sts.amazonaws.com";
+const NEXT_AWS: &str = "name resolvers that know AWS's hosts in [discovery_dns]";
+
+/// Every source asked once; an action that the role lacks is in the error.
+pub(super) async fn look_at_sources(list: &mut CheckList, config: &Config) {
+    for asked in ask_sources(config, &host_lookup(&config.lookup)).await {
+        match asked.facts {
+            Ok(facts) => {
+                let endpoints = facts.endpoints.len();
+                list.passed("source", format!("{}: {endpoints} endpoints", asked.source));
+            }
+            Err(error) => list.failed(
+                "source",
+                format!("{}: {}", asked.source, Chain(&error)),
+                "docs/IAM.md has the role's permissions; `hubdns discover` asks again",
+            ),
+        }
+    }
+}
+
+/// Who is asked for AWS's hosts, which must not be ourselves, and whether it answers.
+pub(super) async fn look_at_aws_hosts(list: &mut CheckList, config: &Config) {
+    let lookup = &config.lookup;
+    let asked: Vec<String> = lookup.upstreams.iter().map(ToString::to_string).collect();
+    let who = format!("{} ({})", asked.join(", "), lookup.from.key());
+    match host_lookup(lookup)(AWS_HOST.to_owned()).await {
+        Ok(found) if !found.is_empty() => {
+            list.passed("aws hosts", format!("{who} finds {AWS_HOST}"));
+        }
+        Ok(_) => list.warned("aws hosts", format!("{who} has no address of {AWS_HOST}"), NEXT_AWS),
+        Err(error) => {
+            let what = format!("{who} does not find {AWS_HOST}: {}", Chain(&error));
+            list.warned("aws hosts", what, NEXT_AWS);
+        }
+    }
+}
+
+/// Every upstream by itself, as questions go and by TCP.
+pub(super) async fn look_at_upstreams(list: &mut CheckList, config: &Config) {
+    for (upstream, answered) in ask_upstreams(config).await {
+        let address = upstream.socket();
+        match answered {
+            Ok(rcode) => list.passed("upstream", format!("{upstream} answers ({rcode})")),
+            Err(error) => {
+                let over = if upstream.is_tls() { "kdig +tls" } else { "dig" };
+                let (ip, port) = (address.ip(), address.port());
+                let next = format!("ask it yourself: `{over} @{ip} -p {port} . NS`");
+                list.failed("upstream", format!("{upstream}: {error}"), &next);
+            }
+        }
+        match accepts_tcp(address).await {
+            Ok(()) => list.passed("upstream", format!("{upstream} accepts TCP")),
+            Err(error) => {
+                let next = format!("open TCP {} to it: long answers need it", address.port());
+                list.failed("upstream", format!("{upstream} by TCP: {error}"), &next);
+            }
+        }
+    }
+}
