@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, time::timeout};
@@ -89,12 +89,21 @@ pub enum ClientError {
 
 /// The status and the text that the daemon at `socket` answers to GET.
 pub async fn get(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
-    ask_within(socket, Method::GET, path_and_query, ANSWER_WITHIN).await
+    ask_within(socket, Method::GET, path_and_query, String::new(), ANSWER_WITHIN).await
 }
 
 /// The same of POST, by which something is changed.
 pub async fn post(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
-    ask_within(socket, Method::POST, path_and_query, ANSWER_WITHIN).await
+    ask_within(socket, Method::POST, path_and_query, String::new(), ANSWER_WITHIN).await
+}
+
+/// The same of POST with a text, by which a question is asked that no path can hold.
+pub async fn post_text(
+    socket: &Path,
+    path_and_query: &str,
+    text: String,
+) -> Result<(u16, String), ClientError> {
+    ask_within(socket, Method::POST, path_and_query, text, ANSWER_WITHIN).await
 }
 
 /// The same of what may take the daemon longer than an answer.
@@ -103,16 +112,17 @@ pub async fn post_within(
     path_and_query: &str,
     after: Duration,
 ) -> Result<(u16, String), ClientError> {
-    ask_within(socket, Method::POST, path_and_query, after).await
+    ask_within(socket, Method::POST, path_and_query, String::new(), after).await
 }
 
 pub(super) async fn ask_within(
     socket: &Path,
     method: Method,
     path_and_query: &str,
+    body: String,
     after: Duration,
 ) -> Result<(u16, String), ClientError> {
-    let exchange = timeout(after, exchange(socket, method, path_and_query)).await;
+    let exchange = timeout(after, exchange(socket, method, path_and_query, body)).await;
     exchange.unwrap_or_else(|_| Err(ClientError::TimedOut { path: socket.to_owned(), after }))
 }
 
@@ -139,12 +149,13 @@ async fn exchange(
     socket: &Path,
     method: Method,
     path_and_query: &str,
+    body: String,
 ) -> Result<(u16, String), ClientError> {
     let request = Request::builder()
         .method(method)
         .uri(path_and_query)
         .header(header::HOST, "localhost")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(Bytes::from(body)))
         .map_err(|source| ClientError::Path {
             path_and_query: path_and_query.to_owned(),
             source,

@@ -6,25 +6,27 @@
 
 mod changes;
 mod doctor;
+mod explain;
 mod forwarding;
 mod lifecycle;
+mod plan;
 mod zones;
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
+pub use explain::{ExplainDocument, GivenDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
+use ipnet::IpNet;
 pub use lifecycle::{DrainDocument, ReloadDocument};
+pub use plan::{
+    AnswerChangeDocument, MoveDocument, PlanDocument, SaidDocument, ViewChangesDocument,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
 use crate::{
-    answer::{Explanation, Vantage},
-    base::printable,
     policy::{Address, Caveat, Declined},
     table::{AnswerTable, Entry, ViewTable},
 };
@@ -41,6 +43,8 @@ pub struct NamesDocument {
     pub generation: Option<u64>,
     /// Equal wherever the same is answered.
     pub table_hash: String,
+    /// The networks that may ask at all.
+    pub allow: Vec<IpNet>,
     /// In the order in which they match a client; the last is everybody else's.
     pub views: Vec<ViewDocument>,
 }
@@ -59,6 +63,10 @@ pub struct FlushDocument {
 pub struct ViewDocument {
     /// Its name.
     pub name: String,
+    /// The networks whose clients are in it; none means whoever asks its listeners.
+    pub clients: Vec<IpNet>,
+    /// The addresses of ours that its clients ask; none means any.
+    pub listeners: Vec<SocketAddr>,
     /// What is answered, sorted by name.
     pub names: Vec<NameDocument>,
     /// What is not.
@@ -110,6 +118,8 @@ pub struct CaveatDocument {
     pub caveat: String,
     /// In a sentence.
     pub why: String,
+    /// The addresses that it is about, if it is about some.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A name, or a whole endpoint, that is not answered.
@@ -127,49 +137,6 @@ pub struct DeclinedDocument {
     pub reason: String,
     /// Why not, in a sentence.
     pub why: String,
-}
-
-/// Why a client gets what it gets: `/api/v1/explain`. Prints as an
-/// [`Explanation`] does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExplainDocument {
-    /// The name asked for.
-    pub name: String,
-    /// The type asked for.
-    pub r#type: String,
-    /// Who asks.
-    pub client: IpAddr,
-    /// The address of ours that is asked.
-    pub listener: SocketAddr,
-    /// The client's view.
-    pub view: String,
-    /// `answer`, `nodata`, `forward` or `refuse`.
-    pub decision: String,
-    /// The addresses given, those of the client's zone first.
-    pub given: Vec<GivenDocument>,
-    /// How it came to that, in order.
-    pub steps: Vec<StepDocument>,
-}
-
-/// An address given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GivenDocument {
-    /// The address.
-    pub ip: IpAddr,
-    /// Its availability zone.
-    pub az: String,
-    /// Its interface.
-    pub eni: String,
-}
-
-/// One step of an explanation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepDocument {
-    /// What it is about: `access`, `view`, `zone`, `match`, `caveat`, `declined`, `forward` or
-    /// `result`.
-    pub about: String,
-    /// What it says.
-    pub text: String,
 }
 
 /// How the daemon stands: `/api/v1/status`.
@@ -277,6 +244,7 @@ impl NamesDocument {
         Self {
             generation,
             table_hash: table.hash().to_string(),
+            allow: table.allowed().collect(),
             views: table.views().filter(wanted).map(ViewDocument::from).collect(),
         }
     }
@@ -286,8 +254,11 @@ impl NamesDocument {
 
 impl From<&ViewTable> for ViewDocument {
     fn from(view: &ViewTable) -> Self {
+        let rule = view.rule();
         Self {
             name: view.name().to_string(),
+            clients: rule.map(|rule| rule.clients.clone()).unwrap_or_default(),
+            listeners: rule.map(|rule| rule.listeners.clone()).unwrap_or_default(),
             names: view.entries().iter().map(NameDocument::from).collect(),
             declined: view.declined().iter().map(DeclinedDocument::from).collect(),
         }
@@ -329,7 +300,8 @@ impl From<&Address> for AddressDocument {
 
 impl From<&Caveat> for CaveatDocument {
     fn from(caveat: &Caveat) -> Self {
-        Self { caveat: caveat.word().to_owned(), why: caveat.to_string() }
+        let addresses = caveat.addresses().iter().map(|address| address.ip).collect();
+        Self { caveat: caveat.word().to_owned(), why: caveat.to_string(), addresses }
     }
 }
 
@@ -345,48 +317,5 @@ impl From<&Declined> for DeclinedDocument {
             reason: declined.why.word().to_owned(),
             why: declined.why.to_string(),
         }
-    }
-}
-
-// === impl ExplainDocument ===
-
-impl From<&Explanation> for ExplainDocument {
-    fn from(explanation: &Explanation) -> Self {
-        let Vantage { client, listener } = explanation.vantage;
-        let given = explanation.given.iter().map(|given| GivenDocument {
-            ip: given.ip,
-            az: given.az.clone(),
-            eni: given.eni.clone(),
-        });
-        let steps = explanation
-            .lines
-            .iter()
-            .map(|(kind, text)| StepDocument { about: kind.word().to_owned(), text: text.clone() });
-        Self {
-            name: explanation.name.to_string(),
-            r#type: explanation.rtype.to_string(),
-            client,
-            listener,
-            view: explanation.view.clone(),
-            decision: explanation.decision.to_owned(),
-            given: given.collect(),
-            steps: steps.collect(),
-        }
-    }
-}
-
-/// For people, as [`Explanation`] prints: the question, a line a step, the addresses.
-impl fmt::Display for ExplainDocument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, r#type, client, listener, decision, .. } = self;
-        writeln!(f, "{name} {type} from {client} to {listener}: {decision}")?;
-        for step in &self.steps {
-            writeln!(f, "  {:<9} {}", printable(&step.about), printable(&step.text))?;
-        }
-        for given in &self.given {
-            let [az, eni] = [&given.az, &given.eni].map(|text| printable(text));
-            writeln!(f, "            {:<15} {az} {eni}", given.ip)?;
-        }
-        Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub const ORDERS_MAX: usize = 32;
 pub enum Order {
     /// Read the configuration again and put it in force.
     Reload(oneshot::Sender<ReloadDocument>),
+    /// Tell what a reload of this text, which stands in that file, would do beside its answers.
+    Rehearse(String, String, oneshot::Sender<ReloadDocument>),
     /// Forget what upstreams said of a name and all below it, or everything; how much that was.
     Flush(Option<Name>, oneshot::Sender<u64>),
     /// Be not ready from now on, and end after this time.

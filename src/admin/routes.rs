@@ -71,6 +71,7 @@ impl Admin {
         let changes = Router::new()
             .route("/api/v1/flush", post(flush))
             .route("/api/v1/reload", post(reload))
+            .route("/api/v1/plan", post(plan))
             .route("/api/v1/drain", post(drain))
             .route("/api/v1/undrain", post(undrain))
             .route("/api/v1/refresh", post(control::refresh))
@@ -194,6 +195,16 @@ async fn reload(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal>
     let outcome = ordered(&site, Order::Reload).await?;
     let status = if outcome.done { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, document(&outcome)).into_response())
+}
+
+/// Tells what a reload of the text in the body would do; nothing changes. `file` is where it stands.
+async fn plan(State(site): State<Site>, uri: Uri, text: String) -> Result<Response, Refusal> {
+    let parameters = Parameters::read(&uri, &["file"])?;
+    let why =
+        "file is missing; say where the configuration stands, such as /etc/hubdns/hubdns.toml";
+    let file = parameters.text("file").ok_or(Refusal::new(StatusCode::BAD_REQUEST, why))?;
+    let file = file.to_owned();
+    Ok(document(&ordered(&site, |done| Order::Rehearse(text, file, done)).await?))
 }
 
 /// Has readiness taken back, and the daemon end after a time.

@@ -234,6 +234,7 @@ impl Daemon {
                 let outcome = self.reload().await;
                 waiting.into_iter().for_each(|done| drop(done.send(outcome.clone())));
             }
+            Asked::Rehearse(text, file, done) => drop(done.send(self.rehearse(&text, &file))),
             Asked::Flush(name, done) => {
                 let forwarder = self.settings.borrow().forwarder.clone();
                 // Not aside: it takes locks that answers take too. Nobody is told of a panic but the

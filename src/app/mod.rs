@@ -8,6 +8,7 @@ mod cookies;
 mod daemon;
 mod doors;
 mod drain;
+mod effects;
 mod handover;
 mod loops;
 mod offline;
@@ -24,8 +25,12 @@ pub use crate::{
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
 };
 pub use daemon::{Daemon, StartError, now_secs};
+pub use effects::effects;
 pub use handover::Inheritance;
-pub use offline::{Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_table};
+pub use offline::{
+    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_inventory, offline_table,
+    table_of,
+};
 pub use reload::Loader;
 pub use runtimes::Runtimes;
 pub use start::{certificate_doubts, host_lookup, try_places, try_with};

@@ -1,6 +1,12 @@
 //! Answers for commands that run beside or without a daemon: the sources asked once.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{net::TcpStream, time::timeout};
 
@@ -52,6 +58,17 @@ pub async fn offline_table(
     config: &Config,
     lookup: &HostLookup,
 ) -> Result<(AnswerTable, Vec<String>), OfflineError> {
+    let (inventory, mut notes) = offline_inventory(config, lookup).await?;
+    let drained = drained(config, &mut notes).await;
+    let is_drained = |az: &Az| drained.keys().any(|zone| az.is_called(zone));
+    Ok((table_of(&inventory, config, &|_| false, &is_drained), notes))
+}
+
+/// What the sources tell now, in the order of the configuration, and the same of what is amiss.
+pub async fn offline_inventory(
+    config: &Config,
+    lookup: &HostLookup,
+) -> Result<(Inventory, Vec<String>), OfflineError> {
     let asked = ask_sources(config, lookup).await;
     let state = match &config.refresh.state_file {
         Some(path) => read_state(path).await.ok().flatten(),
@@ -74,14 +91,20 @@ pub async fn offline_table(
     }
     match inventory.sources.is_empty() {
         true => Err(OfflineError::Nothing(notes.join("; "))),
-        false => {
-            let drained = drained(config, &mut notes).await;
-            let plan = policy::plan(&inventory, &config.policy);
-            let is_drained = |az: &Az| drained.keys().any(|zone| az.is_called(zone));
-            let plan = policy::without(plan, &|_| false, &is_drained);
-            Ok((compile(plan, &config.policy), notes))
-        }
+        false => Ok((inventory, notes)),
     }
+}
+
+/// The table of an inventory under a configuration, without the addresses that are down and those of
+/// drained zones.
+pub fn table_of(
+    inventory: &Inventory,
+    config: &Config,
+    down: &dyn Fn(&IpAddr) -> bool,
+    drained: &dyn Fn(&Az) -> bool,
+) -> AnswerTable {
+    let plan = policy::plan(inventory, &config.policy);
+    compile(policy::without(plan, down, drained), &config.policy)
 }
 
 /// The zones that a person has drained, as the file has them for the next start.

@@ -6,7 +6,9 @@ use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
+    cookies::cookies,
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
+    effects::effects,
     handover::{hand_over, release_address},
     start::{aws_hosts, certificate_doubts, refused_problem, settings, trust_problem},
     systemd::{notify, notify_reloading},
@@ -15,7 +17,7 @@ use crate::{
     admin::json::ReloadDocument,
     answer::Settings,
     base::Chain,
-    config::{Config, ConfigErrors, Problem},
+    config::{self, Config, ConfigErrors, Problem},
     refresh::{Reconfigure, retire},
     serve::{Inherited, Opened, Refused, ServeConfig},
 };
@@ -81,7 +83,7 @@ impl Daemon {
         if listens {
             notify_reloading();
         }
-        let outcome = match self.examine() {
+        let outcome = match self.examine((self.loader)()) {
             Ok(acceptable) => {
                 let outcome = self.put_in_force(acceptable).await;
                 self.metrics.control.reloads.inc();
@@ -111,20 +113,40 @@ impl Daemon {
         outcome
     }
 
-    /// The configuration as it is now, and all it needs, or every reason why it cannot be had.
-    fn examine(&self) -> Result<Acceptable, Vec<Fault>> {
-        let config = (self.loader)().map_err(|errors| Fault::all(&errors))?;
+    /// What a reload of this text would do beside its answers, or why it would be refused. `file`
+    /// is where the text stands. Nothing changes; addresses are opened and closed again.
+    pub(super) fn rehearse(&self, text: &str, file: &str) -> ReloadDocument {
+        let rehearsed = config::parse(text, file).map_err(|errors| Fault::all(&errors));
+        let rehearsed = rehearsed.and_then(|config| {
+            // Not `settings`: upstreams are asked nothing on trial.
+            trust_problem(&config).map_or(Ok(()), |problem| Err(vec![Fault::new(&problem)]))?;
+            cookies(&config, Some(&self.settings.borrow()))
+                .map_err(|problem| vec![Fault::new(&problem)])?;
+            drop(self.open_new(&config)?);
+            Ok(effects(&self.config, &config))
+        });
+        rehearsed.unwrap_or_else(|faults| ReloadDocument {
+            problems: faults.into_iter().map(|fault| fault.shown).collect(),
+            ..ReloadDocument::default()
+        })
+    }
+
+    /// A configuration with all it needs, or every reason why it cannot be had.
+    fn examine(&self, loaded: Result<Config, ConfigErrors>) -> Result<Acceptable, Vec<Fault>> {
+        let config = loaded.map_err(|errors| Fault::all(&errors))?;
         if let Some(problem) = trust_problem(&config) {
             return Err(vec![Fault::new(&problem)]);
         }
         let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
             .map_err(|problem| vec![Fault::new(&problem)])?;
-        let opened = self.server.open(self.wanted(&config), &mut Inherited::default()).map_err(
-            |refused| {
-                refused.iter().map(|refused| Fault::refused(&config, refused)).collect::<Vec<_>>()
-            },
-        )?;
+        let opened = self.open_new(&config)?;
         Ok(Acceptable { config, settings, opened })
+    }
+
+    /// What a configuration listens on and we do not yet.
+    fn open_new(&self, config: &Config) -> Result<Opened, Vec<Fault>> {
+        let opened = self.server.open(self.wanted(config), &mut Inherited::default());
+        opened.map_err(|refused| refused.iter().map(|it| Fault::refused(config, it)).collect())
     }
 
     /// Where a configuration listens. Before the first table no socket is open, and none is opened
@@ -159,10 +181,8 @@ impl Daemon {
         }
         let outcome = ReloadDocument {
             done: true,
-            changed: changed(&self.config, &config),
-            at_next_start: at_next_start(&self.config, &config),
             warnings: warnings.iter().map(|warning| warning.render(false)).collect(),
-            problems: Vec::new(),
+            ..effects(&self.config, &config)
         };
         for key in &outcome.at_next_start {
             tracing::warn!(key, "changed, and takes effect at the next start");
@@ -192,31 +212,4 @@ impl Daemon {
         self.config = config;
         outcome
     }
-}
-
-/// The parts of a configuration that are in force now and were not before.
-fn changed(old: &Config, new: &Config) -> Vec<String> {
-    let parts = [
-        ("[server]", old.serve != new.serve),
-        ("[clients], [answers], [[view]] or [zones]", old.policy != new.policy),
-        ("[[source]]", old.sources != new.sources),
-        ("[refresh]", old.refresh != new.refresh),
-        ("[health]", old.health != new.health),
-        ("[forward] or [cache]", old.forward != new.forward),
-        ("[discovery_dns]", old.lookup != new.lookup && old.forward == new.forward),
-    ];
-    names(&parts)
-}
-
-/// What this version reads at its start alone.
-fn at_next_start(old: &Config, new: &Config) -> Vec<String> {
-    names(&[
-        ("admin.listen", old.admin != new.admin),
-        ("control.socket", old.control_socket != new.control_socket),
-        ("log.format", old.log != new.log),
-    ])
-}
-
-fn names(parts: &[(&str, bool)]) -> Vec<String> {
-    parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }

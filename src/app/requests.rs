@@ -22,6 +22,8 @@ pub(super) enum Asked {
     Stop,
     /// SIGHUP, or orders; to be told to all who wait for it.
     Reload(Vec<oneshot::Sender<ReloadDocument>>),
+    /// What a reload of a text would do; its text and its file.
+    Rehearse(String, String, oneshot::Sender<ReloadDocument>),
     /// Forget what upstreams said.
     Flush(Option<Name>, oneshot::Sender<u64>),
     /// Be not ready, and end after a time.
@@ -74,6 +76,7 @@ impl Requests {
     fn taken(&mut self, order: Order) -> Asked {
         let first = match order {
             Order::Reload(done) => done,
+            Order::Rehearse(text, file, done) => return Asked::Rehearse(text, file, done),
             Order::Flush(name, done) => return Asked::Flush(name, done),
             Order::Drain(lasts, done) => return Asked::Drain(lasts, done),
             Order::Undrain(done) => return Asked::Undrain(done),

@@ -91,6 +91,20 @@ pub enum AliasTarget {
 impl PolicyConfig {
     /// The view of whoever matches none of `views`: everything.
     pub const REST_VIEW: &'static str = "default";
+
+    /// One that tells clients apart and decides nothing else: for tables that are told, not planned.
+    pub fn bare(allow: Vec<IpNet>, views: Vec<ViewConfig>) -> Self {
+        Self {
+            allow,
+            ttl: Ttl::ZERO,
+            negative_ttl: Ttl::ZERO,
+            deny: Vec::new(),
+            aliases: Vec::new(),
+            views,
+            zones: Vec::new(),
+            discover_zones: false,
+        }
+    }
 }
 
 // === impl RateConfig ===
@@ -110,6 +124,17 @@ impl RateConfig {
 // === impl ViewConfig ===
 
 impl ViewConfig {
+    /// A view that takes every client and inherits everything.
+    pub fn named(name: ViewName) -> Self {
+        Self {
+            name,
+            clients: Vec::new(),
+            listeners: Vec::new(),
+            tags: BTreeMap::new(),
+            deny: Vec::new(),
+        }
+    }
+
     /// Whether a client that asked `listener` is in this view.
     pub fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
         let asked = |bound: &SocketAddr| {

@@ -126,6 +126,17 @@ impl Caveat {
             Caveat::DrainOverruled(_) => "drain_overruled",
         }
     }
+
+    /// The addresses that it is about; empty where it is about the name.
+    pub fn addresses(&self) -> &[Address] {
+        match self {
+            Caveat::LeftOut(addresses) | Caveat::Drained(addresses) => addresses,
+            Caveat::SharedWildcard
+            | Caveat::MadePerVpc
+            | Caveat::FailingOpen(_)
+            | Caveat::DrainOverruled(_) => &[],
+        }
+    }
 }
 
 impl fmt::Display for Caveat {

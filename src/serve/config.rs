@@ -151,7 +151,7 @@ impl Service {
 
 impl Entry {
     /// Whether it is the same listener: the same words for the same service, wherever they stand.
-    pub(super) fn is_same(&self, other: &Entry) -> bool {
+    pub fn is_same(&self, other: &Entry) -> bool {
         (self.service, &self.listen) == (other.service, &other.listen)
     }
 }

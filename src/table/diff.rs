@@ -70,6 +70,13 @@ pub fn diff(old: &AnswerTable, new: &AnswerTable) -> Vec<Change> {
     changes
 }
 
+/// The same of two views alone, whatever they are called; told under the new one's name.
+pub fn diff_views(old: &ViewTable, new: &ViewTable) -> Vec<Change> {
+    let mut changes = Vec::new();
+    diff_view(new.name(), old.entries(), new.entries(), &mut changes);
+    changes
+}
+
 /// Merges two lists that are sorted by pattern.
 fn diff_view(view: &ViewName, old: &[Entry], new: &[Entry], changes: &mut Vec<Change>) {
     let mut old = old.iter().peekable();

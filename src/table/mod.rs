@@ -16,7 +16,7 @@ mod view;
 mod tests;
 
 pub use compile::{compile, compile_beside};
-pub use diff::{Change, ChangeKind, Said, diff};
+pub use diff::{Change, ChangeKind, Said, diff, diff_views};
 pub use hash::TableHash;
 pub use publish::{Generation, Published, Publisher, Reader, channel};
 pub use records::{RECORDS_MAX, RecordSet};
@@ -26,6 +26,8 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
+
+use ipnet::IpNet;
 
 use crate::policy::ClientZone;
 use clients::Clients;
@@ -58,6 +60,11 @@ impl AnswerTable {
     /// Whether `clients.allow` lets this client ask at all.
     pub fn admits(&self, client: IpAddr) -> bool {
         self.clients.admits(client)
+    }
+
+    /// `clients.allow`, in one order.
+    pub fn allowed(&self) -> impl Iterator<Item = IpNet> {
+        self.clients.allowed()
     }
 
     /// The name or id of the zone this client is in, by the longest prefix that `[zones]` or a subnet has.

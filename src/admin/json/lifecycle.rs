@@ -12,10 +12,22 @@ pub struct ReloadDocument {
     pub changed: Vec<String>,
     /// Keys that changed and take effect at the next start.
     pub at_next_start: Vec<String>,
+    /// What exactly of it, where it is more than a value: listeners, upstreams, sources.
+    #[serde(default)]
+    pub details: Vec<String>,
     /// What works and is hardly meant, as `hubdns check` shows it.
     pub warnings: Vec<String>,
     /// Why it was refused, each as `hubdns check` shows it.
     pub problems: Vec<String>,
+}
+
+// === impl ReloadDocument ===
+
+impl ReloadDocument {
+    /// Whether it changes anything, now or at the next start.
+    pub fn acts(&self) -> bool {
+        !self.changed.is_empty() || !self.at_next_start.is_empty()
+    }
 }
 
 /// Whether the daemon drains.

@@ -35,7 +35,9 @@ async fn a_daemon_that_cannot_be_asked_is_told_apart() {
 
     let mute = home.path().join("mute.sock");
     let _listener = UnixListener::bind(&mute).unwrap();
-    let error = ask_within(&mute, Method::GET, "/", Duration::from_millis(50)).await.unwrap_err();
+    let error = ask_within(&mute, Method::GET, "/", String::new(), Duration::from_millis(50))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
 
     let rude = home.path().join("rude.sock");
