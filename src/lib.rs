@@ -19,4 +19,5 @@ pub mod serve;
 pub mod admin;
 pub mod config;
 pub mod app;
+pub mod preview;
 pub mod cli;

@@ -58,6 +58,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    ("preview", &["base", "policy", "table", "admin"]),
     (
         "cli",
         &[
@@ -71,6 +72,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "admin",
             "config",
             "app",
+            "preview",
         ],
     ),
 ];

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{explain, names, status};
+use super::{explain, names, plan, status};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Make a running daemon read its configuration again: all of it is put in force, or nothing;
     /// exit status 1 when it was refused
     Reload(DaemonArgs),
+    /// Tell what a configuration would change before it does: which answers, for whom, and what a
+    /// reload would do besides; exit status 0 nothing, 2 changes, 1 an error
+    Plan(PlanArgs),
     /// Make a running daemon not ready at once, and end after a time in which it goes on answering
     Drain(DrainArgs),
     /// Make a running daemon ask its sources now, and tell what came of it; exit status 1 when
@@ -152,6 +155,22 @@ pub(super) struct StatusArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = status::Format::Text)]
     pub(super) format: status::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct PlanArgs {
+    /// The configuration as it would be
+    #[arg(long, value_name = "NEW", default_value = DEFAULT_CONFIG)]
+    pub(super) config: PathBuf,
+    /// Compare with this configuration, in place of what is in force in the running daemon
+    #[arg(long, value_name = "FILE", conflicts_with = "socket")]
+    pub(super) against: Option<PathBuf>,
+    /// The daemon's control socket, in place of the one that the configuration names
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = plan::Format::Text)]
+    pub(super) format: plan::Format,
 }
 
 #[derive(clap::Args)]

@@ -12,6 +12,7 @@ mod explain;
 mod flush;
 mod names;
 mod peers;
+mod plan;
 mod query;
 mod refresh;
 mod reload;
@@ -31,13 +32,28 @@ use args::{Args, Command};
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
     match carry_out(args.command) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("hubdns: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Tells how a command is used. Where an exit status of 2 says that there are changes, a mistake is
+/// an error like any other.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let command = std::env::args().nth(1);
+    match (error.use_stderr(), command.as_deref()) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, Some("plan" | "migrate")) => ExitCode::FAILURE,
+        (true, _) => ExitCode::from(2),
     }
 }
 
@@ -52,6 +68,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Flush(args) => flush::flush(&args),
         Command::Status(args) => status::status(&args),
         Command::Reload(args) => reload::reload(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Drain(args) => drain::drain(&args),
         Command::Refresh(args) => refresh::refresh(&args),
         Command::DrainAz(args) => zones::drain(&args),

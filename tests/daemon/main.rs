@@ -24,6 +24,7 @@ mod main_job;
 mod memory;
 mod orders;
 mod peers;
+mod plan;
 mod rates;
 mod refresh;
 mod reload;

@@ -1,0 +1,159 @@
+//! `hubdns plan`: what another configuration would change, before anything does.
+
+use std::{collections::BTreeSet, net::IpAddr, path::Path, process::ExitCode, sync::Arc};
+
+use super::{args::PlanArgs, ask, complain, run, say, small_runtime};
+use crate::{
+    admin::{
+        client::{self, with_parameters},
+        json::{NamesDocument, ReloadDocument, StatusDocument, from_text, to_text},
+    },
+    app::{effects, host_lookup, offline_inventory, table_of},
+    base::{Az, Chain},
+    config::Config,
+    inventory::Inventory,
+    preview::{Preview, left_out, preview, table_told},
+};
+
+/// What scripts are told by when something would change.
+const CHANGES: u8 = 2;
+
+/// `--format` of `hubdns plan`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people: a line a change.
+    Text,
+    /// The same as a document.
+    Json,
+}
+
+/// What a plan comes to.
+struct Planned {
+    /// With what it was compared.
+    against: String,
+    preview: Preview,
+    reload: ReloadDocument,
+}
+
+pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let new = match run::load(&args.config) {
+        Ok(config) => config,
+        Err(text) => return run::refuse(&text),
+    };
+    run::warn(&new.warnings);
+    let planned = match &args.against {
+        Some(file) => match run::load(file) {
+            Ok(old) => small_runtime()?.block_on(against_file(&new, &old, file))?,
+            Err(text) => return run::refuse(&text),
+        },
+        None => small_runtime()?.block_on(against_daemon(&new, args))?,
+    };
+    let Planned { against, preview, reload } = planned;
+    if !reload.problems.is_empty() {
+        reload.problems.iter().for_each(|shown| complain(shown));
+        complain("hubdns: the daemon would refuse this configuration, and go on as it is");
+        return Ok(ExitCode::FAILURE);
+    }
+    say(&match args.format {
+        Format::Text => text(&against, &preview, &reload),
+        Format::Json => to_text(&preview.document(&against, Some(&reload))),
+    })?;
+    Ok(match preview.is_empty() && !reload.acts() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(CHANGES),
+    })
+}
+
+/// Both from the sources as they are now. What both ask in one way is asked once, so that nothing
+/// that happens in between is told as a change.
+async fn against_file(new: &Config, old: &Config, file: &Path) -> anyhow::Result<Planned> {
+    let of_new = inventory(new).await?;
+    let mut of_old = Inventory::default();
+    for source in &old.sources {
+        let same = new.sources.contains(source);
+        let known = of_new.sources.iter().find(|facts| same && facts.source == source.name);
+        match known {
+            Some(facts) => of_old.sources.push(Arc::clone(facts)),
+            // It could not be asked, which has been told.
+            None if same => (),
+            None => {
+                let alone = Config { sources: vec![source.clone()], ..old.clone() };
+                of_old.sources.extend(inventory(&alone).await?.sources);
+            }
+        }
+    }
+    let table = |inventory, config| table_of(inventory, config, &|_| false, &|_| false);
+    Ok(Planned {
+        against: file.display().to_string(),
+        preview: preview(&table(&of_old, old), &table(&of_new, new)),
+        reload: effects(old, new),
+    })
+}
+
+/// From the sources as they are now; which addresses are down and which zones are drained, the
+/// daemon knows.
+async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned> {
+    let Some(socket) = args.socket.as_ref().or(new.control_socket.as_ref()) else {
+        anyhow::bail!(
+            "no daemon to compare with: `control.socket` is \"\" in this configuration; say \
+             `--socket PATH`, or `--against FILE` for the configuration in force"
+        );
+    };
+    let told = ask::look(socket, "/api/v1/names").await.map_err(|error| {
+        anyhow::anyhow!(
+            "{error}; `--against FILE` compares with a configuration in place of a daemon"
+        )
+    })?;
+    let told: NamesDocument = from_text(&told)?;
+    let status: StatusDocument = from_text(&ask::look(socket, "/api/v1/status").await?)?;
+    let reload = rehearse(socket, &args.config).await?;
+    let down: BTreeSet<IpAddr> = left_out(&told);
+    let drained = |az: &Az| status.drained_zones.iter().any(|it| az.is_called(&it.zone));
+    let table = table_of(&inventory(new).await?, new, &|ip| down.contains(ip), &drained);
+    Ok(Planned {
+        against: format!("the daemon at {}", socket.display()),
+        preview: preview(&table_told(&told)?, &table),
+        reload,
+    })
+}
+
+async fn inventory(config: &Config) -> anyhow::Result<Inventory> {
+    let (inventory, notes) = offline_inventory(config, &host_lookup(&config.lookup)).await?;
+    notes.iter().for_each(|note| complain(note));
+    Ok(inventory)
+}
+
+/// What the daemon says that a reload of this file would do.
+async fn rehearse(socket: &Path, file: &Path) -> anyhow::Result<ReloadDocument> {
+    let text = std::fs::read_to_string(file)?;
+    // The daemon has another working folder.
+    let file = std::path::absolute(file)?.display().to_string();
+    let path = with_parameters("/api/v1/plan", &[("file", &file)]);
+    match client::post_text(socket, &path, text).await {
+        Ok((200, text)) => Ok(from_text(&text)?),
+        Ok((status, text)) => Err(ask::refused(status, text)),
+        Err(error) => anyhow::bail!("{}", Chain(&error)),
+    }
+}
+
+fn text(against: &str, preview: &Preview, reload: &ReloadDocument) -> String {
+    let mut text = format!("against {against}:\n");
+    if preview.is_empty() && !reload.acts() {
+        text.push_str("nothing changes\n");
+        return text;
+    }
+    text.push_str(&preview.to_string());
+    if !reload.changed.is_empty() {
+        text.push_str(&format!("a reload puts in force: {}\n", reload.changed.join(", ")));
+        reload.details.iter().for_each(|detail| text.push_str(&format!("  {detail}\n")));
+    }
+    if !reload.at_next_start.is_empty() {
+        text.push_str(&format!("at the next start: {}\n", reload.at_next_start.join(", ")));
+    }
+    text.push_str(&format!("{}", preview.counts()));
+    if !preview.moves.is_empty() {
+        text.push_str("; clients come to another view");
+    }
+    text.push('\n');
+    text
+}

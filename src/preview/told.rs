@@ -1,0 +1,91 @@
+//! The table that a running daemon tells of, from its document.
+//!
+//! Has what clients notice and the rules by which they are told apart; why a name is declined or
+//! where it comes from is not compared, and left out.
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+
+use crate::{
+    admin::json::{NameDocument, NamesDocument, ViewDocument},
+    base::{Az, NameError, Pattern, Ttl, TtlError},
+    policy::{Address, Claim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan},
+    table::{AnswerTable, compile},
+};
+
+/// Why a daemon's document is no table.
+#[derive(Debug, thiserror::Error)]
+pub enum ToldError {
+    /// A name that is none.
+    #[error("the daemon tells of a name that is none, {name:?}")]
+    Name {
+        /// Its text.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: NameError,
+    },
+    /// A time that is none.
+    #[error("the daemon tells of a time of {name} that is none")]
+    Ttl {
+        /// The name that has it.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: TtlError,
+    },
+}
+
+/// The table of a document of all views.
+pub fn table_told(document: &NamesDocument) -> Result<AnswerTable, ToldError> {
+    let rules = document.views.split_last().map_or(&[][..], |(_, named)| named).iter().map(rule);
+    let config = PolicyConfig::bare(document.allow.clone(), rules.collect());
+    let views = document.views.iter().map(view).collect::<Result<_, _>>()?;
+    Ok(compile(Plan { views, zones: Vec::new() }, &config))
+}
+
+/// The addresses that a daemon leaves out because they do not answer its probes: a command that
+/// probes nothing has to believe it.
+pub fn left_out(document: &NamesDocument) -> BTreeSet<IpAddr> {
+    let names = document.views.iter().flat_map(|view| &view.names);
+    let caveats = names.flat_map(|name| &name.caveats).filter(|it| it.caveat == "left_out");
+    caveats.flat_map(|caveat| &caveat.addresses).copied().collect()
+}
+
+fn rule(view: &ViewDocument) -> ViewConfig {
+    ViewConfig {
+        clients: view.clients.clone(),
+        listeners: view.listeners.clone(),
+        ..ViewConfig::named(view.name.as_str().into())
+    }
+}
+
+fn view(view: &ViewDocument) -> Result<ViewPlan, ToldError> {
+    let mut claims = view.names.iter().map(claim).collect::<Result<Vec<_>, _>>()?;
+    claims.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+    Ok(ViewPlan { name: view.name.as_str().into(), claims, declined: Vec::new() })
+}
+
+fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
+    let no_name = |source| ToldError::Name { name: name.name.clone(), source };
+    let no_ttl = |source| ToldError::Ttl { name: name.name.clone(), source };
+    let addresses: Vec<Address> = name
+        .addresses
+        .iter()
+        .map(|it| Address {
+            az: Az { name: it.az.as_str().into(), id: it.az_id.as_deref().map(Arc::from) },
+            ip: it.ip,
+            eni: it.eni.as_str().into(),
+        })
+        .collect();
+    Ok(Claim {
+        pattern: Pattern::parse(&name.name).map_err(no_name)?,
+        origin: Origin::Published,
+        source: name.source.as_str().into(),
+        endpoint: name.endpoint.as_str().into(),
+        service: name.service.as_str().into(),
+        ttl: Ttl::from_secs(name.ttl_secs).map_err(no_ttl)?,
+        negative_ttl: Ttl::from_secs(name.negative_ttl_secs).map_err(no_ttl)?,
+        addresses: addresses.into(),
+        caveats: Vec::new(),
+    })
+}

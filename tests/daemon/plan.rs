@@ -1,0 +1,152 @@
+//! `hubdns plan`: what is told before a reload is what comes of it.
+
+use std::fs;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    SQS,
+    commands::{Ran, ran},
+    status,
+    support::{Hubdns, free_port, hubdns, try_dig},
+};
+
+const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small");
+const AFTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small-after");
+
+fn files(folder: &str) -> String {
+    format!("[[source]]\nname = \"files\"\nkind = \"files\"\npath = \"{folder}\"\n")
+}
+
+/// The plan of a file beside the daemon's own.
+fn plan(daemon: &Hubdns, words: &str) -> Ran {
+    let mut command = hubdns(daemon.dir());
+    ran(command.arg("plan").args(words.split_whitespace()))
+}
+
+fn written(daemon: &Hubdns, more: &str, replaced: &[(&str, &str)]) {
+    let mut text = fs::read_to_string(daemon.dir().join("hubdns.toml")).unwrap();
+    for (from, to) in replaced {
+        assert!(text.contains(from), "{from} in\n{text}");
+        text = text.replace(from, to);
+    }
+    fs::write(daemon.dir().join("new.toml"), text + more).unwrap();
+}
+
+#[test]
+fn the_configuration_in_force_changes_nothing() {
+    let daemon = Hubdns::start(&files(SMALL));
+    let Ran { code, out, err } = plan(&daemon, "--config hubdns.toml");
+    assert_eq!(code, Some(0), "{out}{err}");
+    let socket = daemon.dir().join("control.sock");
+    assert_eq!(out, format!("against the daemon at {}:\nnothing changes\n", socket.display()));
+    let Ran { code, out, .. } =
+        plan(&daemon, "--config hubdns.toml --against hubdns.toml --format json");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["changes"]), (Some(0), &Value::Bool(false)), "{out}");
+}
+
+#[test]
+fn a_plan_is_what_a_reload_then_does() {
+    let daemon = Hubdns::start(&files(SMALL));
+    let port = free_port();
+    let views = "[[view]]\nname = \"lab\"\nclients = [\"192.168.7.0/24\"]\ndeny = [\"sqs\"]\n\
+                 [[answers.alias]]\nname = \"new.example\"\nservice = \"sqs\"\n";
+    let listen = format!("listen = [\"127.0.0.1:{}\"", daemon.dns_port());
+    let more = format!("{listen}, \"127.0.0.1:{port}\"");
+    let upstreams = ("upstreams = []", "upstreams = [\"192.0.2.53\"]");
+    written(&daemon, views, &[(&listen, &more), upstreams, (SMALL, AFTER)]);
+    let before = status(&daemon);
+
+    let Ran { code, out, err } = plan(&daemon, "--config new.toml");
+    assert_eq!(code, Some(2), "{out}{err}");
+    let told = [
+        "view default\n".to_owned(),
+        "  + new.example A 10.0.1.5 10.0.2.55 10.0.3.5 (".to_owned(),
+        format!("  ~ {SQS} A 10.0.1.5 10.0.2.5 10.0.3.5 -> 10.0.1.5 10.0.2.55 10.0.3.5\n"),
+        "clients 192.168.7.0/24: view default -> view lab\n".to_owned(),
+        format!("  - {SQS} A 10.0.1.5 10.0.2.5 10.0.3.5 ("),
+        "a reload puts in force: [server], [clients], [answers], [[view]] or [zones], [[source]], \
+         [forward] or [cache]\n"
+            .to_owned(),
+        format!("  opens `server.listen` \"127.0.0.1:{port}\"\n"),
+        "  asks source files otherwise\n".to_owned(),
+        "  forwards to 192.0.2.53:53, and no more to nobody\n".to_owned(),
+    ];
+    for told in &told {
+        assert!(out.contains(told), "{told} in\n{out}");
+    }
+
+    // The daemon has done nothing of it.
+    assert_eq!(status(&daemon)["table_hash"], before["table_hash"]);
+    assert!(try_dig(([127, 0, 0, 1], port).into(), "new.example A").is_err());
+
+    // Against the file that is in force the same is told, without the daemon.
+    let Ran { code, out: of_file, err } = plan(&daemon, "--config new.toml --against hubdns.toml");
+    let behind_head = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(behind_head(&of_file), behind_head(&out));
+
+    // And so it comes.
+    fs::copy(daemon.dir().join("new.toml"), daemon.dir().join("hubdns.toml")).unwrap();
+    let Ran { code, err, .. } = ran(&mut daemon.command("reload"));
+    assert_eq!(code, Some(0), "{err}");
+    crate::await_answer(
+        &daemon,
+        "new.example",
+        &["10.0.1.5", "10.0.2.55", "10.0.3.5"],
+        crate::SOON,
+    );
+    assert!(try_dig(([127, 0, 0, 1], port).into(), "new.example A").is_ok());
+    assert_eq!(plan(&daemon, "--config new.toml").code, Some(0));
+}
+
+#[test]
+fn a_plan_as_json_has_what_is_said_before_and_after() {
+    let daemon = Hubdns::start(&files(SMALL));
+    written(&daemon, "", &[(SMALL, AFTER)]);
+    let Ran { code, out, err } = plan(&daemon, "--config new.toml --format json");
+    assert_eq!(code, Some(2), "{err}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let answers = document["views"][0]["answers"].as_array().unwrap();
+    let sqs = answers.iter().find(|it| it["name"] == SQS && it["type"] == "A").unwrap();
+    assert_eq!(sqs["change"], "changed");
+    assert_eq!(sqs["before"]["addresses"][1], "10.0.2.5");
+    assert_eq!(sqs["after"]["addresses"][1], "10.0.2.55");
+    assert_eq!(document["reload"]["details"][0], "asks source files otherwise");
+    let counted = ["added", "removed", "changed"].map(|key| document[key].as_u64().unwrap());
+    assert_eq!(usize::try_from(counted.iter().sum::<u64>()).unwrap(), answers.len());
+}
+
+#[test]
+fn what_a_daemon_has_drained_is_no_change() {
+    let daemon = Hubdns::start(&files(SMALL));
+    assert_eq!(ran(daemon.command("drain-az").arg("eu-west-1c")).code, Some(0));
+    assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 2);
+    let Ran { code, out, .. } = plan(&daemon, "--config hubdns.toml");
+    assert_eq!(code, Some(0), "{out}");
+}
+
+#[test]
+fn what_would_be_refused_is_an_error_and_so_is_a_mistake() {
+    let daemon = Hubdns::start(&files(SMALL));
+    let listen = format!("listen = [\"127.0.0.1:{}\"", daemon.dns_port());
+    written(&daemon, "", &[(&listen, "listen = [\"192.0.2.1:53\"")]);
+    let Ran { code, out, err } = plan(&daemon, "--config new.toml");
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("this machine has no address 192.0.2.1:53"), "{err}");
+    assert!(err.contains("new.toml:") && err.contains("would refuse"), "{err}");
+    written(&daemon, "", &[("interval_secs = 5", "interval_secs = 1")]);
+    let Ran { code, err, .. } = plan(&daemon, "--config new.toml");
+    assert!(code == Some(1) && err.contains("5 to 3600"), "{err}");
+    assert_eq!(plan(&daemon, "--confg new.toml").code, Some(1));
+
+    let folder = TempDir::new().unwrap();
+    let text = files(SMALL) + "[control]\nsocket = \"/nowhere/control.sock\"\n";
+    fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+    let Ran { code, err, .. } =
+        ran(hubdns(folder.path()).args(["plan", "--config", "hubdns.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("/nowhere/control.sock") && err.contains("--against FILE"), "{err}");
+}
