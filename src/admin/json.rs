@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
-pub use explain::{ExplainDocument, GivenDocument, StepDocument};
+pub use explain::{ExplainDocument, GivenDocument, LiveDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use ipnet::IpNet;
 pub use lifecycle::{DrainDocument, ReloadDocument};

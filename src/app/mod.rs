@@ -21,15 +21,15 @@ mod watchdog;
 
 /// For a command that asks other hubs.
 pub use crate::{
-    forward::{PeerError, ask_peer},
+    forward::{PeerError, ask_as_client, ask_peer},
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
 };
 pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;
 pub use handover::Inheritance;
 pub use offline::{
-    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_inventory, offline_table,
-    table_of,
+    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, here, offline_inventory,
+    offline_table, table_of,
 };
 pub use reload::Loader;
 pub use runtimes::Runtimes;

@@ -32,7 +32,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// List what is answered and from what, and what is not and why
     Names(NamesArgs),
-    /// Explain what a client that asks for a name gets, step by step
+    /// Explain what a client that asks for a name gets, step by step; exit status 0 it is ours, 3 it
+    /// is forwarded, 4 it is refused, 5 the running daemon answers something else
     Explain(ExplainArgs),
     /// Go through a check-list and say what to do next; exit status 1 when something failed
     Doctor(DoctorArgs),

@@ -10,6 +10,7 @@ mod doctor;
 mod drain;
 mod explain;
 mod flush;
+mod live;
 mod names;
 mod peers;
 mod plan;

@@ -7,7 +7,7 @@ use comfy_table::Table;
 
 use super::{
     args::{ExplainArgs, NamesArgs},
-    ask, complain, explain, names, run, say, small_runtime,
+    ask, complain, explain, live, names, run, say, small_runtime,
 };
 use crate::{
     admin::{
@@ -56,8 +56,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             vec![("name", name.as_str()), ("type", rtype.as_str()), ("from", from.as_str())];
         parameters.extend(listener.as_deref().map(|listener| ("listener", listener)));
         let path = with_parameters("/api/v1/explain", &parameters);
-        match ask::daemon(&config, &path).await? {
-            Some(text) => Ok(from_text(&text)?),
+        match by_daemon(&config, &path, args).await? {
+            Some(explained) => Ok(explained),
             None => {
                 let table = offline(&config).await?;
                 let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
@@ -69,7 +69,41 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     say(&explain::render(&document, args.format))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(outcome(&document))
+}
+
+/// What the running daemon explains and answers, if one runs.
+async fn by_daemon(
+    config: &Config,
+    path: &str,
+    args: &ExplainArgs,
+) -> anyhow::Result<Option<ExplainDocument>> {
+    let look = async || -> anyhow::Result<Option<ExplainDocument>> {
+        let Some(text) = ask::daemon(config, path).await? else { return Ok(None) };
+        let mut explained: ExplainDocument = from_text(&text)?;
+        explained.live = Some(live::ask(&explained, &args.name, args.rtype).await);
+        Ok(Some(explained))
+    };
+    let explained = look().await?;
+    // A table may have come between the two.
+    match explained.as_ref().is_some_and(differs) {
+        true => look().await,
+        false => Ok(explained),
+    }
+}
+
+fn differs(document: &ExplainDocument) -> bool {
+    document.live.as_ref().is_some_and(|live| live.agrees == Some(false))
+}
+
+/// The exit status: 0 for what is ours, and others as `--help` has them.
+fn outcome(document: &ExplainDocument) -> ExitCode {
+    match document.decision.as_str() {
+        _ if differs(document) => ExitCode::from(5),
+        "forward" => ExitCode::from(3),
+        "refuse" => ExitCode::from(4),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// The table without a daemon; says on standard error that it is so, and what was amiss.

@@ -30,6 +30,7 @@ mod probing;
 mod routes;
 mod stream;
 mod transmission;
+mod trial;
 mod trust;
 mod upstream;
 
@@ -47,4 +48,5 @@ pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};
 pub use probing::Look;
+pub use trial::ask_as_client;
 pub use trust::{TrustError, client_config};

@@ -11,6 +11,7 @@ mod query;
 mod question;
 mod relay;
 mod reply;
+mod trial;
 
 pub use chaos::{chaos_answer, chaos_query};
 pub use cookie::{Cookie, CookieState, FullCookie};
@@ -21,6 +22,7 @@ pub(crate) use question::upstream_query;
 pub use question::{Asking, Form, Head, Mismatch, Question, Sent, Spelling, response_id};
 pub use relay::{CHAIN_STEPS_MAX, Hop, Relay, RelayError};
 pub use reply::{Age, Channel, Limit, Reply, UDP_PAYLOAD_MAX, write_reject};
+pub use trial::{TRIAL_LEN_MAX, Trial, trial_answer, trial_query};
 
 /// Octets of a message's header (RFC 1035 section 4.1.1).
 const HEADER_LEN: usize = 12;

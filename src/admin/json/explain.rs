@@ -32,6 +32,9 @@ pub struct ExplainDocument {
     pub given: Vec<GivenDocument>,
     /// How it came to that, in order.
     pub steps: Vec<StepDocument>,
+    /// What the command got when it asked the same by DNS; not in what a daemon sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveDocument>,
 }
 
 /// An address given.
@@ -53,6 +56,19 @@ pub struct StepDocument {
     pub about: String,
     /// What it says.
     pub text: String,
+}
+
+/// The answer of the live path, beside what was explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveDocument {
+    /// Whether it is what was explained; nothing where it was not asked, or an upstream decides.
+    pub agrees: Option<bool>,
+    /// The response code; nothing where it was not asked or did not answer.
+    pub rcode: Option<String>,
+    /// The addresses of the answer.
+    pub addresses: Vec<IpAddr>,
+    /// All of it in a sentence.
+    pub what: String,
 }
 
 // === impl ExplainDocument ===
@@ -78,6 +94,7 @@ impl From<&Explanation> for ExplainDocument {
             decision: explanation.decision.to_owned(),
             given: given.collect(),
             steps: steps.collect(),
+            live: None,
         }
     }
 }
@@ -94,6 +111,9 @@ impl fmt::Display for ExplainDocument {
             let [az, eni] = [&given.az, &given.eni].map(|text| printable(text));
             writeln!(f, "            {:<15} {az} {eni}", given.ip)?;
         }
-        Ok(())
+        match &self.live {
+            Some(live) => writeln!(f, "  {:<9} {}", "live", printable(&live.what)),
+            None => Ok(()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::CheckList;
 use crate::{
     admin::json::{StatusDocument, from_text},
-    app::{Certificate, PeerError, Service, accepts_tcp, ask_peer, try_places},
+    app::{Certificate, PeerError, Service, accepts_tcp, ask_peer, here, try_places},
     base::Chain,
     cli::ask,
     config::Config,
@@ -115,7 +115,7 @@ pub(super) async fn look_at_ports(
         plain.any(|it| [0, address.port()].contains(&it.listen.port()))
     };
     for address in &running.status.listeners {
-        let reached = at(*address);
+        let reached = here(*address);
         if by_datagram(address) {
             match ask_peer(reached).await {
                 Ok(_) => list.passed("port", format!("{address} answers by UDP")),
@@ -136,18 +136,6 @@ pub(super) async fn look_at_ports(
                 list.failed("port", what, "see this host's firewall: `nft list ruleset`");
             }
         }
-    }
-}
-
-/// Where an address that listens on all is reached from its own host.
-fn at(listener: SocketAddr) -> SocketAddr {
-    let loopback = match listener {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    match listener.ip().is_unspecified() {
-        true => SocketAddr::new(loopback, listener.port()),
-        false => listener,
     }
 }
 
