@@ -23,6 +23,7 @@ mod watchdog;
 pub use crate::{
     forward::{PeerError, ask_as_client, ask_peer},
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
+    wire::Trial,
 };
 pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;

@@ -4,9 +4,8 @@ use std::{collections::BTreeSet, io, net::IpAddr};
 
 use crate::{
     admin::json::{ExplainDocument, LiveDocument},
-    app::{PeerError, ask_as_client, here},
+    app::{PeerError, Trial, ask_as_client, here},
     base::{Chain, Name, Rcode, RecordType},
-    wire::Trial,
 };
 
 /// Asks what was explained, from the client's address if it is this host's.
