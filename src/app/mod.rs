@@ -21,9 +21,8 @@ mod watchdog;
 
 /// For a command that asks other hubs.
 pub use crate::{
-    forward::{PeerError, ask_as_client, ask_peer},
+    forward::{PeerError, Trial, ask_as_client, ask_peer},
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
-    wire::Trial,
 };
 pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;

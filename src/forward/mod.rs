@@ -48,5 +48,5 @@ pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};
 pub use probing::Look;
-pub use trial::ask_as_client;
+pub use trial::{Trial, ask_as_client};
 pub use trust::{TrustError, client_config};

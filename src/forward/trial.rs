@@ -8,9 +8,10 @@ use std::{
 use tokio::{net::UdpSocket, time::timeout};
 
 use super::peers::PeerError;
+pub use crate::wire::Trial;
 use crate::{
     base::{Name, RecordType},
-    wire::{TRIAL_LEN_MAX, Trial, trial_answer, trial_query},
+    wire::{TRIAL_LEN_MAX, trial_answer, trial_query},
 };
 
 /// For one answer: an upstream that is dead costs a client 3.5 s.
