@@ -68,7 +68,9 @@ fn try_all(
     for entry in config.serve.entries() {
         match bind(entry.service, &entry.listen, &mut Inherited::default()) {
             Ok(bound) => opened.push(bound),
-            Err(BindError::InUse { address, .. }) if held(address) => (),
+            // Whoever may not open a port is told so before whether it is in use.
+            Err(BindError::InUse { address, .. } | BindError::Denied { address, .. })
+                if held(address) => {}
             Err(error) => {
                 problems.push(listen_problem(config, &entry, &error.known_as_kept(given_up)));
             }
