@@ -5,13 +5,15 @@
 #
 # No daemon that a package brings is left running or enabled: the tests start their own. systemd-resolved
 # is unpacked beside the Python environment and not installed, for it would take over the machine's
-# /etc/resolv.conf.
+# /etc/resolv.conf. A root with systemd lies there, too, for the tests that boot one.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../target}
 venv=${HUBDNS_TEST_VENV:-$target/venv}
 resolved=$(dirname "$venv")/systemd-resolved
+root=$(dirname "$venv")/systemd-root
+root_packages=curl,dbus,ethtool,systemd,systemd-sysv
 policy=/usr/sbin/policy-rc.d
 
 packages=(
@@ -27,6 +29,7 @@ packages=(
     knot-resolver
     libc6-dev
     libfaketime     # a clock that jumps
+    mmdebstrap      # a root with systemd, which is booted
     nftables        # a hub that is cut off
     openssl
     pdns-recursor
@@ -35,6 +38,7 @@ packages=(
     python3-venv
     strace          # a disk that fails, hangs, or kills
     systemd         # systemd-analyze, which verifies the units
+    systemd-container
     unbound         # the real upstream
 )
 
@@ -109,6 +113,18 @@ unpack_resolved() {
     rm -rf "$folder"
 }
 
+# A small Debian that tests boot, each in an overlay of its own.
+make_root() {
+    [ "$(cat "$root/.stamp" 2>/dev/null)" != "$root_packages" ] || return 0
+    echo "setup: making $root"
+    as_root rm -rf "$root"
+    # Nothing of it has to survive the machine, so nothing waits for the disk.
+    as_root mmdebstrap --variant=minbase --include="$root_packages" --dpkgopt=force-unsafe-io \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/man/*' bookworm "$root"
+    echo "$root_packages" | as_root tee "$root/.stamp" >/dev/null
+}
+
 install_cargo_tools() {
     command -v cargo >/dev/null || {
         echo "setup: no cargo: install Rust first (https://rustup.rs)" >&2
@@ -137,5 +153,6 @@ install_venv() {
 
 install_packages
 unpack_resolved
+make_root
 install_cargo_tools
 install_venv

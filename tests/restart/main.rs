@@ -6,7 +6,6 @@
 mod load;
 mod losses;
 mod sockets;
-mod units;
 mod words;
 #[path = "../support/mod.rs"]
 mod support;

@@ -12,7 +12,7 @@ work=$(mktemp -d)
 root=${1:-$work/root}
 net=hubdns-restart
 address=10.77.0.1
-machine= leader=
+machine='' leader=''
 
 cleanup() {
     # SIGRTMIN+4 asks systemd to power off.
@@ -30,6 +30,9 @@ install -d "$root"/etc/hubdns/hub "$root"/etc/systemd/system/multi-user.target.w
 install -m 755 "${CARGO_TARGET_DIR:-target}"/release/hubdns "$root"/usr/bin/hubdns
 install -m 644 tests/fixtures/small/* "$root"/etc/hubdns/hub
 install -m 644 systemd/hubdns.service "$root"/etc/systemd/system
+# Its own ports are what is measured.
+install -D -m 644 -t "$root"/etc/systemd/system/hubdns.service.d systemd/drop-ins/without-socket.conf \
+    systemd/drop-ins/priorities.conf
 ln -sf ../hubdns.service "$root"/etc/systemd/system/multi-user.target.wants
 cat >"$root"/etc/hubdns/hubdns.toml <<TOML
 [server]

@@ -1,0 +1,115 @@
+//! From the first query to the last, below systemd.
+
+use crate::{
+    DNS, SQS, SQS_ADDRESSES,
+    machine::{Machine, SOON},
+    support::eventually,
+};
+
+/// Octets of `CapEff` when there is only CAP_NET_BIND_SERVICE, which is number 10.
+const BIND_SERVICE_ALONE: &str = "0000000000000400";
+const NO_CAPABILITY: &str = "0000000000000000";
+/// `SCHED_IDLE` (sched(7)).
+const IDLE: &str = "5";
+
+/// The scheduling policy of each thread.
+fn policies(machine: &Machine) -> Vec<String> {
+    let threads = format!("cat /proc/{}/task/*/stat", machine.property("MainPID"));
+    let stats = machine.sh(&threads);
+    // Field 41, of which 2 is a name in parentheses (proc(5)).
+    let policy =
+        |line: &str| line.rsplit_once(')').unwrap().1.split_whitespace().nth(38).map(str::to_owned);
+    stats.lines().map(|line| policy(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn answers(machine: &Machine) {
+    let what = "it answers";
+    eventually(what, SOON, || (machine.dig(DNS, SQS) == SQS_ADDRESSES).then_some(()));
+}
+
+#[test]
+fn started_by_its_socket_it_answers_reloads_and_comes_back_from_a_crash_and_a_hang() {
+    let machine = Machine::boot();
+    machine.install("[forward]\nupstreams = []\n");
+    machine.write("/etc/systemd/system/hubdns.service.d/soon.conf", "[Service]\nWatchdogSec=1\n");
+    machine.sh("systemctl daemon-reload && systemctl start hubdns.socket");
+    assert_eq!(machine.property("ActiveState"), "inactive");
+    // The first query waits in the socket until there is a table.
+    answers(&machine);
+    assert_eq!(machine.dig(DNS, &format!("{SQS} +tcp")), SQS_ADDRESSES);
+    assert_eq!(machine.dig("[::1]:53".parse().unwrap(), SQS), SQS_ADDRESSES);
+    assert_eq!(machine.process("CapEff"), NO_CAPABILITY);
+    assert_eq!(machine.process("CapBnd"), NO_CAPABILITY);
+    assert_eq!(
+        (machine.process("NoNewPrivs"), machine.process("Seccomp")),
+        ("1".into(), "2".into())
+    );
+    // What it is called by default it learns from the kernel.
+    let host = machine.sh("hostname").trim().to_owned();
+    let told = machine.dig(DNS, &format!("{SQS} +noshort +noall +comments +nsid")).join("\n");
+    assert!(told.contains(&format!("(\"{host}\")")), "{host}: {told}");
+    let threads = policies(&machine);
+    assert!(3 <= threads.len() && threads.iter().all(|policy| policy == "0"), "{threads:?}");
+
+    machine.configure("[forward]\nupstreams = []\n[answers]\nttl_secs = 7\n");
+    machine.sh("systemctl reload hubdns");
+    assert!(machine.dig(DNS, &format!("{SQS} +noshort +noall +answer"))[0].contains(" 7\tIN\tA\t"));
+    machine.configure("[answers]\nttl = 7\n");
+    let (printed, is_good) = machine.try_sh("systemctl reload hubdns");
+    assert!(!is_good, "{printed}");
+    assert!(machine.journal().contains("unknown key `ttl`"), "{}", machine.journal());
+    machine.configure("[forward]\nupstreams = []\n");
+
+    let mut before = machine.property("MainPID");
+    for signal in ["KILL", "STOP"] {
+        machine.sh(&format!("systemctl kill --signal={signal} hubdns"));
+        eventually("another process is ready", SOON, || {
+            let now = machine.property("MainPID");
+            let is_new = now != before && machine.property("ActiveState") == "active";
+            is_new.then(|| before = now)
+        });
+        answers(&machine);
+    }
+    assert!(machine.journal().contains("Watchdog timeout"), "{}", machine.journal());
+    // It has begun with what the one before it had written.
+    assert!(machine.journal().contains("last good inventory"), "{}", machine.journal());
+
+    machine.sh("systemctl stop hubdns.socket && hubdns drain --for 0");
+    eventually("it has ended", SOON, || {
+        (machine.property("ActiveState") == "inactive").then_some(())
+    });
+    assert_eq!(machine.dig(DNS, SQS), [""; 0]);
+}
+
+#[test]
+fn without_the_socket_unit_it_has_one_capability_and_finds_the_interfaces() {
+    let machine = Machine::boot();
+    machine.install("[forward]\nupstreams = []\n[server]\nlisten = [\"interface:lo:53\"]\n");
+    machine.drop_in("without-socket.conf");
+    machine.drop_in("priorities.conf");
+    machine.sh("systemctl mask hubdns.socket && systemctl start hubdns");
+    let local = "127.0.0.1:53".parse().unwrap();
+    assert_eq!(machine.dig(local, SQS), SQS_ADDRESSES);
+    assert_eq!(machine.process("CapEff"), BIND_SERVICE_ALONE);
+    assert_eq!(machine.process("CapBnd"), BIND_SERVICE_ALONE);
+    // What compiles tables gives way.
+    machine.sh("hubdns refresh");
+    let threads = policies(&machine);
+    assert!(threads.iter().any(|policy| policy == IDLE), "{threads:?}");
+    let before = machine.property("MainPID");
+    machine.sh("systemctl restart hubdns");
+    assert_ne!(machine.property("MainPID"), before);
+    assert_eq!(machine.dig(local, SQS), SQS_ADDRESSES);
+}
+
+#[test]
+fn a_port_that_nobody_opened_for_it_is_told_with_what_to_do() {
+    let machine = Machine::boot();
+    machine.install("[forward]\nupstreams = []\n");
+    machine.sh("systemctl mask hubdns.socket");
+    machine.sh("systemctl start --no-block hubdns");
+    eventually("it says what is missing", SOON, || {
+        machine.journal().contains("CAP_NET_BIND_SERVICE").then_some(())
+    });
+}
