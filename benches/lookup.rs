@@ -144,7 +144,12 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
     let below = (0..names / 2).map(|at| claim(at, format!("*.wild{at}.eu-west-1.amazonaws.com")));
     let claims = exact.chain(below).collect();
     let plan = Plan {
-        views: vec![ViewPlan { name: "default".into(), claims, declined: Vec::new() }],
+        views: vec![ViewPlan {
+            name: "default".into(),
+            claims,
+            cnames: Vec::new(),
+            declined: Vec::new(),
+        }],
         zones: Vec::new(),
     };
     let config = PolicyConfig {
@@ -152,7 +157,9 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
         ttl,
         negative_ttl: ttl,
         deny: Vec::new(),
+        allow_rules: Vec::new(),
         aliases: Vec::new(),
+        alias_sets: Vec::new(),
         views: Vec::new(),
         zones: Vec::new(),
         discover_zones: false,

@@ -5,6 +5,7 @@
 //! daemon may be newer than the command.
 
 mod changes;
+mod cnames;
 mod doctor;
 mod explain;
 mod forwarding;
@@ -15,6 +16,7 @@ mod zones;
 use std::net::{IpAddr, SocketAddr};
 
 pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
+pub use cnames::CnameDocument;
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use explain::{ExplainDocument, GivenDocument, LiveDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
@@ -67,8 +69,11 @@ pub struct ViewDocument {
     pub clients: Vec<IpNet>,
     /// The addresses of ours that its clients ask; none means any.
     pub listeners: Vec<SocketAddr>,
-    /// What is answered, sorted by name.
+    /// What is answered with addresses, sorted by name.
     pub names: Vec<NameDocument>,
+    /// What stands for other names, sorted by name. A daemon before this was told has none.
+    #[serde(default)]
+    pub cnames: Vec<CnameDocument>,
     /// What is not.
     pub declined: Vec<DeclinedDocument>,
 }
@@ -78,7 +83,8 @@ pub struct ViewDocument {
 pub struct NameDocument {
     /// The name, or `*.` and the name below which all are answered.
     pub name: String,
-    /// Where it comes from: `published`, `s3_apex`, `regional`, `zonal`, `dns_entry` or `alias`.
+    /// Where it comes from: `published`, `s3_apex`, `regional`, `zonal`, `dns_entry`, `alias`,
+    /// `allowed` or `alias_set`.
     pub origin: String,
     /// The types it has: `A`, `AAAA`. All others are answered as absent.
     pub types: Vec<String>,
@@ -260,6 +266,7 @@ impl From<&ViewTable> for ViewDocument {
             clients: rule.map(|rule| rule.clients.clone()).unwrap_or_default(),
             listeners: rule.map(|rule| rule.listeners.clone()).unwrap_or_default(),
             names: view.entries().iter().map(NameDocument::from).collect(),
+            cnames: view.cnames().iter().map(CnameDocument::from).collect(),
             declined: view.declined().iter().map(DeclinedDocument::from).collect(),
         }
     }

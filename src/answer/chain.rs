@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::{
     base::{Ede, ExtendedError, Name, Rcode},
     forward::{Answered, ForwardError},
+    policy::CnameClaim,
     telemetry::AnswerSource,
-    wire::{Age, Question, Relay},
+    wire::{Age, Hop, Question, Relay},
 };
 
 /// Aliases of an answer that we put together, whoever told which of them: with a forward zone on
@@ -16,12 +17,34 @@ use crate::{
 /// is complete as an upstream sent it may have more.
 pub(super) const STEPS_MAX: usize = 8;
 
+/// Why a chain has no answer.
+const LOOP: &str = "the name's aliases form a loop";
+const TOO_LONG: &str = "the answer is longer than a message";
+
 /// A chain, as far as it is known.
 pub(super) struct Chain {
     question: Question,
     /// What to ask for now.
     wanted: Question,
     told: Option<Answered>,
+    /// Aliases of `told` that have been looked at: they lead to no name of ours, or were ours.
+    seen: usize,
+}
+
+/// What a name of ours, to which an alias leads, comes to.
+pub(super) enum Landing<'t> {
+    /// Records or their absence: what comes behind is the table's.
+    Records,
+    /// CNAMEs of ours.
+    Cnames(Lead<'t>),
+}
+
+/// CNAMEs of ours, one behind the other.
+pub(super) struct Lead<'t> {
+    /// From the first on; not empty.
+    pub(super) cnames: Vec<&'t CnameClaim>,
+    /// Whether what the last one leads to is ours, and so has records or their absence.
+    pub(super) is_ours: bool,
 }
 
 /// What to do with a chain.
@@ -44,7 +67,18 @@ pub(super) struct Failure {
 
 impl Chain {
     pub(super) fn new(question: Question) -> Self {
-        Self { wanted: question.clone(), question, told: None }
+        Self { wanted: question.clone(), question, told: None, seen: 0 }
+    }
+
+    /// A chain that begins with CNAMEs of ours, and whose end is not ours.
+    pub(super) fn begun(question: Question, lead: &Lead<'_>) -> Result<Self, Failure> {
+        let relay = lead.relay(&question)?;
+        let end = relay.open_end().ok_or(Failure::of_the_chain(LOOP))?;
+        let wanted = question.of(end);
+        let seen = relay.hops().len();
+        let source = AnswerSource::Table;
+        let told = Answered { relay: Arc::new(relay), age: Age::NONE, source };
+        Ok(Self { question, wanted, told: Some(told), seen })
     }
 
     /// The question whose answer it is.
@@ -67,21 +101,32 @@ impl Chain {
         self.told.as_ref().ok_or_else(|| ForwardError::Unusable.into())
     }
 
-    /// Takes what was answered to [`Chain::wanted`]. A name that `is_ours` ends it: what comes
-    /// behind is the table's.
-    pub(super) fn take(
+    /// Takes what was answered to [`Chain::wanted`]. `landing` tells what a name that is ours comes
+    /// to, and nothing of one that is not.
+    pub(super) fn take<'t>(
         &mut self,
         answered: Result<Answered, ForwardError>,
-        is_ours: impl Fn(&Name) -> bool,
+        landing: impl Fn(&Name) -> Option<Landing<'t>>,
     ) -> Result<Progress, Failure> {
-        let whole = match self.told.take() {
+        let mut whole = match self.told.take() {
             None => answered?,
             Some(before) => self.joined(&before, answered.map_err(Failure::behind)?)?,
         };
+        let mut unseen = whole.relay.hops().iter().zip(1..).skip(self.seen);
+        let landed =
+            unseen.find_map(|(hop, steps)| landing(&hop.target).map(|landing| (steps, landing)));
+        let ours = match landed {
+            None => None,
+            Some((steps, Landing::Records)) => Some(steps),
+            Some((steps, Landing::Cnames(lead))) => {
+                whole = self.led(&whole, steps, &lead)?;
+                lead.is_ours.then_some(whole.relay.hops().len())
+            }
+        };
         let relay = &whole.relay;
-        let ours = relay.hops().iter().position(|hop| is_ours(&hop.target));
+        self.seen = relay.hops().len();
         let open = relay.open_end().filter(|_| ours.is_none()).cloned();
-        let steps = ours.map_or(relay.hops().len(), |at| at + 1);
+        let steps = ours.unwrap_or(relay.hops().len());
         let is_put_together = open.is_some() || self.wanted != self.question;
         if is_put_together && STEPS_MAX < steps {
             return Err(Failure::of_the_chain("the name has more than 8 aliases"));
@@ -102,14 +147,11 @@ impl Chain {
         if next.relay.declines() {
             return Err(Failure::declined(&next.relay));
         }
-        let hops = before.relay.hops();
-        let is_known =
-            |name: &Name| *name == self.question.name || hops.iter().any(|hop| hop.target == *name);
-        if next.relay.hops().iter().any(|hop| is_known(&hop.target)) {
-            return Err(Failure::of_the_chain("the name's aliases form a loop"));
+        if next.relay.hops().iter().any(|hop| self.has(before.relay.hops(), &hop.target)) {
+            return Err(Failure::of_the_chain(LOOP));
         }
         let relay = before.relay.followed_by(&self.question, before.age, &next.relay, next.age);
-        let relay = relay.ok_or(Failure::of_the_chain("the answer is longer than a message"))?;
+        let relay = relay.ok_or(Failure::of_the_chain(TOO_LONG))?;
         let sources = [before.source, next.source];
         let source = [AnswerSource::Stale, AnswerSource::Upstream]
             .into_iter()
@@ -117,6 +159,35 @@ impl Chain {
             .unwrap_or(next.source);
         // Both are as old as they are by now.
         Ok(Answered { relay: Arc::new(relay), age: Age::NONE, source })
+    }
+
+    /// What was told up to its alias number `steps`, and behind it CNAMEs of ours.
+    fn led(&self, told: &Answered, steps: usize, lead: &Lead<'_>) -> Result<Answered, Failure> {
+        let Answered { relay, age, source } = told;
+        let before = relay.hops().get(..steps).unwrap_or_default();
+        let end = before.last().ok_or(Failure::of_the_chain(LOOP))?;
+        if lead.cnames.iter().any(|cname| self.has(before, &cname.target)) {
+            return Err(Failure::of_the_chain(LOOP));
+        }
+        let ours = lead.relay(&self.question.of(&end.target))?;
+        let relay = relay.followed_from(end, &self.question, *age, &ours, Age::NONE);
+        let relay = Arc::new(relay.ok_or(Failure::of_the_chain(TOO_LONG))?);
+        Ok(Answered { relay, age: Age::NONE, source: *source })
+    }
+
+    /// Whether a chain that has come so far has been at this name.
+    fn has(&self, hops: &[Hop], name: &Name) -> bool {
+        *name == self.question.name || hops.iter().any(|hop| hop.target == *name)
+    }
+}
+
+// === impl Lead ===
+
+impl Lead<'_> {
+    /// What they are as the answer to `question`, with nothing of where they lead.
+    fn relay(&self, question: &Question) -> Result<Relay, Failure> {
+        let cnames = self.cnames.iter().map(|cname| (&cname.target, cname.ttl));
+        Relay::of_cnames(question, cnames).ok_or(Failure::of_the_chain(LOOP))
     }
 }
 

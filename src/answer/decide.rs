@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     base::{Ede, Rcode, RecordType},
-    table::{AnswerTable, Entry, RecordSet, ViewTable},
+    policy::CnameClaim,
+    table::{AnswerTable, Entry, Found, RecordSet, ViewTable},
     wire::Query,
 };
 
@@ -58,6 +59,8 @@ pub enum Decision<'t> {
     Answer(&'t Entry, Told<'t>),
     /// The name is ours and has nothing of this type: NOERROR, no records, our SOA.
     NoData(&'t Entry),
+    /// The name is ours and stands for another: what that one has is told behind it.
+    Cname(&'t CnameClaim),
     /// The name is not ours. Ask upstream.
     Forward,
     /// The question is about this server, which answers if it was told to.
@@ -124,7 +127,10 @@ fn decide_in<'t>(view: &'t ViewTable, asked: &Asked<'_>) -> Decision<'t> {
     }
     match view.find(asked.name_wire) {
         // The DS of a name belongs to its parent (RFC 4035 section 3.1.4.1), which is not ours.
-        Some(entry) if asked.rtype != RecordType::DS => told(entry, asked.rtype),
+        Some(found) if asked.rtype != RecordType::DS => match found {
+            Found::Entry(entry) => told(entry, asked.rtype),
+            Found::Cname(cname) => Decision::Cname(cname),
+        },
         Some(_) | None if asked.recursion_desired => Decision::Forward,
         Some(_) | None => Decision::Refuse(Refusal::NoRecursion),
     }
@@ -174,6 +180,7 @@ impl Decision<'_> {
         match self {
             Decision::Answer(..) => "answer",
             Decision::NoData(_) => "nodata",
+            Decision::Cname(_) => "cname",
             Decision::Forward => "forward",
             Decision::Server(_) => "server",
             Decision::Refuse(_) => "refuse",

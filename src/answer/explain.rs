@@ -5,11 +5,11 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::decide::{Asked, Decision, Told, Vantage, decide};
+use super::decide::{Asked, Decided, Decision, Told, Vantage, decide};
 use crate::{
     base::{Name, RecordType, printable},
     forward::ForwardConfig,
-    policy::{ClientZone, ViewConfig, ZoneBy},
+    policy::{CNAMES_MAX, ClientZone, CnameClaim, Declined, ViewConfig, ZoneBy},
     table::{AnswerTable, Entry},
 };
 
@@ -24,7 +24,7 @@ pub struct Explanation {
     pub vantage: Vantage,
     /// The client's view.
     pub view: String,
-    /// The decision in a word: `answer`, `nodata`, `forward` or `refuse`.
+    /// The decision in a word: `answer`, `nodata`, `cname`, `forward` or `refuse`.
     pub decision: &'static str,
     /// The addresses given, those of the client's zone first.
     pub given: Vec<Given>,
@@ -105,39 +105,20 @@ pub fn explain(
             );
         }
     }
-    match decided.decision {
-        Decision::Answer(entry, told) => {
-            explanation.matched(entry);
-            explanation.told(entry, told, decided.az);
+    let mut end = decided;
+    let mut name = name;
+    for _ in 0..CNAMES_MAX {
+        let Decision::Cname(cname) = end.decision else { break };
+        explanation.stands_for(cname);
+        if matches!(rtype, RecordType::CNAME | RecordType::ANY) {
+            let ttl = cname.ttl.as_secs();
+            explanation.say(LineKind::Result, format!("NOERROR with the CNAME; kept {ttl} s"));
+            return explanation;
         }
-        Decision::NoData(entry) => {
-            explanation.matched(entry);
-            let ttl = entry.claim().negative_ttl.as_secs();
-            explanation.say(LineKind::Result, format!(
-                "NOERROR without records: the endpoint has no {rtype}, and names that are ours are \
-                 never forwarded; kept {ttl} s"
-            ));
-        }
-        Decision::Forward => {
-            for declined in decided.view.declined().iter().filter(|it| it.concerns(name)) {
-                let endpoint = declined.endpoint.as_ref().map_or("no endpoint", |id| id.as_str());
-                explanation.say(
-                    LineKind::Declined,
-                    format!(
-                        "{endpoint} could answer {}, but {}",
-                        declined.name.as_deref().unwrap_or_default(),
-                        declined.why
-                    ),
-                );
-            }
-            explanation.forwarded(forward);
-        }
-        // Not asked for here: the class is IN.
-        Decision::Server(_) => explanation.say(LineKind::Result, "what it was told to".to_owned()),
-        Decision::Refuse(refusal) => {
-            explanation.say(LineKind::Result, format!("REFUSED: {}", refusal.text()));
-        }
+        name = &cname.target;
+        end = decide(table, &Asked { name_wire: name.as_wire(), ..asked }, &vantage);
     }
+    explanation.conclude(name, &end, forward);
     explanation
 }
 
@@ -161,6 +142,52 @@ fn why_view(rule: Option<&ViewConfig>, name: &str, vantage: &Vantage) -> String 
 impl Explanation {
     fn say(&mut self, kind: LineKind, text: String) {
         self.lines.push((kind, text));
+    }
+
+    /// Says what a name that is not a CNAME of ours comes to: the one asked for, or what CNAMEs of
+    /// ours lead to.
+    fn conclude(&mut self, name: &Name, decided: &Decided<'_>, forward: &ForwardConfig) {
+        match decided.decision {
+            Decision::Answer(entry, told) => {
+                self.matched(entry);
+                self.told(entry, told, decided.az);
+            }
+            Decision::NoData(entry) => {
+                self.matched(entry);
+                let (rtype, ttl) = (self.rtype, entry.claim().negative_ttl.as_secs());
+                self.say(LineKind::Result, format!(
+                    "NOERROR without records: the endpoint has no {rtype}, and names that are ours \
+                     are never forwarded; kept {ttl} s"
+                ));
+            }
+            Decision::Forward => {
+                let concerning = decided.view.declined().iter().filter(|it| it.concerns(name));
+                concerning.for_each(|declined| self.declined(declined, name));
+                self.forwarded(name, forward);
+            }
+            // Policy lets no chain of ours be so long.
+            Decision::Cname(_) => self.say(LineKind::Result, "NOERROR with the CNAMEs".to_owned()),
+            // Not asked for here: the class is IN.
+            Decision::Server(_) => self.say(LineKind::Result, "what it was told to".to_owned()),
+            Decision::Refuse(refusal) => {
+                self.say(LineKind::Result, format!("REFUSED: {}", refusal.text()));
+            }
+        }
+    }
+
+    fn stands_for(&mut self, CnameClaim { pattern, target, .. }: &CnameClaim) {
+        let text = format!("{pattern} is ours: an alias that stands for {target}, by a CNAME");
+        self.say(LineKind::Match, text);
+    }
+
+    fn declined(&mut self, declined: &Declined, name: &Name) {
+        let endpoint = declined.endpoint.as_ref().map_or("no endpoint", |id| id.as_str());
+        let pattern = declined.name.as_deref().unwrap_or_default();
+        let text = format!("{endpoint} could answer {pattern}, but {}", declined.why);
+        self.say(LineKind::Declined, text);
+        if let Some(otherwise) = declined.otherwise(name) {
+            self.say(LineKind::Caveat, otherwise);
+        }
     }
 
     fn matched(&mut self, entry: &Entry) {
@@ -219,11 +246,11 @@ impl Explanation {
         }
     }
 
-    fn forwarded(&mut self, forward: &ForwardConfig) {
+    fn forwarded(&mut self, name: &Name, forward: &ForwardConfig) {
         let zone = forward
             .zones
             .iter()
-            .filter(|zone| self.name.is_within(&zone.name))
+            .filter(|zone| name.is_within(&zone.name))
             .max_by_key(|zone| zone.name.labels().count());
         let upstreams = zone.map_or(&forward.upstreams, |zone| &zone.upstreams);
         let by = match zone {
@@ -241,7 +268,11 @@ impl Explanation {
             return;
         }
         let list: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
-        self.say(LineKind::Forward, format!("not ours; asked of {} by {by}", list.join(", ")));
+        let what = match *name == self.name {
+            true => "not ours".to_owned(),
+            false => format!("{name} is not ours"),
+        };
+        self.say(LineKind::Forward, format!("{what}; asked of {} by {by}", list.join(", ")));
         self.say(
             LineKind::Result,
             "whatever the upstream says, whole; an alias that leads to a name of ours ends in \

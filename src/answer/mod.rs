@@ -7,6 +7,7 @@ mod chain;
 mod cookies;
 mod decide;
 mod explain;
+mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod parity;
 mod pending;

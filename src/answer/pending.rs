@@ -81,7 +81,7 @@ impl Pending {
         let (table, dns) = (published.table(), &metrics.dns);
         let teller = Teller { table, settings, dns, vantage, way: *way, rotation: *rotation };
         let rtype = chain.question().rtype;
-        chain.take(answered, |name| teller.is_ours(name, rtype))
+        chain.take(answered, |name| teller.landing(name, rtype))
     }
 
     /// Writes the reply to a query that there is no room to wait for.

@@ -2,6 +2,7 @@
 
 use super::decide::Told;
 use crate::{
+    policy::CnameClaim,
     table::Entry,
     wire::{QUESTION_POINTER, Reply},
 };
@@ -9,6 +10,11 @@ use crate::{
 /// HINFO in place of everything (RFC 8482 section 4.2): type, class IN; CPU "RFC8482", OS empty.
 const ANY_HEAD: [u8; 6] = [0xC0, 0x0C, 0, 13, 0, 1];
 const ANY_DATA: [u8; 11] = *b"\x00\x09\x07RFC8482\x00";
+
+/// CNAME, class IN.
+const CNAME_HEAD: [u8; 4] = [0, 5, 0, 1];
+/// A pointer's two highest bits (RFC 1035 section 4.1.4).
+pub(super) const POINTER: u16 = 0xC000;
 
 /// TXT of the name asked for: type, class CH, a TTL of 0.
 const TEXT_HEAD: [u8; 10] = [0xC0, 0x0C, 0, 16, 0, 3, 0, 0, 0, 0];
@@ -37,6 +43,24 @@ pub(super) fn write_told(
             out.extend_from_slice(&ANY_DATA);
         }),
     }
+}
+
+/// Adds that a name stands for another, told of the name that `owner` points to. Tells the pointer
+/// to the other one.
+pub(super) fn write_cname(reply: &mut Reply<'_, '_>, cname: &CnameClaim, owner: u16) -> u16 {
+    let target = cname.target.as_wire();
+    let mut target_at = 0;
+    reply.answer(1, |out| {
+        out.extend_from_slice(&owner.to_be_bytes());
+        out.extend_from_slice(&CNAME_HEAD);
+        out.extend_from_slice(&cname.ttl.as_secs().to_be_bytes());
+        out.extend_from_slice(&u16::try_from(target.len()).unwrap_or_default().to_be_bytes());
+        target_at = u16::try_from(out.len()).unwrap_or_default();
+        out.extend_from_slice(target);
+    });
+    // At most CNAMES_MAX of them are in one reply: 8 * (12 + 255) octets behind a question, far
+    // below what a pointer reaches.
+    POINTER | target_at
 }
 
 /// Adds the SOA by which an absence is kept (RFC 2308 section 3).

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    chain::{Chain, Failure, Progress},
+    chain::Chain,
     decide::{Asked, Decision, Vantage, decide},
     pending::Pending,
     rates::Sender,
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     base::Rcode,
-    forward::ForwardError,
     table::{Generation, Published},
     telemetry::{AnswerSource, Dropped, Limited, Proto, Tally},
     wire::{Channel, Cookie, CookieState, Limit, Packet, Query, Reject, write_reject},
@@ -283,24 +282,30 @@ impl Session {
         let rotation = self.rotation.draw();
         let dns = &self.responder.metrics.dns;
         let teller = Teller { table, settings, dns, vantage, way: self.way, rotation };
-        let (rcode, source) = match decided.decision {
+        let az = decided.az;
+        let told = match decided.decision {
             Decision::Answer(entry, told) => {
-                (teller.ours(query, entry, Some(told), decided.az, out), AnswerSource::Table)
+                Ok((teller.ours(query, entry, Some(told), az, out), AnswerSource::Table))
             }
             Decision::NoData(entry) => {
-                (teller.ours(query, entry, None, decided.az, out), AnswerSource::Table)
+                Ok((teller.ours(query, entry, None, az, out), AnswerSource::Table))
             }
-            Decision::Server(fact) => (teller.of_ourselves(query, fact, out), AnswerSource::Local),
-            Decision::Refuse(refusal) => (teller.refused(query, refusal, out), AnswerSource::Local),
-            Decision::Forward => match self.forward(&teller, query, came, out) {
-                Ok(told) => told,
-                Err(chain) => {
-                    let mut pending =
-                        self.pending(in_force, packet, chain, *vantage, came, rotation);
-                    pending.view = self.tally.view(view).map(Arc::clone);
-                    return Step::Ask(pending);
-                }
-            },
+            Decision::Cname(cname) => teller.by_cname(query, cname, came, out),
+            Decision::Server(fact) => {
+                Ok((teller.of_ourselves(query, fact, out), AnswerSource::Local))
+            }
+            Decision::Refuse(refusal) => {
+                Ok((teller.refused(query, refusal, out), AnswerSource::Local))
+            }
+            Decision::Forward => teller.forwarded(query, came, out),
+        };
+        let (rcode, source) = match told {
+            Ok(told) => told,
+            Err(chain) => {
+                let mut pending = self.pending(in_force, packet, chain, *vantage, came, rotation);
+                pending.view = self.tally.view(view).map(Arc::clone);
+                return Step::Ask(pending);
+            }
         };
         self.tally.told(view, rcode, source);
         self.last = Some(source);
@@ -342,48 +347,23 @@ impl Session {
         let Packet::Query(query) = Packet::read(packet) else { return None };
         let in_force = self.take_up();
         let vantage = Vantage::new(client.ip(), listener);
-        let decided = decide(in_force.published.table(), &Asked::by(&query), &vantage);
-        let Decision::Forward = decided.decision else { return None };
-        let chain = Chain::new(query.asking().to_question());
+        let table = in_force.published.table();
+        let decided = decide(table, &Asked::by(&query), &vantage);
+        let (settings, dns) = (&*in_force.settings, &self.responder.metrics.dns);
         let rotation = self.rotation.draw();
+        let teller = Teller { table, settings, dns, vantage: &vantage, way: self.way, rotation };
+        let question = query.asking().to_question();
+        let chain = match decided.decision {
+            Decision::Forward => Chain::new(question),
+            Decision::Cname(cname) => {
+                Chain::begun(question, &teller.lead_abroad(&query, cname)?).ok()?
+            }
+            Decision::Answer(..)
+            | Decision::NoData(_)
+            | Decision::Server(_)
+            | Decision::Refuse(_) => return None,
+        };
         Some(self.pending(&in_force, packet, chain, vantage, came, rotation))
-    }
-
-    /// Tells what the cache has of a name that is not ours, its aliases followed; or how far it
-    /// has come with them, and an upstream has to be asked.
-    fn forward(
-        &self,
-        teller: &Teller<'_>,
-        query: &Query<'_>,
-        came: Instant,
-        out: &mut Vec<u8>,
-    ) -> Result<(Rcode, AnswerSource), Chain> {
-        let (asking, forwarder) = (query.asking(), &teller.settings.forwarder);
-        if forwarder.has_returned(asking.name_wire, came) {
-            return Ok(teller.failed(query, &ForwardError::Loop.into(), out));
-        }
-        let mut cached = forwarder.cached(&asking, came);
-        // Nearly always it is all there is to tell.
-        if let Some(answered) = cached.as_ref().filter(|it| it.relay.open_end().is_none()) {
-            return Ok(teller.answered(query, answered, out));
-        }
-        let mut chain = Chain::new(asking.to_question());
-        while let Some(answered) = cached {
-            let ended = chain.take(Ok(answered), |name| teller.is_ours(name, query.rtype));
-            let failure: Option<Failure> = match ended {
-                Ok(Progress::Open) => {
-                    cached = forwarder.cached(&chain.wanted().into(), came);
-                    continue;
-                }
-                Ok(Progress::Ended) => None,
-                Err(failure) => Some(failure),
-            };
-            return Ok(match failure.map_or_else(|| chain.answer(), Err) {
-                Ok(answered) => teller.answered(query, answered, out),
-                Err(failure) => teller.failed(query, &failure, out),
-            });
-        }
-        Err(chain)
     }
 }
 

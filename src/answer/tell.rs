@@ -7,7 +7,7 @@ use std::slice;
 use super::{
     chain::Failure,
     decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide},
-    records::{write_absence, write_text, write_told},
+    records::{POINTER, write_absence, write_text, write_told},
     settings::Settings,
 };
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
     telemetry::{AnswerSource, DnsMetrics},
     wire::{Channel, Limit, QUESTION_POINTER, Query, Reply},
 };
-
-/// A pointer's two highest bits (RFC 1035 section 4.1.4).
-const POINTER: u16 = 0xC000;
 
 /// What a reply depends on beside its answer.
 pub(super) struct Teller<'t> {
@@ -41,7 +38,7 @@ pub(super) struct Way {
 
 // === impl Teller ===
 
-impl Teller<'_> {
+impl<'t> Teller<'t> {
     /// Writes what we have of a name of ours; without records, that we have none of the type.
     pub(super) fn ours(
         &self,
@@ -159,6 +156,8 @@ impl Teller<'_> {
                     write_absence(reply, entry, owner);
                     return true;
                 }
+                // Followed already: the next alias is what it leads to.
+                Decision::Cname(_) => (),
                 Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => (),
             }
         }
@@ -167,26 +166,28 @@ impl Teller<'_> {
 
     /// What we would say to the question for what an alias leads to. The DS of a name of ours is
     /// not ours, at the end of a chain as at its start; [`decide`] knows.
-    fn decide_behind(&self, name: &Name, rtype: RecordType) -> Decided<'_> {
+    pub(super) fn decide_behind(&self, name: &Name, rtype: RecordType) -> Decided<'t> {
         let asked = Asked { name_wire: name.as_wire(), rtype, class: 1, recursion_desired: true };
         decide(self.table, &asked, self.vantage)
     }
 
-    /// Whether an alias that leads to `name` leads to us.
-    pub(super) fn is_ours(&self, name: &Name, rtype: RecordType) -> bool {
-        match self.decide_behind(name, rtype).decision {
-            Decision::Answer(..) | Decision::NoData(_) => true,
-            Decision::Forward | Decision::Server(_) | Decision::Refuse(_) => false,
-        }
-    }
-
-    fn start<'q, 'o>(&self, query: &'q Query<'q>, out: &'o mut Vec<u8>) -> Reply<'q, 'o> {
+    pub(super) fn start<'q, 'o>(
+        &self,
+        query: &'q Query<'q>,
+        out: &'o mut Vec<u8>,
+    ) -> Reply<'q, 'o> {
         let mut reply = Reply::start(query, out).through(self.way.channel);
         reply.cookie(self.settings.cookie(query, self.vantage, self.dns));
         reply
     }
 
-    fn end(&self, reply: Reply<'_, '_>, rcode: Rcode, validated: bool, errors: &[ExtendedError]) {
+    pub(super) fn end(
+        &self,
+        reply: Reply<'_, '_>,
+        rcode: Rcode,
+        validated: bool,
+        errors: &[ExtendedError],
+    ) {
         reply.finish(rcode, validated, self.way.limit, &self.settings.identity, errors);
     }
 }

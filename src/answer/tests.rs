@@ -30,6 +30,11 @@ fn config() -> PolicyConfig {
         allow: vec!["10.0.0.0/8".parse().unwrap()],
         zones: vec![("10.1.2.0/24".parse().unwrap(), "eu-west-1b".into())],
         deny: vec![policy::ServiceRule::new("execute-api")],
+        aliases: vec![
+            facts::cname("queue.example", "twice.example"),
+            facts::cname("twice.example", "sqs.eu-west-1.amazonaws.com"),
+            facts::cname("*.out.example", "x.execute-api.eu-west-1.amazonaws.com"),
+        ],
         ..facts::config()
     }
 }
@@ -72,6 +77,7 @@ fn decided(client: &str, question: &str) -> String {
         Decision::Answer(_, Told::Soa) => "answer: soa".to_owned(),
         Decision::Answer(_, Told::Any) => "answer: any".to_owned(),
         Decision::Server(fact) => format!("server: {fact:?}"),
+        Decision::Cname(cname) => format!("cname: {}", cname.target),
         Decision::Answer(..) | Decision::NoData(_) | Decision::Forward => {
             decision.word().to_owned()
         }
@@ -101,6 +107,13 @@ fn each_kind_of_question_has_its_decision() {
         ("a.b.dkr.ecr.eu-west-1.amazonaws.com A", "answer"),
         ("dkr.ecr.eu-west-1.amazonaws.com A", "forward"),
         ("x.execute-api.eu-west-1.amazonaws.com A", "forward"),
+        ("queue.example A", "cname: twice.example"),
+        ("queue.example MX +norec", "cname: twice.example"),
+        ("queue.example CNAME", "cname: twice.example"),
+        ("queue.example ANY", "cname: twice.example"),
+        ("queue.example DS", "forward"),
+        ("a.b.out.example A", "cname: x.execute-api.eu-west-1.amazonaws.com"),
+        ("out.example A", "forward"),
         ("example.com A", "forward"),
         ("example.com A +norec", "refuse: NoRecursion"),
     ] {
@@ -135,6 +148,13 @@ fn an_explanation_tells_view_match_and_addresses_of_the_clients_zone_first() {
 #[test]
 fn an_explanation_tells_why_a_name_is_declined_and_where_it_goes() {
     insta::assert_snapshot!(explained("10.9.9.9", "x.execute-api.eu-west-1.amazonaws.com A"));
+}
+
+#[test]
+fn an_explanation_follows_the_names_that_a_name_stands_for() {
+    let of = |question: &str| explained("10.1.2.3", question);
+    let asked = ["queue.example A", "queue.example AAAA", "queue.example CNAME", "a.out.example A"];
+    insta::assert_snapshot!(asked.map(of).join("\n"));
 }
 
 #[test]

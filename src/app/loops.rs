@@ -113,7 +113,11 @@ fn domains(table: &AnswerTable) -> Vec<Name> {
     for entry in table.views().flat_map(|view| view.entries()) {
         let claim = entry.claim();
         let asked_for = match claim.origin {
-            Origin::Published | Origin::S3Apex | Origin::Alias => true,
+            Origin::Published
+            | Origin::S3Apex
+            | Origin::Alias
+            | Origin::Allowed
+            | Origin::AliasSet(_) => true,
             Origin::Regional | Origin::Zonal(_) | Origin::DnsEntry => false,
         };
         let above = match &claim.pattern {

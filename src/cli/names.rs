@@ -7,7 +7,9 @@ use anyhow::Context;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::{
-    admin::json::{AddressDocument, DeclinedDocument, NameDocument, NamesDocument, to_text},
+    admin::json::{
+        AddressDocument, CnameDocument, DeclinedDocument, NameDocument, NamesDocument, to_text,
+    },
     base::printable,
 };
 
@@ -18,7 +20,7 @@ pub(super) enum Format {
     Table,
     /// The document of `/api/v1/names`.
     Json,
-    /// A line an address or declined name, with a head.
+    /// A line an address, CNAME or declined name, with a head.
     Csv,
 }
 
@@ -74,7 +76,8 @@ fn tables(document: &NamesDocument, width: Option<u16>) -> String {
     let mut declined = Vec::new();
     for view in &document.views {
         let names = view.names.iter().map(|name| name_row(name, between_zones));
-        answered.extend(names.map(|row| in_view(&view.name, row)));
+        let cnames = view.cnames.iter().map(cname_row);
+        answered.extend(names.chain(cnames).map(|row| in_view(&view.name, row)));
         declined.extend(view.declined.iter().map(|no| in_view(&view.name, declined_row(no))));
     }
     let head = |columns: &[&str]| {
@@ -105,6 +108,12 @@ fn name_row(name: &NameDocument, between_zones: &str) -> Vec<String> {
         printable(&name.service),
         name.origin.clone(),
     ]
+}
+
+fn cname_row(cname: &CnameDocument) -> Vec<String> {
+    let [name, target] = [&cname.name, &cname.target].map(|text| printable(text));
+    let none = || NONE.to_owned();
+    vec![name, "CNAME".to_owned(), target, none(), none(), "alias".to_owned()]
 }
 
 fn declined_row(declined: &DeclinedDocument) -> Vec<String> {
@@ -176,6 +185,13 @@ fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
                 ])?;
             }
         }
+        for cname in &view.cnames {
+            let ttl = cname.ttl_secs.to_string();
+            let CnameDocument { name, target, .. } = cname;
+            writer.write_record([
+                &view.name, name, "yes", "CNAME", target, "", "", "", "", "", "alias", &ttl, "", "",
+            ])?;
+        }
         for no in &view.declined {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             writer.write_record([
@@ -219,7 +235,11 @@ mod tests {
 
     fn document(lines: &str, views: Vec<ViewConfig>) -> NamesDocument {
         let deny = vec![policy::ServiceRule::new("execute-api")];
-        let config = PolicyConfig { deny, views, ..facts::config() };
+        let aliases = match lines.is_empty() {
+            true => vec![],
+            false => vec![facts::cname("files.example", "sqs.eu-west-1.amazonaws.com")],
+        };
+        let config = PolicyConfig { deny, views, aliases, ..facts::config() };
         let table = compile(policy::plan(&facts::inventory(lines), &config), &config);
         NamesDocument::new(&table, None, None)
     }
@@ -266,7 +286,7 @@ mod tests {
         assert_eq!(reader.headers().unwrap(), CSV_HEAD.as_slice());
         let lines: Vec<_> = reader.records().map(Result::unwrap).collect();
         let answered = lines.iter().filter(|line| line.get(2) == Some("yes"));
-        assert_eq!(answered.count(), 3);
+        assert_eq!(answered.count(), 4);
         insta::assert_snapshot!(text.replace('\u{1b}', "<ESC>"));
     }
 

@@ -176,11 +176,30 @@ pub(super) struct Answers {
     /// Services whose names are left to the upstream in every view: "sqs", "ecr.api" or whole as
     /// "com.amazonaws.eu-west-1.sqs". A list here replaces the default.
     pub(super) deny: Located<Vec<Text>>,
+    /// What of these is answered all the same: a service, or one resource of it and no other name
+    /// of its wildcard, as "execute-api:abc123" for that API, or "execute-api:abc123@vpce-..." where
+    /// one endpoint has it.
+    pub(super) allow: Vec<Text>,
+    /// Ready-made sets of names that AWS does not publish and clients ask for all the same, for
+    /// every region that has an endpoint of the service: "sqs-legacy" (REGION.queue.amazonaws.com),
+    /// "s3-global" (s3.amazonaws.com, by an endpoint in us-east-1), "s3-dualstack"
+    /// (s3.dualstack.REGION.amazonaws.com). docs/ALIASES.md has each one's names and caveats.
+    pub(super) alias_sets: Vec<Located<AliasSet>>,
     /// Names that AWS does not publish and clients ask for all the same.
     pub(super) alias: Vec<Located<Alias>>,
 }
 
-/// A further name for a service or an endpoint. Exactly one of `service` and `endpoint`.
+/// A ready-made set of aliases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum AliasSet {
+    SqsLegacy,
+    S3Global,
+    S3Dualstack,
+}
+
+/// A further name for a service or an endpoint, or a name that stands for another. Exactly one of
+/// `service`, `endpoint` and `cname`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Alias {
@@ -191,6 +210,10 @@ pub(super) struct Alias {
     pub(super) service: Option<Text>,
     /// An endpoint's id, "vpce-...".
     pub(super) endpoint: Option<Text>,
+    /// With `service` or `endpoint`: only the addresses in this availability zone (name or id).
+    pub(super) zone: Option<Text>,
+    /// Another name: answered with a CNAME and what that name has, ours or an upstream's.
+    pub(super) cname: Option<Text>,
 }
 
 /// Who sees which endpoints. Without `clients` and `listeners` it matches everybody.

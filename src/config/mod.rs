@@ -3,6 +3,7 @@
 //! Other rooms never see TOML. What is wrong is told with its place, a caret and what is allowed;
 //! nothing is guessed and no unknown key is passed over.
 
+mod aliases;
 mod answers;
 mod clients;
 mod file;

@@ -9,7 +9,7 @@ use crate::{
     base::{Ttl, TtlBounds},
     discover::SourceKind,
     forward::{BudgetConfig, LookupFrom},
-    policy::{AliasTarget, ServiceRule},
+    policy::{AliasSet, AliasTarget, Lender, ServiceRule},
     telemetry::LogFormat,
 };
 
@@ -57,12 +57,18 @@ shrink_guard_percent = 31
 ttl_secs = 61
 negative_ttl_secs = 62
 deny = ["execute-api"]
+allow = ["dynamodb", "execute-api:ABC123", "execute-api:def4@vpce-0123"]
+alias_sets = ["sqs-legacy", "s3-global"]
 [[answers.alias]]
 name = "eu-west-1.queue.amazonaws.com"
 service = "sqs"
 [[answers.alias]]
 name = "*.internal.example"
 endpoint = "vpce-0123"
+zone = "euw1-az2"
+[[answers.alias]]
+name = "files.internal.example"
+cname = "other.example."
 [[view]]
 name = "onprem"
 clients = ["192.168.0.0/16"]

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 
 use super::{located::Text, problem::Findings};
 use crate::{
+    base,
     forward::{AddressError, UpstreamAddress},
-    policy::ServiceRule,
+    policy::{AllowRule, AllowedResource, ServiceRule},
     serve::ListenAddress,
 };
 
@@ -144,6 +145,34 @@ pub(super) fn service(text: &str) -> Result<ServiceRule, Wrong> {
     match right {
         true => Ok(ServiceRule::new(text)),
         false => Err(wrong("not the name of a service", shape)),
+    }
+}
+
+/// A service, or one resource of it: `SERVICE:ID` or `SERVICE:ID@vpce-...`.
+pub(super) fn allow_rule(text: &str) -> Result<AllowRule, Wrong> {
+    let Some((name, resource)) = text.split_once(':') else {
+        return service(text).map(AllowRule::Service).map_err(|wrong| Wrong {
+            help: format!("{}, or with a resource, as \"execute-api:abc123\"", wrong.help),
+            ..wrong
+        });
+    };
+    let (id, endpoint) = match resource.split_once('@') {
+        Some((id, endpoint)) => (id, Some(ec2_id(endpoint, "vpce")?.into())),
+        None => (resource, None),
+    };
+    let is_label = (1..=base::LABEL_LEN_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match is_label {
+        true => Ok(AllowRule::Resource(AllowedResource {
+            service: service(name)?,
+            id: id.to_ascii_lowercase().into(),
+            endpoint,
+        })),
+        false => Err(wrong(
+            "its id is not one label of a name",
+            "allowed: \"SERVICE:ID\", as \"execute-api:abc123\", where ID is what stands below the \
+             service's wildcard",
+        )),
     }
 }
 

@@ -1,26 +1,47 @@
 //! The operator's own names: which endpoints could answer them in a view.
 //!
-//! An alias is an explicit word, so the deny list does not hold it back: an alias to a denied
-//! service is how one says "this one, knowingly".
+//! What is written by hand comes first, then resources that `allow` names, then ready-made sets.
+//! Each is an explicit word, so the deny list does not hold it back: an alias to a denied service
+//! is how one says "this one, knowingly".
 
 use std::{collections::HashSet, sync::Arc};
 
 use crate::base::{EndpointId, Pattern};
 
 use super::{
-    Alias, AliasTarget, Declined, PolicyConfig, Reason,
+    Alias, AliasTarget, Declined, Lender, Origin, PolicyConfig, Reason,
+    cname::CnameContender,
     conflict::Contender,
     select::{Speaker, Terms},
 };
 
+/// A name that the configuration gives.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) pattern: Pattern,
+    pub(super) target: AliasTarget,
+    /// By which of its words.
+    pub(super) origin: Origin,
+}
+
 /// What the aliases come to in one view.
+#[derive(Default)]
 pub(super) struct Aliases<'s> {
     /// One for each name and endpoint that could answer it.
     pub(super) contenders: Vec<Contender<'s>>,
     /// The same pairs, for asking whether one is among them.
     pub(super) given: HashSet<(EndpointId, Pattern)>,
+    /// The names that stand for other names.
+    pub(super) cnames: Vec<CnameContender>,
     /// The aliases that no endpoint can answer.
     pub(super) missing: Vec<Declined>,
+}
+
+/// What the sets come to: the names of each, and the sets that no endpoint has one for. Alike in
+/// all views.
+pub(super) struct Sets {
+    given: Vec<Given>,
+    missing: Vec<Declined>,
 }
 
 /// Finds who could answer each alias. Where two aliases give one name to one endpoint, the first
@@ -28,49 +49,121 @@ pub(super) struct Aliases<'s> {
 pub(super) fn alias_contenders<'s>(
     speakers: &'s [Speaker<'s>],
     config: &PolicyConfig,
+    sets: &Sets,
     terms: &Terms<'_>,
 ) -> Aliases<'s> {
-    let mut aliases =
-        Aliases { contenders: Vec::new(), given: HashSet::new(), missing: Vec::new() };
-    for (rank, alias) in config.aliases.iter().enumerate() {
-        let usable = speakers
-            .iter()
-            .filter(|speaker| means(alias, speaker) && speaker.refusal(terms).is_none());
-        let able: Vec<_> = usable
-            .filter_map(|speaker| Contender::by_alias(speaker, &alias.pattern, rank).ok())
-            .collect();
-        if able.is_empty() {
-            aliases.missing.push(missing(alias));
+    let mut aliases = Aliases { missing: sets.missing.clone(), ..Aliases::default() };
+    let mut given: Vec<Given> = config.aliases.iter().map(Given::from).collect();
+    for resource in terms.resources() {
+        let names = resource.given(speakers, terms);
+        if names.is_empty() {
+            aliases.missing.push(missing(None, &resource.to_string()));
         }
-        for contender in able {
-            if aliases.given.insert(contender.pair()) {
-                aliases.contenders.push(contender);
+        given.extend(names);
+    }
+    for (rank, given) in given.iter().chain(&sets.given).enumerate() {
+        match &given.target {
+            AliasTarget::Cname(target) => aliases.cnames.push(CnameContender {
+                pattern: given.pattern.clone(),
+                target: target.clone(),
+                rank,
+            }),
+            AliasTarget::Endpoint { of, zone } => {
+                let lent = Lent { given, of, zone: zone.as_deref(), rank };
+                aliases.lend(speakers, &lent, terms);
             }
         }
     }
     aliases
 }
 
-fn missing(alias: &Alias) -> Declined {
-    let target = match &alias.target {
-        AliasTarget::Service(rule) => rule.as_str(),
-        AliasTarget::Endpoint(id) => id.as_str(),
-    };
+/// One name that endpoints may lend addresses to.
+struct Lent<'g> {
+    given: &'g Given,
+    of: &'g Lender,
+    zone: Option<&'g str>,
+    rank: usize,
+}
+
+// === impl Aliases ===
+
+impl<'s> Aliases<'s> {
+    fn lend(&mut self, speakers: &'s [Speaker<'s>], lent: &Lent<'_>, terms: &Terms<'_>) {
+        let Lent { given, of, zone, rank } = *lent;
+        let usable =
+            speakers.iter().filter(|speaker| of.means(speaker) && speaker.refusal(terms).is_none());
+        let able: Vec<_> = usable
+            .filter_map(|speaker| Contender::by_alias(speaker, given, zone, rank).ok())
+            .collect();
+        if able.is_empty() {
+            let target = match zone {
+                Some(zone) => format!("{} in {zone}", of.as_str()),
+                None => of.as_str().to_owned(),
+            };
+            self.missing.push(missing(Some(&given.pattern), &target));
+        }
+        for contender in able {
+            if self.given.insert(contender.pair()) {
+                self.contenders.push(contender);
+            }
+        }
+    }
+}
+
+fn missing(pattern: Option<&Pattern>, target: &str) -> Declined {
     Declined {
         endpoint: None,
         service: None,
         source: None,
-        name: Some(Arc::from(alias.pattern.to_string())),
+        name: pattern.map(|pattern| Arc::from(pattern.to_string())),
         why: Reason::AliasTargetMissing(Arc::from(target)),
     }
 }
 
-/// Whether the alias could mean this endpoint. By service, endpoints whose owner wants VPCs left
-/// alone are passed over; naming the endpoint itself overrules that.
-fn means(alias: &Alias, speaker: &Speaker<'_>) -> bool {
-    let endpoint = speaker.endpoint;
-    match &alias.target {
-        AliasTarget::Service(rule) => rule.means(&endpoint.service) && !endpoint.onprem_only,
-        AliasTarget::Endpoint(id) => *id == endpoint.id,
+// === impl Given ===
+
+impl From<&Alias> for Given {
+    fn from(alias: &Alias) -> Self {
+        let Alias { pattern, target } = alias.clone();
+        let origin = Origin::Alias;
+        Self { pattern, target, origin }
+    }
+}
+
+// === impl Sets ===
+
+impl Sets {
+    pub(super) fn new(speakers: &[Speaker<'_>], config: &PolicyConfig) -> Self {
+        let mut sets = Self { given: Vec::new(), missing: Vec::new() };
+        for set in &config.alias_sets {
+            let given = set.given(speakers);
+            if given.is_empty() {
+                let target = format!("{} (alias set {set})", set.target());
+                sets.missing.push(missing(None, &target));
+            }
+            sets.given.extend(given);
+        }
+        sets
+    }
+}
+
+// === impl Lender ===
+
+impl Lender {
+    /// Whether this endpoint could be meant. By service, endpoints whose owner wants VPCs left
+    /// alone are passed over; naming the endpoint itself overrules that.
+    fn means(&self, speaker: &Speaker<'_>) -> bool {
+        let endpoint = speaker.endpoint;
+        match self {
+            Lender::Service(rule) => rule.means(&endpoint.service) && !endpoint.onprem_only,
+            Lender::Endpoint(id) => *id == endpoint.id,
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Lender::Service(rule) => rule.as_str(),
+            Lender::Endpoint(id) => id.as_str(),
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::base::{EndpointId, Pattern, ServiceName, Ttl, ViewName};
+use super::{AliasSet, AllowRule};
+use crate::base::{EndpointId, Name, Pattern, ServiceName, Ttl, ViewName};
 
 /// Everything that decides who is told what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,12 @@ pub struct PolicyConfig {
     pub negative_ttl: Ttl,
     /// `answers.deny`: services whose names are left alone in every view.
     pub deny: Vec<ServiceRule>,
+    /// `answers.allow`: what of those is answered all the same.
+    pub allow_rules: Vec<AllowRule>,
     /// `[[answers.alias]]`: names that AWS does not publish.
     pub aliases: Vec<Alias>,
+    /// `answers.alias_sets`: the ready-made ones, each once.
+    pub alias_sets: Vec<AliasSet>,
     /// `[[view]]` in the order of the file; the first that matches a client is its view.
     pub views: Vec<ViewConfig>,
     /// `[zones]`: client networks and the name or id of the availability zone they are in.
@@ -73,13 +78,27 @@ pub struct ServiceRule(Arc<str>);
 pub struct Alias {
     /// The name or wildcard to answer.
     pub pattern: Pattern,
-    /// Whose addresses it gets.
+    /// What it stands for.
     pub target: AliasTarget,
 }
 
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliasTarget {
+    /// Addresses of an endpoint.
+    Endpoint {
+        /// Whose.
+        of: Lender,
+        /// `zone`: only those of the availability zone of this name or id.
+        zone: Option<Arc<str>>,
+    },
+    /// `cname`: whatever that name has.
+    Cname(Name),
+}
+
+/// Whose addresses an alias gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lender {
     /// Every usable endpoint of the service may answer; the one that wins a conflict does.
     Service(ServiceRule),
     /// That endpoint alone.
@@ -99,7 +118,9 @@ impl PolicyConfig {
             ttl: Ttl::ZERO,
             negative_ttl: Ttl::ZERO,
             deny: Vec::new(),
+            allow_rules: Vec::new(),
             aliases: Vec::new(),
+            alias_sets: Vec::new(),
             views,
             zones: Vec::new(),
             discover_zones: false,
@@ -154,6 +175,11 @@ impl ServiceRule {
         Self(Arc::from(text.to_ascii_lowercase()))
     }
 
+    /// The rule that means this service alone.
+    pub fn of(service: &ServiceName) -> Self {
+        Self::new(service.as_str())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -181,6 +207,11 @@ pub(super) fn short_name(service: &str) -> &str {
         .iter()
         .find_map(|vendor| service.strip_prefix(vendor))
         .unwrap_or(service)
+}
+
+/// The region in a service's name.
+pub(super) fn region_of(service: &ServiceName) -> Option<&str> {
+    service.as_str().split('.').find(|label| is_region(label))
 }
 
 /// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words joined by hyphens and a number behind.

@@ -3,15 +3,15 @@
 //! The operator's alias first, then the source that stands first in the configuration, then the
 //! oldest endpoint, then the lowest id. The losers are declined with the winner named.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::base::{EndpointId, Pattern};
 
 use super::{
-    Address, Claim, Declined, Origin, PolicyConfig, Precedence, Reason, names::caveats,
-    select::Speaker,
+    Address, Claim, CnameClaim, Declined, Origin, PolicyConfig, Precedence, Reason, alias::Given,
+    cname::CnameContender, names::caveats, select::Speaker,
 };
 
 /// An endpoint that has addresses for a name and may answer it.
@@ -36,23 +36,48 @@ struct Standing<'s> {
     id: &'s EndpointId,
 }
 
-/// Gives each name to one contender and declines the others. Claims come sorted by pattern.
+/// Who has what.
+pub(super) struct Settled {
+    /// Sorted by pattern.
+    pub(super) claims: Vec<Claim>,
+    /// Likewise.
+    pub(super) cnames: Vec<CnameClaim>,
+    pub(super) lost: Vec<Declined>,
+}
+
+/// Gives each name to one contender and declines the others.
 pub(super) fn settle(
     mut contenders: Vec<Contender<'_>>,
+    cnames: Vec<CnameContender>,
     config: &PolicyConfig,
-) -> (Vec<Claim>, Vec<Declined>) {
+) -> Settled {
     contenders
         .sort_by(|a, b| a.pattern.cmp(&b.pattern).then_with(|| a.standing().cmp(&b.standing())));
+    // From the last on, so that of two for one name the first stays.
+    let cnames = cnames.into_iter().rev();
+    let mut cnames: BTreeMap<_, _> = cnames.map(|it| (it.pattern.clone(), it)).collect();
     let mut claims = Vec::with_capacity(contenders.len());
     let mut lost = Vec::new();
     let mut contenders = contenders.into_iter().peekable();
     while let Some(winner) = contenders.next() {
+        let cname = cnames.get(&winner.pattern);
+        if let Some(cname) = cname.filter(|it| winner.alias.is_none_or(|rank| it.rank < rank)) {
+            while let Some(loser) = contenders.next_if(|it| it.pattern == winner.pattern) {
+                lost.push(loser.declined(Reason::Aliased(cname.target.clone())));
+            }
+            lost.push(winner.declined(Reason::Aliased(cname.target.clone())));
+            continue;
+        }
+        if let Some(cname) = cnames.remove(&winner.pattern) {
+            lost.push(cname.lost_to(&winner.speaker.endpoint.id));
+        }
         while let Some(loser) = contenders.next_if(|it| it.pattern == winner.pattern) {
             lost.push(loser.lost_to(&winner));
         }
         claims.push(winner.into_claim(config));
     }
-    (claims, lost)
+    let cnames = cnames.into_values().map(|it| it.into_claim(config)).collect();
+    Settled { claims, cnames, lost }
 }
 
 // === impl Contender ===
@@ -72,14 +97,24 @@ impl<'s> Contender<'s> {
         Ok(Self { text, pattern, origin, alias: None, speaker, addresses })
     }
 
-    /// The same for the alias that stands at `rank` in the configuration.
+    /// The same for a name that the configuration gives at `rank`, with the addresses of one
+    /// zone, by name or id, or with all.
     pub(super) fn by_alias(
         speaker: &'s Speaker<'s>,
-        pattern: &Pattern,
+        given: &Given,
+        zone: Option<&str>,
         rank: usize,
     ) -> Result<Self, Reason> {
+        let Given { pattern, origin, .. } = given;
         let text = Arc::from(pattern.to_string());
-        let contender = Self::new(speaker, text, pattern.clone(), Origin::Alias)?;
+        let mut contender = Self::new(speaker, text, pattern.clone(), origin.clone())?;
+        if let Some(zone) = zone {
+            let of_zone = contender.addresses.iter().filter(|address| address.az.is_called(zone));
+            contender.addresses = of_zone.cloned().collect();
+            if contender.addresses.is_empty() {
+                return Err(Reason::NoAddress);
+            }
+        }
         Ok(Self { alias: Some(rank), ..contender })
     }
 
@@ -109,7 +144,10 @@ impl<'s> Contender<'s> {
         } else {
             Precedence::Id
         };
-        let why = Reason::Conflict { winner: winner.speaker.endpoint.id.clone(), by };
+        self.declined(Reason::Conflict { winner: winner.speaker.endpoint.id.clone(), by })
+    }
+
+    fn declined(self, why: Reason) -> Declined {
         self.speaker.declined(Some(self.text), why)
     }
 

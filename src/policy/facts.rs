@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-use super::{Alias, AliasTarget, PolicyConfig, ServiceRule, ViewConfig};
+use super::{Alias, AliasTarget, Lender, PolicyConfig, ServiceRule, ViewConfig};
 
 /// The facts of some lines; empty lines do not count.
 pub(crate) fn inventory(lines: &str) -> Inventory {
@@ -49,7 +49,9 @@ pub(crate) fn config() -> PolicyConfig {
         ttl: Ttl::from_secs(60).unwrap(),
         negative_ttl: Ttl::from_secs(60).unwrap(),
         deny: vec![],
+        allow_rules: vec![],
         aliases: vec![],
+        alias_sets: vec![],
         views: vec![],
         zones: vec![],
         discover_zones: false,
@@ -60,11 +62,20 @@ pub(crate) fn config() -> PolicyConfig {
 pub(crate) fn alias(name: &str, target: &str) -> Alias {
     Alias {
         pattern: name.parse().unwrap(),
-        target: match target.starts_with("vpce-") {
-            true => AliasTarget::Endpoint(target.into()),
-            false => AliasTarget::Service(ServiceRule::new(target)),
+        target: AliasTarget::Endpoint {
+            of: match target.starts_with("vpce-") {
+                true => Lender::Endpoint(target.into()),
+                false => Lender::Service(ServiceRule::new(target)),
+            },
+            zone: None,
         },
     }
+}
+
+/// An alias to a name.
+pub(crate) fn cname(name: &str, target: &str) -> Alias {
+    let target = AliasTarget::Cname(target.parse().unwrap());
+    Alias { pattern: name.parse().unwrap(), target }
 }
 
 /// A view of one client network.

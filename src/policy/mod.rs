@@ -5,6 +5,8 @@
 //! [`Claim`] or one [`Declined`].
 
 mod alias;
+mod allow;
+mod cname;
 mod config;
 mod conflict;
 #[cfg(test)]
@@ -14,13 +16,19 @@ mod names;
 mod plan;
 mod reason;
 mod select;
+mod sets;
 mod zones;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Alias, AliasTarget, PolicyConfig, RateConfig, ServiceRule, ViewConfig};
+pub use allow::{AllowRule, AllowedResource};
+pub use cname::{CNAMES_MAX, endless_aliases};
+pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, ViewConfig};
 pub use health::{Outage, without};
-pub use plan::{Address, Caveat, Claim, Declined, Origin, Plan, Precedence, Reason, ViewPlan};
+pub use plan::{
+    Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,
+};
+pub use sets::AliasSet;
 pub use zones::{ClientZone, ZoneBy};
 
 use std::collections::HashSet;
@@ -29,8 +37,9 @@ use crate::{
     base::{EndpointId, Pattern, ViewName},
     inventory::Inventory,
 };
-use alias::alias_contenders;
-use conflict::{Contender, settle};
+use alias::{Sets, alias_contenders};
+use cname::without_endless;
+use conflict::{Contender, Settled, settle};
 use names::offers;
 use select::{Speaker, Terms, private_name_refusal, speakers};
 use zones::client_zones;
@@ -39,12 +48,11 @@ use zones::client_zones;
 /// said of every name.
 pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
     let speakers = speakers(inventory);
-    let named = config.views.iter().map(|view| {
-        let terms = Terms::of_view(config, view);
-        view_plan(view.name.clone(), &speakers, config, &terms)
-    });
-    let rest =
-        view_plan(PolicyConfig::REST_VIEW.into(), &speakers, config, &Terms::of_rest(config));
+    let sets = Sets::new(&speakers, config);
+    let view_plan = |name, terms: Terms<'_>| view_plan(name, &speakers, config, &sets, &terms);
+    let named = config.views.iter();
+    let named = named.map(|view| view_plan(view.name.clone(), Terms::of_view(config, view)));
+    let rest = view_plan(PolicyConfig::REST_VIEW.into(), Terms::of_rest(config));
     Plan { views: named.chain([rest]).collect(), zones: client_zones(inventory, config) }
 }
 
@@ -52,9 +60,10 @@ fn view_plan(
     name: ViewName,
     speakers: &[Speaker<'_>],
     config: &PolicyConfig,
+    sets: &Sets,
     terms: &Terms<'_>,
 ) -> ViewPlan {
-    let aliases = alias_contenders(speakers, config, terms);
+    let aliases = alias_contenders(speakers, config, sets, terms);
     let mut contenders = aliases.contenders;
     let mut declined = aliases.missing;
     for speaker in speakers {
@@ -65,10 +74,12 @@ fn view_plan(
             }
         }
     }
-    let (claims, lost) = settle(contenders, config);
+    let Settled { claims, cnames, lost } = settle(contenders, aliases.cnames, config);
     declined.extend(lost);
+    let (cnames, endless) = without_endless(cnames, &claims);
+    declined.extend(endless);
     declined.sort();
-    ViewPlan { name, claims, declined }
+    ViewPlan { name, claims, cnames, declined }
 }
 
 /// Every name of one endpoint as a contender for it or as declined. A name that the operator has

@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use crate::base::{Az, NameError, Pattern};
+use crate::base::{Az, Name, NameError, Pattern};
 
 use super::{Caveat, Origin, select::Speaker};
 
@@ -62,7 +62,12 @@ fn in_order(texts: &[String]) -> impl Iterator<Item = &str> {
 /// What an operator should know of a name of this service.
 pub(super) fn caveats(speaker: &Speaker<'_>, pattern: &Pattern, origin: &Origin) -> Vec<Caveat> {
     let lent = match origin {
-        Origin::Published | Origin::S3Apex | Origin::DnsEntry | Origin::Alias => true,
+        Origin::Published
+        | Origin::S3Apex
+        | Origin::DnsEntry
+        | Origin::Alias
+        | Origin::Allowed
+        | Origin::AliasSet(_) => true,
         Origin::Regional | Origin::Zonal(_) => false,
     };
     let is_wildcard = matches!(pattern, Pattern::Below(_));
@@ -112,6 +117,15 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
 impl Offer {
     fn verbatim(text: &str, origin: Origin) -> Self {
         Self { text: Arc::from(text), pattern: Pattern::parse(text), origin }
+    }
+
+    /// The name below which its service has all names: of a wildcard that is not the endpoint's
+    /// own.
+    pub(super) fn wildcard(self) -> Option<Name> {
+        match (self.origin, self.pattern) {
+            (Origin::Published | Origin::DnsEntry, Ok(Pattern::Below(parent))) => Some(parent),
+            _ => None,
+        }
     }
 
     /// The apex of a wildcard.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::ClientZone;
+use super::{AliasSet, ClientZone, allow::EXECUTE_API, config::short_name};
 use crate::base::{
     Az, EndpointId, EniId, Name, Pattern, RecordType, ServiceName, SourceName, Ttl, ViewName,
 };
@@ -23,6 +23,8 @@ pub struct ViewPlan {
     pub name: ViewName,
     /// One a pattern, sorted by it.
     pub claims: Vec<Claim>,
+    /// Likewise, and none that `claims` has.
+    pub cnames: Vec<CnameClaim>,
     /// Sorted by endpoint, then by name.
     pub declined: Vec<Declined>,
 }
@@ -51,6 +53,17 @@ pub struct Claim {
     pub caveats: Vec<Caveat>,
 }
 
+/// A name that is ours in a view and stands for another: whatever that one has, it has too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CnameClaim {
+    /// What is claimed.
+    pub pattern: Pattern,
+    /// What it stands for; ours, or an upstream's. Following it ends within [`super::CNAMES_MAX`].
+    pub target: Name,
+    /// How long it may be kept that it does.
+    pub ttl: Ttl,
+}
+
 /// One address of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address {
@@ -77,6 +90,10 @@ pub enum Origin {
     DnsEntry,
     /// `[[answers.alias]]`.
     Alias,
+    /// A resource that `answers.allow` names.
+    Allowed,
+    /// A ready-made set of `answers.alias_sets`.
+    AliasSet(AliasSet),
 }
 
 /// Something true of a claimed name that may surprise.
@@ -142,6 +159,10 @@ pub enum Reason {
     },
     /// An alias whose service or endpoint is not there.
     AliasTargetMissing(Arc<str>),
+    /// The operator has made it stand for that name.
+    Aliased(Name),
+    /// Following its CNAMEs, of which this is the first one's target, would not end.
+    CnameEndless(Name),
 }
 
 /// The rule that decided between two endpoints with one name.
@@ -164,5 +185,25 @@ impl Declined {
     pub fn concerns(&self, name: &Name) -> bool {
         let pattern = self.name.as_deref().and_then(|text| Pattern::parse(text).ok());
         pattern.is_some_and(|pattern| pattern.covers(name))
+    }
+
+    /// What would have come of it, for who asks why `name` is not answered: told where an endpoint
+    /// would have taken what others serve.
+    pub fn otherwise(&self, name: &Name) -> Option<String> {
+        let (endpoint, service) = self.endpoint.as_ref().zip(self.service.as_ref())?;
+        let short = short_name(service.as_str());
+        let Ok(Pattern::Below(parent)) = Pattern::parse(self.name.as_deref()?) else { return None };
+        if !matches!(self.why, Reason::Denied(_)) || short != EXECUTE_API {
+            return None;
+        }
+        // Its label, without the endpoint that may stand behind it.
+        let depth = parent.labels().count();
+        let label = String::from_utf8_lossy(name.labels().rev().nth(depth)?).into_owned();
+        let id = label.split("-vpce-").next().unwrap_or(&label);
+        Some(format!(
+            "were that answered, {endpoint} would take every name below {parent} from these \
+             clients, and it serves private APIs alone: calls of public ones, whoever's they are, \
+             would get 403; allow = [\"{short}:{id}\"] answers this API alone"
+        ))
     }
 }

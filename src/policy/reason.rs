@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::inventory::EndpointKind;
 
-use super::{Address, Caveat, Origin, Precedence, Reason};
+use super::{Address, CNAMES_MAX, Caveat, Origin, Precedence, Reason};
 
 // === impl Reason ===
 
@@ -23,6 +23,8 @@ impl Reason {
             Reason::NoAddress => "no_address",
             Reason::Conflict { .. } => "conflict",
             Reason::AliasTargetMissing(_) => "alias_target_missing",
+            Reason::Aliased(_) => "aliased",
+            Reason::CnameEndless(_) => "cname_endless",
         }
     }
 }
@@ -66,6 +68,11 @@ impl fmt::Display for Reason {
             Reason::AliasTargetMissing(target) => {
                 write!(f, "no usable endpoint for the alias's target {target}")
             }
+            Reason::Aliased(target) => write!(f, "an alias makes it stand for {target}"),
+            Reason::CnameEndless(target) => write!(
+                f,
+                "its CNAME to {target} leads in a circle, or through more than {CNAMES_MAX} names"
+            ),
         }
     }
 }
@@ -95,6 +102,8 @@ impl Origin {
             Origin::Zonal(_) => "zonal",
             Origin::DnsEntry => "dns_entry",
             Origin::Alias => "alias",
+            Origin::Allowed => "allowed",
+            Origin::AliasSet(_) => "alias_set",
         }
     }
 }
@@ -108,6 +117,8 @@ impl fmt::Display for Origin {
             Origin::Zonal(az) => write!(f, "the {az} name"),
             Origin::DnsEntry => f.write_str("a private name in the DnsEntries"),
             Origin::Alias => f.write_str("an alias to an endpoint"),
+            Origin::Allowed => f.write_str("a resource that `allow` names"),
+            Origin::AliasSet(set) => write!(f, "a name of the alias set {set}"),
         }
     }
 }

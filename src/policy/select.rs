@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::{
-    Address, Declined, Origin, PolicyConfig, Precedence, Reason, ServiceRule, ViewConfig,
-    config::short_name,
+    Address, AllowRule, AllowedResource, Declined, Origin, PolicyConfig, Precedence, Reason,
+    ServiceRule, ViewConfig, config::short_name,
 };
 
 /// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
@@ -45,8 +45,11 @@ pub(super) struct Speaker<'i> {
 /// What one view asks of endpoints.
 pub(super) struct Terms<'c> {
     tags: Option<&'c BTreeMap<String, String>>,
-    /// The global list, then the view's.
-    deny: Vec<&'c ServiceRule>,
+    /// The global list, from which `allow` takes.
+    deny: &'c [ServiceRule],
+    allow: &'c [AllowRule],
+    /// The view's, from which it does not.
+    deny_here: &'c [ServiceRule],
 }
 
 /// Every endpoint of every source, in the sources' order and then by id.
@@ -99,7 +102,11 @@ pub(super) fn private_name_refusal(
     terms: &Terms<'_>,
 ) -> Option<Reason> {
     let proved = match origin {
-        Origin::Regional | Origin::Zonal(_) | Origin::Alias => return None,
+        Origin::Regional
+        | Origin::Zonal(_)
+        | Origin::Alias
+        | Origin::Allowed
+        | Origin::AliasSet(_) => return None,
         // AWS puts a private name into DnsEntries only after it has checked the owner's proof.
         Origin::DnsEntry => true,
         Origin::Published | Origin::S3Apex => false,
@@ -191,7 +198,9 @@ impl Speaker<'_> {
                 | Origin::S3Apex
                 | Origin::Regional
                 | Origin::DnsEntry
-                | Origin::Alias => true,
+                | Origin::Alias
+                | Origin::Allowed
+                | Origin::AliasSet(_) => true,
             };
             family && zone
         };
@@ -219,7 +228,7 @@ impl Speaker<'_> {
     }
 }
 
-fn is_dualstack(pattern: &Pattern) -> bool {
+pub(super) fn is_dualstack(pattern: &Pattern) -> bool {
     let name = pattern.name();
     let below = |suffix: &&str| {
         let labels = suffix.split('.').rev().map(str::as_bytes);
@@ -232,11 +241,19 @@ fn is_dualstack(pattern: &Pattern) -> bool {
 
 impl<'c> Terms<'c> {
     pub(super) fn of_view(config: &'c PolicyConfig, view: &'c ViewConfig) -> Self {
-        Self { tags: Some(&view.tags), deny: config.deny.iter().chain(&view.deny).collect() }
+        Self { tags: Some(&view.tags), deny_here: &view.deny, ..Self::of_rest(config) }
     }
 
     pub(super) fn of_rest(config: &'c PolicyConfig) -> Self {
-        Self { tags: None, deny: config.deny.iter().collect() }
+        Self { tags: None, deny: &config.deny, allow: &config.allow_rules, deny_here: &[] }
+    }
+
+    /// The single resources that are allowed.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &'c AllowedResource> {
+        self.allow.iter().filter_map(|rule| match rule {
+            AllowRule::Service(_) => None,
+            AllowRule::Resource(resource) => Some(resource),
+        })
     }
 
     fn takes(&self, endpoint: &Endpoint) -> bool {
@@ -247,6 +264,9 @@ impl<'c> Terms<'c> {
 
     fn denies(&self, speaker: &Speaker<'_>) -> Option<&'c ServiceRule> {
         let service = &speaker.endpoint.service;
-        self.deny.iter().copied().find(|rule| rule.means(service))
+        let means = |rule: &&ServiceRule| rule.means(service);
+        let is_allowed = self.allow.iter().any(|rule| rule.means(service));
+        let denied = self.deny.iter().find(means).filter(|_| !is_allowed);
+        denied.or_else(|| self.deny_here.iter().find(means))
     }
 }

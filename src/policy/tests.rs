@@ -1,5 +1,6 @@
 //! One test a rule, in facts and expectations; then that nothing falls on the floor.
 
+mod aliases;
 mod conflicts;
 mod every_pair;
 

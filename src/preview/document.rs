@@ -66,11 +66,22 @@ fn answer(change: &Change) -> AnswerChangeDocument {
 }
 
 fn said(said: &Said) -> SaidDocument {
-    SaidDocument {
-        addresses: said.addresses.clone(),
-        ttl_secs: said.ttl.as_secs(),
-        negative_ttl_secs: said.negative_ttl.as_secs(),
-        endpoint: said.endpoint.to_string(),
-        service: said.service.to_string(),
+    match said {
+        Said::Addresses { addresses, ttl, negative_ttl, endpoint, service } => SaidDocument {
+            addresses: addresses.clone(),
+            cname: None,
+            ttl_secs: ttl.as_secs(),
+            negative_ttl_secs: Some(negative_ttl.as_secs()),
+            endpoint: Some(endpoint.to_string()),
+            service: Some(service.to_string()),
+        },
+        Said::Cname { target, ttl } => SaidDocument {
+            addresses: Vec::new(),
+            cname: Some(target.to_string()),
+            ttl_secs: ttl.as_secs(),
+            negative_ttl_secs: None,
+            endpoint: None,
+            service: None,
+        },
     }
 }

@@ -127,3 +127,18 @@ fn who_is_let_in_or_shut_out_is_told() {
     clients 172.16.0.0/12: refused -> view default
     ");
 }
+
+#[test]
+fn a_name_that_comes_to_stand_for_another_is_told() {
+    let with = |aliases| PolicyConfig { aliases, ..config(vec![]) };
+    let old = table(HUB, &with(vec![facts::cname("a.example", "sqs.R")]));
+    let new =
+        table(HUB, &with(vec![facts::cname("a.example", "kms.R"), facts::cname("kms.R", "b.x")]));
+    insta::assert_snapshot!(told(&old, &new), @r"
+    view default
+      ~ a.example CNAME sqs.r -> kms.r
+      - kms.r A 10.0.1.6 (vpce-2, com.amazonaws.eu-west-1.kms)
+      - kms.r AAAA fd00::6 (vpce-2, com.amazonaws.eu-west-1.kms)
+      + kms.r CNAME b.x
+    ");
+}

@@ -6,9 +6,9 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use crate::{
-    admin::json::{NameDocument, NamesDocument, ViewDocument},
-    base::{Az, NameError, Pattern, Ttl, TtlError},
-    policy::{Address, Claim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan},
+    admin::json::{CnameDocument, NameDocument, NamesDocument, ViewDocument},
+    base::{Az, Name, NameError, Pattern, Ttl, TtlError},
+    policy::{Address, Claim, CnameClaim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan},
     table::{AnswerTable, compile},
 };
 
@@ -62,12 +62,12 @@ fn rule(view: &ViewDocument) -> ViewConfig {
 fn view(view: &ViewDocument) -> Result<ViewPlan, ToldError> {
     let mut claims = view.names.iter().map(claim).collect::<Result<Vec<_>, _>>()?;
     claims.sort_by(|a, b| a.pattern.cmp(&b.pattern));
-    Ok(ViewPlan { name: view.name.as_str().into(), claims, declined: Vec::new() })
+    let mut cnames = view.cnames.iter().map(cname).collect::<Result<Vec<_>, _>>()?;
+    cnames.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+    Ok(ViewPlan { name: view.name.as_str().into(), claims, cnames, declined: Vec::new() })
 }
 
 fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
-    let no_name = |source| ToldError::Name { name: name.name.clone(), source };
-    let no_ttl = |source| ToldError::Ttl { name: name.name.clone(), source };
     let addresses: Vec<Address> = name
         .addresses
         .iter()
@@ -78,14 +78,32 @@ fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
         })
         .collect();
     Ok(Claim {
-        pattern: Pattern::parse(&name.name).map_err(no_name)?,
+        pattern: pattern(&name.name)?,
         origin: Origin::Published,
         source: name.source.as_str().into(),
         endpoint: name.endpoint.as_str().into(),
         service: name.service.as_str().into(),
-        ttl: Ttl::from_secs(name.ttl_secs).map_err(no_ttl)?,
-        negative_ttl: Ttl::from_secs(name.negative_ttl_secs).map_err(no_ttl)?,
+        ttl: ttl(&name.name, name.ttl_secs)?,
+        negative_ttl: ttl(&name.name, name.negative_ttl_secs)?,
         addresses: addresses.into(),
         caveats: Vec::new(),
     })
+}
+
+fn cname(cname: &CnameDocument) -> Result<CnameClaim, ToldError> {
+    let CnameDocument { name, target, ttl_secs } = cname;
+    let no_name = |source| ToldError::Name { name: target.clone(), source };
+    Ok(CnameClaim {
+        pattern: pattern(name)?,
+        target: Name::parse(target).map_err(no_name)?,
+        ttl: ttl(name, *ttl_secs)?,
+    })
+}
+
+fn pattern(name: &str) -> Result<Pattern, ToldError> {
+    Pattern::parse(name).map_err(|source| ToldError::Name { name: name.to_owned(), source })
+}
+
+fn ttl(name: &str, secs: u32) -> Result<Ttl, ToldError> {
+    Ttl::from_secs(secs).map_err(|source| ToldError::Ttl { name: name.to_owned(), source })
 }

@@ -61,10 +61,11 @@ pub(super) fn step(
     if found == current {
         return (Outcome::Unchanged, Guard::default());
     }
-    if found.is_empty() && !current.is_empty() {
+    let of = names_of_endpoints(current);
+    if names_of_endpoints(found) == 0 && of != 0 {
         return (Outcome::Keep(KeepReason::EverythingVanished), Guard::default());
     }
-    let (lost, of) = (lost(current, found), current.len());
+    let lost = lost(current, found);
     if lost * 100 <= usize::from(percent) * of {
         return (Outcome::Publish, Guard::default());
     }
@@ -81,13 +82,20 @@ pub(super) fn step(
     }
 }
 
-/// How many names of `current` have no place in `found`, view by view.
+/// How many names endpoints answer, all views together. CNAMEs stay whatever becomes of endpoints.
+fn names_of_endpoints(table: &AnswerTable) -> usize {
+    table.views().map(|view| view.entries().len()).sum()
+}
+
+/// How many of these of `current` have no place in `found`, view by view.
 fn lost(current: &AnswerTable, found: &AnswerTable) -> usize {
     let gone = |view: &crate::table::ViewTable| {
         let kept = |pattern: &crate::base::Pattern| {
             found.view(view.name().as_str()).is_some_and(|found| {
-                let at = |entry: &crate::table::Entry| entry.claim().pattern.cmp(pattern);
-                found.entries().binary_search_by(at).is_ok()
+                let entries = found.entries();
+                let cnames = found.cnames();
+                entries.binary_search_by(|it| it.claim().pattern.cmp(pattern)).is_ok()
+                    || cnames.binary_search_by(|it| it.pattern.cmp(pattern)).is_ok()
             })
         };
         view.entries().iter().filter(|entry| !kept(&entry.claim().pattern)).count()

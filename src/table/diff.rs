@@ -2,7 +2,10 @@
 
 use std::{cmp::Ordering, fmt, net::IpAddr};
 
-use crate::base::{EndpointId, Pattern, RecordType, ServiceName, Ttl, ViewName};
+use crate::{
+    base::{EndpointId, Name, Pattern, RecordType, ServiceName, Ttl, ViewName},
+    policy::CnameClaim,
+};
 
 use super::{AnswerTable, ViewTable, records::of_type, view::Entry};
 
@@ -37,17 +40,27 @@ pub enum ChangeKind {
 
 /// What a table says of one name and type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// In the order of zones.
-    pub addresses: Vec<IpAddr>,
-    /// How long it may be kept.
-    pub ttl: Ttl,
-    /// How long an absence may be kept.
-    pub negative_ttl: Ttl,
-    /// Who answers.
-    pub endpoint: EndpointId,
-    /// Its service.
-    pub service: ServiceName,
+pub enum Said {
+    /// Addresses of an endpoint: of A and AAAA.
+    Addresses {
+        /// In the order of zones.
+        addresses: Vec<IpAddr>,
+        /// How long it may be kept.
+        ttl: Ttl,
+        /// How long an absence may be kept.
+        negative_ttl: Ttl,
+        /// Who answers.
+        endpoint: EndpointId,
+        /// Its service.
+        service: ServiceName,
+    },
+    /// That it stands for another name: of CNAME.
+    Cname {
+        /// The other name.
+        target: Name,
+        /// How long it may be kept.
+        ttl: Ttl,
+    },
 }
 
 /// Every difference between what two tables say, view by view in the new one's order, then those
@@ -59,12 +72,11 @@ pub fn diff(old: &AnswerTable, new: &AnswerTable) -> Vec<Change> {
         if before.is_some_and(|before| std::ptr::eq(before, view)) {
             continue;
         }
-        let before = before.map_or(&[][..], ViewTable::entries);
-        diff_view(view.name(), before, view.entries(), &mut changes);
+        diff_view(view.name(), before, Some(view), &mut changes);
     }
     for gone in old.views() {
         if new.view(gone.name().as_str()).is_none() {
-            diff_view(gone.name(), gone.entries(), &[], &mut changes);
+            diff_view(gone.name(), Some(gone), None, &mut changes);
         }
     }
     changes
@@ -73,76 +85,103 @@ pub fn diff(old: &AnswerTable, new: &AnswerTable) -> Vec<Change> {
 /// The same of two views alone, whatever they are called; told under the new one's name.
 pub fn diff_views(old: &ViewTable, new: &ViewTable) -> Vec<Change> {
     let mut changes = Vec::new();
-    diff_view(new.name(), old.entries(), new.entries(), &mut changes);
+    diff_view(new.name(), Some(old), Some(new), &mut changes);
     changes
 }
 
-/// Merges two lists that are sorted by pattern.
-fn diff_view(view: &ViewName, old: &[Entry], new: &[Entry], changes: &mut Vec<Change>) {
-    let mut old = old.iter().peekable();
-    let mut new = new.iter().peekable();
+fn diff_view(
+    view: &ViewName,
+    old: Option<&ViewTable>,
+    new: Option<&ViewTable>,
+    changes: &mut Vec<Change>,
+) {
+    let first = changes.len();
+    let mut add = |pattern: &Pattern, rtype, from, to| {
+        if let Some(kind) = ChangeKind::between(from, to) {
+            changes.push(Change { view: view.clone(), pattern: pattern.clone(), rtype, kind });
+        }
+    };
+    let entries = [old, new].map(|view| view.map_or(&[][..], ViewTable::entries));
+    merge(
+        entries,
+        |entry| &entry.claim().pattern,
+        |pattern, old, new| {
+            if old.zip(new).is_some_and(|(old, new)| old.is_shared_with(new)) {
+                return;
+            }
+            for rtype in [RecordType::A, RecordType::AAAA] {
+                let said = |entry: Option<&Entry>| entry.and_then(|entry| Said::by(entry, rtype));
+                add(pattern, rtype, said(old), said(new));
+            }
+        },
+    );
+    let cnames = [old, new].map(|view| view.map_or(&[][..], ViewTable::cnames));
+    merge(
+        cnames,
+        |cname| &cname.pattern,
+        |pattern, old, new| {
+            add(pattern, RecordType::CNAME, old.map(Said::from), new.map(Said::from));
+        },
+    );
+    if let Some(changes) = changes.get_mut(first..) {
+        changes.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+    }
+}
+
+/// Goes through two lists, the old and the new, that are sorted by pattern side by side.
+fn merge<'t, T>(
+    lists: [&'t [T]; 2],
+    pattern: impl Fn(&'t T) -> &'t Pattern,
+    mut each: impl FnMut(&'t Pattern, Option<&'t T>, Option<&'t T>),
+) {
+    let [mut old, mut new] = lists.map(|list| list.iter().peekable());
     loop {
         let (before, after) = match (old.peek(), new.peek()) {
             (None, None) => return,
             (Some(_), None) => (old.next(), None),
             (None, Some(_)) => (None, new.next()),
-            (Some(a), Some(b)) => match a.claim().pattern.cmp(&b.claim().pattern) {
+            (Some(a), Some(b)) => match pattern(a).cmp(pattern(b)) {
                 Ordering::Less => (old.next(), None),
                 Ordering::Greater => (None, new.next()),
                 Ordering::Equal => (old.next(), new.next()),
             },
         };
-        if let (Some(before), Some(after)) = (before, after)
-            && before.is_shared_with(after)
-        {
-            continue;
+        if let Some(named) = after.or(before) {
+            each(pattern(named), before, after);
         }
-        let Some(named) = after.or(before) else {
-            continue;
-        };
-        for rtype in [RecordType::A, RecordType::AAAA] {
-            let from = before.and_then(|entry| Said::by(entry, rtype));
-            let to = after.and_then(|entry| Said::by(entry, rtype));
-            let kind = match (from, to) {
-                (None, None) => continue,
-                (Some(from), None) => ChangeKind::Removed(from),
-                (None, Some(to)) => ChangeKind::Added(to),
-                (Some(from), Some(to)) if from == to => continue,
-                (Some(from), Some(to)) => ChangeKind::Changed { from, to },
-            };
-            changes.push(Change {
-                view: view.clone(),
-                pattern: named.claim().pattern.clone(),
-                rtype,
-                kind,
-            });
+    }
+}
+
+// === impl ChangeKind ===
+
+impl ChangeKind {
+    /// How one is to be told after the other; `None` where they are alike.
+    fn between(from: Option<Said>, to: Option<Said>) -> Option<Self> {
+        match (from, to) {
+            (None, None) => None,
+            (Some(from), None) => Some(ChangeKind::Removed(from)),
+            (None, Some(to)) => Some(ChangeKind::Added(to)),
+            (Some(from), Some(to)) if from == to => None,
+            (Some(from), Some(to)) => Some(ChangeKind::Changed { from, to }),
         }
     }
 }
 
 // === impl Change ===
 
-/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)`, the same with `-` of what was said, or `~ NAME A` with
-/// each thing that differs as `OLD -> NEW`. The view is not printed.
+/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)` or `+ NAME CNAME TARGET`, the same with `-` of what was
+/// said, or `~ NAME A` with each thing that differs as `OLD -> NEW`. The view is not printed.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (pattern, rtype) = (&self.pattern, self.rtype);
         match &self.kind {
-            ChangeKind::Added(said) => {
-                let addresses = said.address_text();
-                write!(f, "+ {pattern} {rtype} {addresses} ({})", said.who())
-            }
-            ChangeKind::Removed(said) => {
-                let addresses = said.address_text();
-                write!(f, "- {pattern} {rtype} {addresses} ({})", said.who())
-            }
+            ChangeKind::Added(said) => write!(f, "+ {pattern} {rtype} {said}"),
+            ChangeKind::Removed(said) => write!(f, "- {pattern} {rtype} {said}"),
             ChangeKind::Changed { from, to } => {
                 write!(f, "~ {pattern} {rtype}")?;
-                changed(f, "", from.address_text(), to.address_text())?;
-                changed(f, " ttl", from.ttl, to.ttl)?;
-                changed(f, " negative ttl", from.negative_ttl, to.negative_ttl)?;
-                changed(f, " by", &from.endpoint, &to.endpoint)?;
-                changed(f, " service", &from.service, &to.service)
+                changed(f, "", from.data_text(), to.data_text())?;
+                changed(f, " ttl", from.ttl(), to.ttl())?;
+                from.write_other_changes(to, f)
             }
         }
     }
@@ -165,7 +204,7 @@ impl Said {
     fn by(entry: &Entry, rtype: RecordType) -> Option<Self> {
         let claim = entry.claim();
         let addresses: Vec<IpAddr> = of_type(rtype, &claim.addresses).map(|a| a.ip).collect();
-        (!addresses.is_empty()).then(|| Self {
+        (!addresses.is_empty()).then(|| Said::Addresses {
             addresses,
             ttl: claim.ttl,
             negative_ttl: claim.negative_ttl,
@@ -174,12 +213,55 @@ impl Said {
         })
     }
 
-    fn address_text(&self) -> String {
-        let texts: Vec<String> = self.addresses.iter().map(IpAddr::to_string).collect();
-        texts.join(" ")
+    fn ttl(&self) -> Ttl {
+        match self {
+            Said::Addresses { ttl, .. } | Said::Cname { ttl, .. } => *ttl,
+        }
     }
 
-    fn who(&self) -> String {
-        format!("{}, {}", self.endpoint, self.service)
+    fn data_text(&self) -> String {
+        match self {
+            Said::Addresses { addresses, .. } => {
+                let texts: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+                texts.join(" ")
+            }
+            Said::Cname { target, .. } => target.to_string(),
+        }
+    }
+
+    /// What of `self` and `to` differs that neither data nor TTL is.
+    fn write_other_changes(&self, to: &Said, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (
+            Said::Addresses { negative_ttl, endpoint, service, .. },
+            Said::Addresses {
+                negative_ttl: to_negative_ttl,
+                endpoint: to_endpoint,
+                service: to_service,
+                ..
+            },
+        ) = (self, to)
+        else {
+            return Ok(());
+        };
+        changed(f, " negative ttl", negative_ttl, to_negative_ttl)?;
+        changed(f, " by", endpoint, to_endpoint)?;
+        changed(f, " service", service, to_service)
+    }
+}
+
+impl From<&CnameClaim> for Said {
+    fn from(cname: &CnameClaim) -> Self {
+        Said::Cname { target: cname.target.clone(), ttl: cname.ttl }
+    }
+}
+
+/// `ADDRESS... (ENDPOINT, SERVICE)`, or `TARGET`.
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.data_text())?;
+        match self {
+            Said::Addresses { endpoint, service, .. } => write!(f, " ({endpoint}, {service})"),
+            Said::Cname { .. } => Ok(()),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::RecordType;
+use crate::{base::RecordType, policy::CnameClaim};
 
 use super::{ViewTable, clients::Clients, records::of_type, view::Entry};
 
@@ -51,6 +51,9 @@ fn canonical(out: &mut impl fmt::Write, clients: &Clients, views: &[&ViewTable])
         }
         for entry in view.entries() {
             name(out, entry)?;
+        }
+        for CnameClaim { pattern, target, ttl } in view.cnames() {
+            writeln!(out, "{pattern} {ttl} CNAME {target}")?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub use diff::{Change, ChangeKind, Said, diff, diff_views};
 pub use hash::TableHash;
 pub use publish::{Generation, Published, Publisher, Reader, channel};
 pub use records::{RECORDS_MAX, RecordSet};
-pub use view::{Entry, ViewTable};
+pub use view::{Entry, Found, ViewTable};
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -7,7 +7,8 @@ use domain::rdata::{A, Aaaa, Soa};
 use proptest::prelude::*;
 
 use super::{
-    AnswerTable, Entry, RECORDS_MAX, RecordSet, ViewTable, channel, compile, compile_beside, diff,
+    AnswerTable, Entry, Found, RECORDS_MAX, RecordSet, ViewTable, channel, compile, compile_beside,
+    diff,
 };
 use crate::{
     base::{Name, Pattern, RecordType, Ttl},
@@ -44,7 +45,7 @@ fn rest(table: &AnswerTable) -> &ViewTable {
 
 #[track_caller]
 fn entry<'t>(table: &'t AnswerTable, text: &str) -> &'t Entry {
-    rest(table).find(name(text).as_wire()).unwrap()
+    rest(table).find(name(text).as_wire()).unwrap().entry().unwrap()
 }
 
 fn set(addresses: &str) -> (AnswerTable, RecordType) {
@@ -411,7 +412,7 @@ proptest! {
         for labels in asked {
             let text = labels.join(".");
             let name = name(if text.is_empty() { "." } else { &text });
-            let found = rest(&table).find(name.as_wire()).map(|entry| &entry.claim().pattern);
+            let found = rest(&table).find(name.as_wire()).map(Found::pattern);
             prop_assert_eq!(found, naive(&parsed, &name), "{}", name);
         }
     }
@@ -422,7 +423,7 @@ proptest! {
     ) {
         let table = table("vpce-1 s a=10.0.0.1 names=*.a,b", &config());
         let patterns: Vec<Pattern> = ["*.a", "b"].map(|text| text.parse().unwrap()).into();
-        let found = rest(&table).find(&bytes).map(|entry| &entry.claim().pattern);
+        let found = rest(&table).find(&bytes).map(Found::pattern);
         let name = Name::from_wire(&bytes).ok();
         prop_assert_eq!(found, name.and_then(|name| naive(&patterns, &name)));
     }

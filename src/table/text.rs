@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use crate::{base::RecordType, policy::Declined};
+use crate::{
+    base::RecordType,
+    policy::{CnameClaim, Declined},
+};
 
 use super::{AnswerTable, ViewTable, records::of_type, view::Entry};
 
-/// Views in the order in which they match; in each, a line a name, then a line a declined.
+/// Views in the order in which they match; in each, a line a name with addresses, a line a name
+/// that stands for another, then a line a declined.
 impl fmt::Display for AnswerTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for view in self.views() {
@@ -21,6 +25,9 @@ impl fmt::Display for ViewTable {
         writeln!(f, "view {}", self.name())?;
         for entry in self.entries() {
             writeln!(f, "  {entry}")?;
+        }
+        for CnameClaim { pattern, target, .. } in self.cnames() {
+            writeln!(f, "  {pattern} CNAME {target}")?;
         }
         for declined in self.declined() {
             f.write_str("  ")?;

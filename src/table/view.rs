@@ -12,7 +12,7 @@ use foldhash::quality::FixedState;
 
 use crate::{
     base::{NAME_LEN_MAX, Name, Pattern, RecordType, Ttl, ViewName},
-    policy::{Address, Claim, Declined, ViewConfig, ViewPlan},
+    policy::{Address, Claim, CnameClaim, Declined, ViewConfig, ViewPlan},
 };
 
 use super::records::{RecordSet, soa};
@@ -29,6 +29,8 @@ pub struct ViewTable {
     rule: Option<ViewConfig>,
     /// Sorted by pattern.
     entries: Vec<Entry>,
+    /// Likewise.
+    cnames: Vec<CnameClaim>,
     declined: Vec<Declined>,
     exact: Index,
     below: Index,
@@ -37,8 +39,17 @@ pub struct ViewTable {
     below_lens: [bool; NAME_LEN_MAX + 1],
 }
 
-/// Names and their places in `entries`.
+/// Names and their places in `entries`; those of `cnames` are counted on behind them.
 type Index = HashMap<Name, usize, FixedState>;
+
+/// What answers a name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Found<'t> {
+    /// Addresses of an endpoint.
+    Entry(&'t Entry),
+    /// Whatever another name has.
+    Cname(&'t CnameClaim),
+}
 
 /// A name that is ours, with all we send for it. Two pointers: what a question needs is in a few
 /// octets that many names share, and stays in the processor's caches.
@@ -80,25 +91,27 @@ impl ViewTable {
         if let Some(before) = before
             && before.rule == rule
             && before.declined == plan.declined
+            && before.cnames == plan.cnames
             && before.entries.len() == entries.len()
             && before.entries.iter().zip(&entries).all(|(old, new)| old.is_shared_with(new))
         {
             return Arc::clone(before);
         }
-        let (declined, empty) = (plan.declined, Self::empty(plan.name));
-        let mut view = Self { rule, entries, declined, ..empty };
+        let ViewPlan { name, cnames, declined, .. } = plan;
+        let mut view = Self { rule, entries, cnames, declined, ..Self::empty(name) };
         view.index();
         Arc::new(view)
     }
 
     /// Makes the entries findable.
     fn index(&mut self) {
-        let is_exact = |entry: &&Entry| matches!(entry.claim.pattern, Pattern::Exact(_));
-        let exact = self.entries.iter().filter(is_exact).count();
+        let claimed = self.entries.iter().map(|entry| &entry.claim.pattern);
+        let patterns = claimed.chain(self.cnames.iter().map(|cname| &cname.pattern));
+        let exact = patterns.clone().filter(|it| matches!(it, Pattern::Exact(_))).count();
         self.exact.reserve(exact);
-        self.below.reserve(self.entries.len() - exact);
-        for (at, entry) in self.entries.iter().enumerate() {
-            match &entry.claim.pattern {
+        self.below.reserve(self.entries.len() + self.cnames.len() - exact);
+        for (at, pattern) in patterns.enumerate() {
+            match pattern {
                 Pattern::Exact(name) => self.exact.insert(name.clone(), at),
                 Pattern::Below(name) => {
                     if let Some(known) = self.below_lens.get_mut(name.as_wire().len()) {
@@ -115,6 +128,7 @@ impl ViewTable {
             name,
             rule: None,
             entries: Vec::new(),
+            cnames: Vec::new(),
             declined: Vec::new(),
             exact: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
             below: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
@@ -127,9 +141,12 @@ impl ViewTable {
     ///
     /// A wildcard also reaches below an exact name under it: RFC 4592 section 4.5 would stop
     /// there in one zone, but each of our names stands for a zone of its own.
-    pub fn find(&self, name_wire: &[u8]) -> Option<&Entry> {
-        let at = self.exact.get(name_wire).or_else(|| self.nearest_wildcard(name_wire))?;
-        self.entries.get(*at)
+    pub fn find(&self, name_wire: &[u8]) -> Option<Found<'_>> {
+        let at = *self.exact.get(name_wire).or_else(|| self.nearest_wildcard(name_wire))?;
+        match at.checked_sub(self.entries.len()) {
+            None => self.entries.get(at).map(Found::Entry),
+            Some(at) => self.cnames.get(at).map(Found::Cname),
+        }
     }
 
     fn nearest_wildcard(&self, name_wire: &[u8]) -> Option<&usize> {
@@ -152,9 +169,14 @@ impl ViewTable {
         &self.name
     }
 
-    /// Every name answered, sorted by pattern.
+    /// Every name that has addresses, sorted by pattern.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Every name that stands for another, sorted by pattern.
+    pub fn cnames(&self) -> &[CnameClaim] {
+        &self.cnames
     }
 
     /// What is not answered, and why.
@@ -164,12 +186,12 @@ impl ViewTable {
 
     /// The number of names answered.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.cnames.len()
     }
 
     /// Whether no name is answered.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Who is in this view; `None` for the last one, which takes everybody else.
@@ -194,6 +216,26 @@ fn entries(claims: Vec<Claim>, known: &[Entry], encoded: &mut Encoded) -> Vec<En
         }
     };
     claims.into_iter().map(entry).collect()
+}
+
+// === impl Found ===
+
+impl<'t> Found<'t> {
+    /// The entry, if it is one.
+    pub fn entry(self) -> Option<&'t Entry> {
+        match self {
+            Found::Entry(entry) => Some(entry),
+            Found::Cname(_) => None,
+        }
+    }
+
+    /// What was matched.
+    pub fn pattern(self) -> &'t Pattern {
+        match self {
+            Found::Entry(entry) => &entry.claim.pattern,
+            Found::Cname(cname) => &cname.pattern,
+        }
+    }
 }
 
 // === impl Entry ===

@@ -17,6 +17,7 @@ use super::{
     u32_at,
 };
 
+mod cnames;
 mod joined;
 mod plain;
 mod records;

@@ -26,7 +26,7 @@ pub struct ExplainDocument {
     pub listener: SocketAddr,
     /// The client's view.
     pub view: String,
-    /// `answer`, `nodata`, `forward` or `refuse`.
+    /// `answer`, `nodata`, `cname`, `forward` or `refuse`.
     pub decision: String,
     /// The addresses given, those of the client's zone first.
     pub given: Vec<GivenDocument>,

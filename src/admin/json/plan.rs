@@ -41,7 +41,7 @@ pub struct ViewChangesDocument {
 pub struct AnswerChangeDocument {
     /// The name, or `*.` and the name below which all are answered.
     pub name: String,
-    /// `A` or `AAAA`.
+    /// `A`, `AAAA` or `CNAME`.
     pub r#type: String,
     /// `added`, `removed` or `changed`.
     pub change: String,
@@ -54,16 +54,18 @@ pub struct AnswerChangeDocument {
 /// What is said of one name and type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaidDocument {
-    /// The addresses, in the order of zones.
+    /// The addresses, in the order of zones; none for a CNAME.
     pub addresses: Vec<IpAddr>,
-    /// How long they may be kept.
+    /// What a CNAME leads to; nothing for addresses.
+    pub cname: Option<String>,
+    /// How long these may be kept.
     pub ttl_secs: u32,
-    /// How long an absence may be kept.
-    pub negative_ttl_secs: u32,
-    /// Which endpoint has them.
-    pub endpoint: String,
-    /// Its service.
-    pub service: String,
+    /// How long an absence may be kept; nothing for a CNAME, whose target says so.
+    pub negative_ttl_secs: Option<u32>,
+    /// Which endpoint has the addresses; nothing for a CNAME.
+    pub endpoint: Option<String>,
+    /// Its service; nothing likewise.
+    pub service: Option<String>,
 }
 
 /// Clients that would come to another view.

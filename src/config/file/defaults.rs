@@ -75,6 +75,8 @@ impl Default for Answers {
             ttl_secs: Located::unwritten(60),
             negative_ttl_secs: Located::unwritten(60),
             deny: texts(&["execute-api", "dynamodb", "dynamodb-streams"]),
+            allow: Vec::new(),
+            alias_sets: Vec::new(),
             alias: Vec::new(),
         }
     }

@@ -21,8 +21,17 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.policy.ttl.as_secs(), 61);
     assert_eq!(config.policy.negative_ttl.as_secs(), 62);
     assert_eq!(config.policy.deny, [ServiceRule::new("execute-api")]);
-    assert_eq!(config.policy.aliases.len(), 2);
-    assert_eq!(config.policy.aliases[1].target, AliasTarget::Endpoint("vpce-0123".into()));
+    assert_eq!(config.policy.aliases.len(), 3);
+    let of = Lender::Endpoint("vpce-0123".into());
+    let target = AliasTarget::Endpoint { of, zone: Some("euw1-az2".into()) };
+    assert_eq!(config.policy.aliases[1].target, target);
+    assert_eq!(
+        config.policy.aliases[2].target,
+        AliasTarget::Cname("other.example".parse().unwrap())
+    );
+    assert_eq!(config.policy.alias_sets, [AliasSet::SqsLegacy, AliasSet::S3Global]);
+    let allowed: Vec<String> = config.policy.allow_rules.iter().map(ToString::to_string).collect();
+    assert_eq!(allowed, ["dynamodb", "execute-api:abc123", "execute-api:def4@vpce-0123"]);
     let view = &config.policy.views[0];
     assert_eq!(view.name.as_str(), "onprem");
     assert_eq!(view.clients[0].to_string(), "192.168.0.0/16");

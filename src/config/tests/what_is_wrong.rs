@@ -29,6 +29,13 @@ const RULES: &[(&str, &str)] = &[
     ("answers.negative_ttl_secs = 86401", "1: `answers.negative_ttl_secs` cannot be 86401"),
     ("answers.ttl_secs = 99999999999999999999", "1: `answers.ttl_secs` is out of all range"),
     ("answers.deny = [\"\"]", "1: `answers.deny` cannot be \"\""),
+    ("answers.allow = [\"\"]", "1: `answers.allow` cannot be \"\""),
+    ("answers.allow = [\"a:b.c\"]", "1: `answers.allow` cannot be \"a:b.c\""),
+    ("answers.allow = [\"a:b@eni-1\"]", "1: `answers.allow` cannot be \"a:b@eni-1\""),
+    (
+        "answers.alias_sets = [\"s3-global\", \"s3-global\"]",
+        "1: the alias set s3-global is there twice",
+    ),
     (
         "forward.trusted = [\"10.9.0.2\"]",
         "1: `forward.trusted` has 10.9.0.2:53, which is no upstream",
@@ -131,6 +138,17 @@ fn an_alias_has_a_name_of_its_own_and_one_target() {
     assert_eq!(alias("endpoint = \"sqs\""), ["3: `answers.alias.endpoint` cannot be \"sqs\""]);
     let twice = "service = \"sqs\"\n[[answers.alias]]\nname = \"Q.example.\"\nservice = \"sqs\"";
     assert_eq!(alias(twice), ["5: two aliases for \"Q.example.\""]);
+    assert_eq!(alias("cname = \"a..b\""), ["3: `answers.alias.cname` cannot be \"a..b\""]);
+    assert_eq!(alias("service = \"s\"\ncname = \"b\""), ["4: an alias has two targets"]);
+    let zone = "cname = \"b.example\"\nzone = \"eu-west-1a\"";
+    assert_eq!(alias(zone), ["4: an alias to a name has a zone"]);
+    assert_eq!(alias("service = \"s\"\nzone = \"x\""), ["4: `answers.alias.zone` cannot be \"x\""]);
+    let circle =
+        "cname = \"r.q.example\"\n[[answers.alias]]\nname = \"*.q.example\"\ncname = \"q.example\"";
+    assert_eq!(
+        alias(circle),
+        ["1: the alias q.example does not end", "4: the alias *.q.example does not end"]
+    );
 }
 
 #[test]

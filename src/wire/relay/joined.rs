@@ -37,7 +37,18 @@ impl Relay {
         next: &Relay,
         next_age: Age,
     ) -> Option<Relay> {
-        let end = self.hops.last()?;
+        self.followed_from(self.hops.last()?, question, age, next, next_age)
+    }
+
+    /// The same up to the alias of `end`, one of its hops: what it says behind that one is left.
+    pub fn followed_from(
+        &self,
+        end: &Hop,
+        question: &Question,
+        age: Age,
+        next: &Relay,
+        next_age: Age,
+    ) -> Option<Relay> {
         let (first, second) =
             (self.message(question, age), next.message(&question.of(&end.target), next_age));
         let first = Sections::read(Message::from_slice(&first).ok()?)?;

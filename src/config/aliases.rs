@@ -1,0 +1,140 @@
+//! `[[answers.alias]]`, `alias_sets` and `allow`: names beside those that AWS publishes, and what
+//! is taken out of the deny list.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{
+    answers::not_a_name,
+    file::{self, Alias},
+    located::{Located, Text},
+    problem::Findings,
+    words::{self, Wrong, read, read_all},
+};
+use crate::{
+    base::{Name, Pattern},
+    policy::{self, AliasSet, AliasTarget, AllowRule, Lender, endless_aliases},
+};
+
+/// Every alias of a list, `key` being its name in the file.
+pub(super) fn aliases(
+    found: &mut Findings,
+    key: &str,
+    written: &[Located<Alias>],
+) -> Vec<policy::Alias> {
+    let mut seen: HashMap<Pattern, Range<usize>> = HashMap::new();
+    let mut read_well: Vec<(policy::Alias, &Range<usize>)> = Vec::new();
+    for alias in written {
+        let target = target(found, key, alias);
+        let Some(text) = &alias.value.name else { continue };
+        let pattern = read(found, &format!("{key}.name"), text, |text| {
+            Pattern::parse(text).map_err(|error| Wrong {
+                help: "allowed: a DNS name, or \"*.NAME\" for all names below it".to_owned(),
+                ..not_a_name(error)
+            })
+        });
+        let Some(pattern) = pattern else { continue };
+        if let Some(first) = seen.insert(pattern.clone(), text.span.clone()) {
+            found
+                .problem(
+                    format!("{key}.name"),
+                    &text.span,
+                    format!("two aliases for {:?}", text.value),
+                )
+                .label("the second")
+                .also(&first, "the first")
+                .help("remove one: a name has one target");
+        }
+        if let Some(target) = target {
+            read_well.push((policy::Alias { pattern, target }, &alias.span));
+        }
+    }
+    let (aliases, places): (Vec<_>, Vec<_>) = read_well.into_iter().unzip();
+    for at in endless_aliases(&aliases) {
+        found
+            .problem(key, places[at], format!("the alias {} does not end", aliases[at].pattern))
+            .label("its `cname` leads in a circle, or through more than 8 names")
+            .help("point it at a name that is no alias");
+    }
+    aliases
+}
+
+/// What an alias stands for: exactly one of `service`, `endpoint` and `cname`.
+fn target(found: &mut Findings, key: &str, alias: &Located<Alias>) -> Option<AliasTarget> {
+    let Alias { service, endpoint, cname, zone, .. } = &alias.value;
+    let written: Vec<&Text> = [service, endpoint, cname].into_iter().flatten().collect();
+    if let [first, .., last] = written[..] {
+        found
+            .problem(key, &last.span, "an alias has two targets")
+            .label("this one")
+            .also(&first.span, "and this one")
+            .help("keep `service`, `endpoint` or `cname`");
+        return None;
+    }
+    // Of a wrong type, say: then it was there, and its own problem is enough.
+    let in_doubt = ["service", "endpoint", "cname"].map(|it| found.doubts(&format!("{key}.{it}")));
+    if written.is_empty() && !in_doubt.contains(&true) {
+        found
+            .problem(key, &alias.span, "an alias has no target")
+            .label("`service`, `endpoint` or `cname` is required here")
+            .help("add `service = \"sqs\"`, `endpoint = \"vpce-...\"` or `cname = \"NAME\"`");
+    }
+    if let (Some(_), Some(zone)) = (cname, zone) {
+        found
+            .problem(key, &zone.span, "an alias to a name has a zone")
+            .label("it has no addresses of its own")
+            .help("remove `zone`, or name a `service` or an `endpoint`");
+    }
+    if let Some(text) = cname {
+        let name = read(found, &format!("{key}.cname"), text, |text| {
+            Name::parse(text).map_err(not_a_name)
+        })?;
+        return Some(AliasTarget::Cname(name));
+    }
+    let of = match (service, endpoint) {
+        (Some(text), _) => {
+            Lender::Service(read(found, &format!("{key}.service"), text, words::service)?)
+        }
+        (None, Some(text)) => {
+            let parse = |text: &str| words::ec2_id(text, "vpce").map(Into::into);
+            Lender::Endpoint(read(found, &format!("{key}.endpoint"), text, parse)?)
+        }
+        (None, None) => return None,
+    };
+    let zone = zone.as_ref().map(|text| {
+        read(found, &format!("{key}.zone"), text, |text| words::zone(text).map(Into::into))
+    });
+    match zone {
+        Some(None) => None,
+        Some(Some(zone)) => Some(AliasTarget::Endpoint { of, zone: Some(zone) }),
+        None => Some(AliasTarget::Endpoint { of, zone: None }),
+    }
+}
+
+/// The ready-made sets that are switched on.
+pub(super) fn alias_sets(
+    found: &mut Findings,
+    written: &[Located<file::AliasSet>],
+) -> Vec<AliasSet> {
+    let mut sets = Vec::new();
+    for Located { value, span } in written {
+        let set = match value {
+            file::AliasSet::SqsLegacy => AliasSet::SqsLegacy,
+            file::AliasSet::S3Global => AliasSet::S3Global,
+            file::AliasSet::S3Dualstack => AliasSet::S3Dualstack,
+        };
+        if sets.contains(&set) {
+            found
+                .problem("answers.alias_sets", span, format!("the alias set {set} is there twice"))
+                .label("the second")
+                .help("remove one");
+        }
+        sets.push(set);
+    }
+    sets
+}
+
+/// A list of what is answered though it is denied.
+pub(super) fn allow_rules(found: &mut Findings, key: &str, texts: &[Text]) -> Vec<AllowRule> {
+    let rules = read_all(found, key, texts, words::allow_rule);
+    rules.into_iter().map(|(_, rule)| rule).collect()
+}
