@@ -51,6 +51,10 @@ fn compared(
     let agrees = match explained.decision.as_str() {
         "answer" if has_addresses => Some(rcode == Rcode::NOERROR && addresses == given),
         "answer" => Some(rcode == Rcode::NOERROR),
+        // Without any, what the CNAMEs lead to is an upstream's.
+        "cname" if has_addresses && !given.is_empty() => {
+            Some(rcode == Rcode::NOERROR && addresses == given)
+        }
         "nodata" => Some(rcode == Rcode::NOERROR && addresses.is_empty()),
         "refuse" => Some(rcode == Rcode::REFUSED),
         _ => None,
