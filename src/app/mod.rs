@@ -19,9 +19,10 @@ mod start;
 mod systemd;
 mod watchdog;
 
-/// For a command that asks other hubs.
+/// For commands that ask other hubs, and what is served and answers here.
 pub use crate::{
     forward::{PeerError, Trial, ask_as_client, ask_peer},
+    health::{HandshakeError, covered},
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
 };
 pub use daemon::{Daemon, StartError, now_secs};

@@ -1,5 +1,6 @@
 //! `hubdns doctor`: a check-list, each line with what to do next. It changes nothing.
 
+mod aliases;
 mod daemon;
 mod endpoints;
 mod host;

@@ -4,6 +4,7 @@
 
 mod config;
 mod connect;
+mod handshake;
 mod prober;
 mod roster;
 mod state;
@@ -12,5 +13,6 @@ mod tests;
 mod unhealthy;
 
 pub use config::HealthConfig;
+pub use handshake::{Covered, HandshakeError, covered};
 pub use prober::Prober;
 pub use unhealthy::Unhealthy;

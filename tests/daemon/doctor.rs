@@ -131,3 +131,38 @@ fn without_a_daemon_a_port_that_is_taken_is_told() {
     let [port] = &ports[..] else { panic!("{out}") };
     assert!(port.starts_with("failed  port: "), "{out}");
 }
+
+#[test]
+fn what_the_certificate_behind_an_alias_covers_is_told() {
+    let endpoints: &[(&str, &[Ipv4Addr])] = &[("svc0", &[HERE]), ("svc1", &[NOBODY])];
+    let (recording, _listener, _) = hub(endpoints);
+    // A real server of TLS stands where the endpoint would: our own, for 127.0.0.1 and hub.test.
+    let pair = Pair::new("hub.example");
+    let alias =
+        |name: &str, target: &str| format!("[[answers.alias]]\nname = \"{name}\"\n{target}\n");
+    let aliases = [
+        alias("hub.test", "service = \"svc0\""),
+        alias("other.test", "service = \"svc0\""),
+        alias("*.wide.test", "service = \"svc0\""),
+        alias("led.test", "cname = \"hub.test\""),
+        alias("away.test", "cname = \"www.example\""),
+        alias("lost.test", "service = \"svc1\""),
+    ];
+    let table = pair.table("tls", "127.0.0.1:{tls_port}");
+    let probe = "[health]\nprobe = \"tcp:{tls_port}\"\ninterval_secs = 60\n";
+    let daemon = Hubdns::start(&(recording.source() + &table + probe + &aliases.concat()));
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(1), "{out}");
+    let lines: Vec<&str> = about(&out, "alias");
+    let [wide, hub, led, lost, other] = &lines[..] else { panic!("{out}") };
+    let endpoint = |line: &str| line.split_once("certificate of ").unwrap().1.to_owned();
+    assert!(hub.starts_with("passed  alias: hub.test: the certificate of vpce-"), "{out}");
+    assert!(endpoint(hub).ends_with(" covers it"), "{out}");
+    let others = endpoint(hub).replace(" covers it", " does not cover it, but hub.test");
+    for (line, name) in [(wide, "*.wide.test"), (led, "led.test"), (other, "other.test")] {
+        let told = format!("warned  alias: {name}: the certificate of {others}");
+        assert_eq!(*line, told, "{out}");
+    }
+    assert!(lost.starts_with("failed  alias: lost.test: vpce-"), "{out}");
+    assert!(lost.contains("it takes no connection: Connection refused"), "{out}");
+}

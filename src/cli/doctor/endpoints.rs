@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::CheckList;
+use super::{CheckList, aliases};
 use crate::{
     admin::json::{NamesDocument, from_text},
     app::{accepts_tcp, host_lookup, offline_table},
@@ -21,14 +21,20 @@ const HTTPS_PORT: u16 = 443;
 /// Connections at once: with 2 s for each that is silent, 1,500 dead interfaces take 48 s.
 const AT_ONCE: usize = 64;
 
-/// Connects to each address of each endpoint once; a line for all that answer, and one for each
-/// endpoint that has one that does not.
+/// Whether the addresses of endpoints are reached, and what those behind aliases show there.
 pub(super) async fn look(list: &mut CheckList, config: &Config) {
     let Some(names) = names(config).await else {
         let next = "see the sources above";
         return list.warned("endpoint", "there is no table to look at".to_owned(), next);
     };
     let port = config.health.tcp_port.unwrap_or(HTTPS_PORT);
+    look_at_addresses(list, &names, port).await;
+    aliases::look(list, &names, port).await;
+}
+
+/// Connects to each address of each endpoint once; a line for all that answer, and one for each
+/// endpoint that has one that does not.
+async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u16) {
     let mut endpoints: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
     for name in names.views.iter().flat_map(|view| &view.names) {
         let addresses = name.addresses.iter().map(|address| address.ip);
