@@ -61,6 +61,8 @@ pub(super) enum Progress {
 pub(super) struct Failure {
     pub(super) rcode: Rcode,
     pub(super) errors: Vec<ExtendedError>,
+    /// A word for the query log.
+    pub(super) reason: &'static str,
 }
 
 // === impl Chain ===
@@ -158,7 +160,8 @@ impl Chain {
             .find(|source| sources.contains(source))
             .unwrap_or(next.source);
         // Both are as old as they are by now.
-        Ok(Answered { relay: Arc::new(relay), age: Age::NONE, source })
+        let upstream = next.upstream.or(before.upstream);
+        Ok(Answered { relay: Arc::new(relay), age: Age::NONE, source, upstream })
     }
 
     /// What was told up to its alias number `steps`, and behind it CNAMEs of ours.
@@ -195,7 +198,7 @@ impl Lead<'_> {
 
 impl From<ForwardError> for Failure {
     fn from(error: ForwardError) -> Self {
-        Self { rcode: error.rcode(), errors: vec![error.extended()] }
+        Self { rcode: error.rcode(), errors: vec![error.extended()], reason: error.word() }
     }
 }
 
@@ -203,19 +206,19 @@ impl Failure {
     /// Nobody answered of a name that an alias leads to. The client's own name is there, so it is
     /// told that we failed, and never that it may not ask.
     fn behind(error: ForwardError) -> Self {
-        Self { rcode: Rcode::SERVFAIL, errors: vec![error.extended()] }
+        Self { rcode: Rcode::SERVFAIL, ..error.into() }
     }
 
     /// An upstream left a name that an alias leads to to others, for reasons it may have told.
     fn declined(relay: &Relay) -> Self {
         match relay.errors() {
             [] => Self::behind(ForwardError::Unusable),
-            errors => Self { rcode: Rcode::SERVFAIL, errors: errors.to_vec() },
+            errors => Self { rcode: Rcode::SERVFAIL, errors: errors.to_vec(), reason: "declined" },
         }
     }
 
     fn of_the_chain(text: &'static str) -> Self {
         let error = ExtendedError { code: Ede::OTHER, text: text.into() };
-        Self { rcode: Rcode::SERVFAIL, errors: vec![error] }
+        Self { rcode: Rcode::SERVFAIL, errors: vec![error], reason: "aliases" }
     }
 }

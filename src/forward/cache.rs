@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use super::{
     config::{CacheConfig, StillRight},
     error::ForwardError,
-    landing::Outcome,
 };
 use crate::{
     base::{Name, Rcode, Ttl},
@@ -148,7 +147,12 @@ impl Cache {
 
     /// Keeps what asking came to: an answer for its lifetime, a failure for a moment (RFC 9520
     /// section 3.1 has both errors and responses that decline among these).
-    pub(super) fn note(&self, question: &Question, outcome: &Outcome, now: Instant) {
+    pub(super) fn note(
+        &self,
+        question: &Question,
+        outcome: Result<&Arc<Relay>, ForwardError>,
+        now: Instant,
+    ) {
         let kept = |relay: &Arc<Relay>| Arc::new(Kept::new(Arc::clone(relay), now));
         let failure = match outcome {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
@@ -163,7 +167,7 @@ impl Cache {
                 }
                 return;
             }
-            Err(error) => Failure::Error(*error),
+            Err(error) => Failure::Error(error),
         };
         if let Some(kept) = self.answers.get(question) {
             *kept.failed() = Some(now);

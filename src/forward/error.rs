@@ -58,6 +58,22 @@ impl ForwardError {
         }
     }
 
+    /// A word, for the query log.
+    pub fn word(self) -> &'static str {
+        match self {
+            ForwardError::NoUpstream => "no_upstream",
+            ForwardError::Refused => "zone_refused",
+            ForwardError::TimedOut(_) => "timeout",
+            ForwardError::Network => "network",
+            ForwardError::Unproved => "tls",
+            ForwardError::Unusable => "unusable",
+            ForwardError::NoSocket => "local",
+            ForwardError::Loop => "loop",
+            ForwardError::OverBudget => "budget",
+            ForwardError::Overloaded => "overloaded",
+        }
+    }
+
     /// The extended error that tells why (RFC 8914 section 4).
     pub fn extended(self) -> ExtendedError {
         let code = match self {

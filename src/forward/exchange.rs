@@ -83,6 +83,19 @@ enum Ended {
     Failed(ExchangeError),
 }
 
+// === impl Verdict ===
+
+impl Verdict {
+    /// In a word, for the log.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Verdict::Answer(_) => "answer",
+            Verdict::Declined(_) => UpstreamFailure::Declined.word(),
+            Verdict::Doubtful(reason) | Verdict::Failed(reason) => reason.word(),
+        }
+    }
+}
+
 // === impl Exchange ===
 
 impl Exchange {

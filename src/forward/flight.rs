@@ -3,7 +3,9 @@
 //! An upstream that is silent for a moment is not given up: the next is asked beside it, and
 //! whichever answers first is heard. A lone upstream is asked again.
 
-use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::VecDeque, future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -33,9 +35,12 @@ pub(super) const TRANSMISSIONS_MAX: usize = 4;
 /// for an answer while another has it already is slow, and not silent.
 const SILENT_AFTER: Duration = Duration::from_millis(500);
 
-/// Asks `upstreams` and comes back with the first answer. If all that answer decline the question,
-/// the last such response comes back whole.
-pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Relay, ForwardError> {
+/// Asks `upstreams` and comes back with the first answer, and whose it is. If all that answer decline
+/// the question, the last such response comes back whole.
+pub(super) async fn fly(
+    upstreams: &Upstreams,
+    question: &Question,
+) -> Result<(Relay, SocketAddr), ForwardError> {
     let started = Instant::now();
     let mut flight = Flight::new(upstreams.in_order(), question);
     flight.look_beside(started);
@@ -43,7 +48,7 @@ pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Re
     let (declined, last) = (flight.declined.take(), flight.last);
     flight.end(Instant::now());
     match (ended, declined, last) {
-        (Ended::Answered(relay), _, _) => Ok(relay),
+        (Ended::Answered(relay, upstream), _, _) => Ok((relay, upstream)),
         (Ended::Alone | Ended::TimedOut, Some(declined), _) => Ok(declined),
         (Ended::Alone, None, UpstreamFailure::Network) => Err(ForwardError::Network),
         (Ended::Alone, None, UpstreamFailure::Tls) => Err(ForwardError::Unproved),
@@ -56,7 +61,7 @@ pub(super) async fn fly(upstreams: &Upstreams, question: &Question) -> Result<Re
 
 /// What a flight came to.
 enum Ended {
-    Answered(Relay),
+    Answered(Relay, SocketAddr),
     /// Nobody is left to wait for.
     Alone,
     /// The time is up.
@@ -75,7 +80,7 @@ struct Flight {
     waiting: Exchanges,
     /// Exchanges of which little is hoped.
     doubtful: usize,
-    declined: Option<Relay>,
+    declined: Option<(Relay, SocketAddr)>,
     last: UpstreamFailure,
 }
 
@@ -153,8 +158,8 @@ impl Flight {
                     false => return Ended::TimedOut,
                 },
             };
-            if let Some(relay) = self.hear(heard) {
-                return Ended::Answered(relay);
+            if let Some((relay, upstream)) = self.hear(heard) {
+                return Ended::Answered(relay, upstream);
             }
             if self.turn.is_empty() && self.doubtful == 0 {
                 return Ended::Alone;
@@ -192,6 +197,8 @@ impl Flight {
         let is_last = self.sent + 1 == self.sent_max || self.unanswered + 1 == TRANSMISSIONS_MAX;
         let without_opt = asked_at.is_some() && (is_last || upstream.may_ignore_opt());
         let before = asked_at.replace(now);
+        let (name, address) = (&self.question.name, &upstream.address);
+        tracing::debug!(%name, rtype = %self.question.rtype, upstream = %address, "asks an upstream");
         silent_since.get_or_insert(now);
         let exchange = Box::new(Exchange::new(upstream, &self.question, without_opt, before));
         self.listen(seat, in_turn, exchange);
@@ -206,7 +213,7 @@ impl Flight {
     }
 
     /// Takes what an exchange came to; the answer, if it is one.
-    fn hear(&mut self, heard: Heard) -> Option<Relay> {
+    fn hear(&mut self, heard: Heard) -> Option<(Relay, SocketAddr)> {
         let Heard { seat, in_turn, exchange, verdict } = heard;
         let was_doubtful = exchange.is_doubtful() && !matches!(verdict, Verdict::Doubtful(_));
         self.seats[seat].silent_since = None;
@@ -216,9 +223,11 @@ impl Flight {
         } else if in_turn {
             self.unanswered -= 1;
         }
+        let address = self.seats[seat].upstream.address.socket();
+        tracing::debug!(upstream = %address, came = verdict.word(), "heard of an upstream");
         match verdict {
-            Verdict::Answer(relay) => return Some(relay),
-            Verdict::Declined(relay) => self.declined = Some(relay),
+            Verdict::Answer(relay) => return Some((relay, address)),
+            Verdict::Declined(relay) => self.declined = Some((relay, address)),
             Verdict::Failed(reason) => self.last = reason,
             Verdict::Doubtful(reason) => {
                 self.last = reason;

@@ -13,25 +13,24 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
+    answered::Answered,
     budget::BudgetStanding,
     cache::{Cache, Failure, Kept, Renewal},
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
-    landing::{Carried, Flights, Flying, Landing, Outcome},
+    landing::{Carried, Flights, Flying, Heard, Landing, Outcome},
     loops::{Loop, Loops, may_be_ours},
     routes::{Purpose, Routes},
 };
 use crate::{
     base::{Name, Rcode, RecordType},
-    telemetry::{AnswerSource, CacheResult, Metrics, Spared},
-    wire::{Age, Asking, Question, Relay},
+    telemetry::{CacheResult, Metrics, Spared},
+    wire::{Asking, Question},
 };
 
 /// With an older answer at hand a client waits no longer than this (RFC 8767 section 5).
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
-/// The TTL of an answer past its time (RFC 8767 section 4).
-const STALE_TTL_SECS: u32 = 30;
 
 /// Asks upstreams. Cheap to clone.
 #[derive(Clone)]
@@ -45,17 +44,6 @@ struct Inner {
     flights: Mutex<Flights>,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
-}
-
-/// An upstream's response, how old it is, and where we had it from.
-#[derive(Clone, Debug)]
-pub struct Answered {
-    /// The response.
-    pub relay: Arc<Relay>,
-    /// Its age, for its TTLs.
-    pub age: Age,
-    /// Cache, upstream, or cache past its time.
-    pub source: AnswerSource,
 }
 
 /// How a question is being asked.
@@ -135,7 +123,9 @@ impl Forwarder {
         }
         match stale.renewal(now, inner.routes.is_silent(&question.name, now)) {
             Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&question)).await {
-                Ok(Ok(relay)) if !relay.declines() => return Ok(Answered::from_upstream(relay)),
+                Ok(Ok(heard)) if !heard.relay.declines() => {
+                    return Ok(Answered::from_upstream(heard));
+                }
                 // Past the time the flight goes on, and will renew the cache.
                 Ok(Ok(_) | Err(_)) | Err(_) => (),
             },
@@ -162,8 +152,8 @@ impl Forwarder {
 
     /// Puts a response into the cache, as if an upstream had told it just now.
     #[cfg(any(test, fuzzing))]
-    pub fn keep(&self, question: &Question, relay: Relay) {
-        self.0.cache.note(question, &Ok(Arc::new(relay)), Instant::now());
+    pub fn keep(&self, question: &Question, relay: crate::wire::Relay) {
+        self.0.cache.note(question, Ok(&Arc::new(relay)), Instant::now());
     }
 
     /// Sets the gauges of the cache and of the budget, which is done when somebody looks.
@@ -237,7 +227,10 @@ impl Inner {
         }
         match departure? {
             Departure::Begun(flying) => Carried::new(flying, &self.tasks).await,
-            Departure::Joined(landing) => landing.outcome().await,
+            Departure::Joined(landing) => {
+                tracing::debug!(name = %question.name, "waits with others for the same answer");
+                landing.outcome().await
+            }
         }
     }
 
@@ -289,7 +282,10 @@ impl Inner {
                     Err(ForwardError::Loop)
                 }
             };
-            let outcome = outcome.map(|relay| Arc::new(relay.bounded(&inner.config.cache.ttls)));
+            let outcome = outcome.map(|(relay, upstream)| Heard {
+                relay: Arc::new(relay.bounded(&inner.config.cache.ttls)),
+                upstream,
+            });
             // What is over in a moment is not remembered for two seconds.
             if !matches!(outcome, Err(ForwardError::OverBudget | ForwardError::Loop)) {
                 flown.note(&outcome);
@@ -306,11 +302,7 @@ impl Inner {
     /// The older answer in place of what upstreams say.
     fn stand_in(&self, stale: &Kept) -> Answered {
         self.metrics.forward.cache(CacheResult::Stale);
-        Answered {
-            relay: Arc::clone(&stale.relay),
-            age: Age::Stale(STALE_TTL_SECS),
-            source: AnswerSource::Stale,
-        }
+        Answered::stale(stale)
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
@@ -334,7 +326,8 @@ impl Flown {
     fn note(&self, outcome: &Outcome) {
         let flights = self.inner.flights();
         if flights.has(&self.question, &self.landing) {
-            self.inner.cache.note(&self.question, outcome, Instant::now());
+            let relay = outcome.as_ref().map(|heard| &heard.relay).map_err(|error| *error);
+            self.inner.cache.note(&self.question, relay, Instant::now());
         }
     }
 
@@ -343,7 +336,7 @@ impl Flown {
     /// the meantime, is looked into.
     fn suspect(&self, outcome: &Outcome) {
         let fruitless = match outcome {
-            Ok(relay) => relay.declines(),
+            Ok(heard) => heard.relay.declines(),
             Err(ForwardError::Loop | ForwardError::OverBudget) => false,
             Err(_) => true,
         };
@@ -365,24 +358,6 @@ impl Drop for Flown {
         drop(flights);
         self.landing.tell(self.outcome.take().unwrap_or(Err(ForwardError::Unusable)));
         self.inner.metrics.forward.in_flight.dec();
-    }
-}
-
-// === impl Answered ===
-
-impl Answered {
-    /// What an upstream said just now.
-    fn from_upstream(relay: Arc<Relay>) -> Self {
-        Self { relay, age: Age::Passed(Duration::ZERO), source: AnswerSource::Upstream }
-    }
-}
-
-// === impl Kept ===
-
-impl Kept {
-    fn answered(&self, now: Instant) -> Answered {
-        let age = Age::Passed(self.age(now));
-        Answered { relay: Arc::clone(&self.relay), age, source: AnswerSource::Cache }
     }
 }
 

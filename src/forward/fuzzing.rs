@@ -28,8 +28,7 @@ impl Cache {
 
     /// Notes what asking came to; a failure without a response.
     pub fn note(&self, question: &Question, relay: Option<&Arc<Relay>>, at: Duration) {
-        let outcome = relay.map(Arc::clone).ok_or(ForwardError::Unusable);
-        self.cache.note(question, &outcome, self.start + at);
+        self.cache.note(question, relay.ok_or(ForwardError::Unusable), self.start + at);
     }
 
     /// The response within its TTL, and its age.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
@@ -19,9 +20,16 @@ use super::error::ForwardError;
 use crate::wire::{Question, Relay};
 
 /// What a flight brings back.
-pub(super) type Outcome = Result<Arc<Relay>, ForwardError>;
+pub(super) type Outcome = Result<Heard, ForwardError>;
 /// A flight until its outcome.
 pub(super) type Flying = BoxFuture<'static, Outcome>;
+
+/// A response, and whose.
+#[derive(Clone)]
+pub(super) struct Heard {
+    pub(super) relay: Arc<Relay>,
+    pub(super) upstream: SocketAddr,
+}
 
 /// Where a flight's outcome is told to all who wait for it.
 #[derive(Default)]

@@ -5,6 +5,7 @@
 
 mod address;
 mod allowance;
+mod answered;
 mod budget;
 mod cache;
 mod choice;
@@ -36,6 +37,7 @@ mod upstream;
 
 pub use address::{AddressError, UpstreamAddress};
 pub use allowance::Allowance;
+pub use answered::Answered;
 pub use budget::BudgetStanding;
 pub use config::{
     BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig,
@@ -43,7 +45,7 @@ pub use config::{
 };
 pub use error::ForwardError;
 pub use flight::DEADLINE;
-pub use forwarder::{Answered, Forwarder};
+pub use forwarder::Forwarder;
 pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};

@@ -51,7 +51,7 @@ fn fill(len: u16) {
     for at in 0..80_000 {
         let question = question(&format!("host-{at:06}.eu-west-1.compute.corp.example"));
         let relay = response(&question, 600, len).unwrap();
-        cache.note(&question, &Ok(relay), Instant::now());
+        cache.note(&question, Ok(&relay), Instant::now());
     }
     let (entries, counted) = (cache.answers.len(), cache.answers.weight());
     let taken = resident().saturating_sub(before);
@@ -76,7 +76,11 @@ fn the_limit_of_entries_holds() {
     let cache = cache(100, MIB);
     for at in 0..1_000 {
         let question = question(&format!("{at}.example"));
-        cache.note(&question, &response(&question, 600, 10).map_err(|_| panic!()), Instant::now());
+        cache.note(
+            &question,
+            response(&question, 600, 10).as_ref().map_err(|_| panic!()),
+            Instant::now(),
+        );
     }
     assert!(cache.answers.len() <= 100, "{}", cache.answers.len());
     assert!(90 <= cache.answers.len(), "{}", cache.answers.len());
@@ -127,10 +131,10 @@ fn a_flush_takes_a_name_and_what_is_below_it_and_leaves_the_rest() {
     let now = Instant::now();
     for name in ["corp.example", "www.corp.example", "xcorp.example", "example"] {
         let question = question(name);
-        cache.note(&question, &response(&question, 600, 10).map_err(|_| panic!()), now);
+        cache.note(&question, response(&question, 600, 10).as_ref().map_err(|_| panic!()), now);
     }
     let failing = question("new.corp.example");
-    cache.note(&failing, &Err(ForwardError::Unusable), now);
+    cache.note(&failing, Err(ForwardError::Unusable), now);
     let is_kept = |name: &str| cache.fresh(&(&question(name)).into(), now).is_some();
     assert_eq!(cache.flush(Some(&"corp.example".parse().unwrap())), 2);
     assert!(!is_kept("corp.example") && !is_kept("www.corp.example"));

@@ -11,7 +11,8 @@ use super::*;
 use crate::{
     base::RecordType,
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardZone, UpstreamAddress},
-    wire::{Limit, Packet, Reply},
+    telemetry::AnswerSource,
+    wire::{Age, Limit, Packet, Reply},
 };
 
 /// What a test upstream does with a datagram: the packets it sends back, each after a pause.
