@@ -12,6 +12,7 @@ pub mod policy;
 pub mod discover;
 pub mod forward;
 pub mod table;
+pub mod querylog;
 pub mod answer;
 pub mod health;
 pub mod refresh;

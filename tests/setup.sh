@@ -22,7 +22,9 @@ packages=(
     bind9-dnsutils  # dig
     ca-certificates
     curl            # orders of the end-to-end test
+    bind9-utils     # dnstap-read
     dnsmasq-base    # a resolver in front of ours, as are those below
+    fstrm-bin       # a receiver of dnstap
     gcc             # the linker that rustc calls
     iproute2        # namespaces
     knot-dnsutils   # kdig
@@ -34,6 +36,7 @@ packages=(
     openssl
     pdns-recursor
     procps
+    prometheus      # scrapes us; promtool
     python3
     python3-venv
     strace          # a disk that fails, hangs, or kills
@@ -47,6 +50,7 @@ declare -A daemons=(
     [bind9]=named
     [knot-resolver]='kresd kresd.target kres-cache-gc'
     [pdns-recursor]=pdns-recursor
+    [prometheus]=prometheus
     [unbound]=unbound
 )
 

@@ -122,6 +122,7 @@ impl Daemon {
             cookies: Cookies::random(|| 0),
             rates: None,
             about: About::default(),
+            observers: Arc::new(crate::querylog::Observers::nobody()),
         }));
         let (status, status_seen) = watch::channel(Status::default());
         let (listening, listening_seen) = watch::channel(Vec::new());

@@ -191,6 +191,15 @@ impl Decision<'_> {
 // === impl ServerFact ===
 
 impl ServerFact {
+    /// A word, for the query log.
+    pub fn word(self) -> &'static str {
+        match self {
+            ServerFact::Version => "version",
+            ServerFact::Identity => "identity",
+            ServerFact::TableHash => "table_hash",
+        }
+    }
+
     /// What is asked of this server; `None` for any other question.
     fn asked(asked: &Asked<'_>) -> Option<Self> {
         if asked.class != CLASS_CHAOS || asked.rtype != RecordType::TXT {
@@ -208,6 +217,16 @@ impl ServerFact {
 // === impl Refusal ===
 
 impl Refusal {
+    /// A word, for the query log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Refusal::NotAllowed => "not_allowed",
+            Refusal::Class => "class",
+            Refusal::MetaType => "meta_type",
+            Refusal::NoRecursion => "no_recursion",
+        }
+    }
+
     /// The code that a client gets.
     pub fn rcode(self) -> Rcode {
         Rcode::REFUSED

@@ -10,13 +10,12 @@ use super::{
     chain::{Chain, Failure, Landing, Lead, Progress},
     decide::Decision,
     records::{write_absence, write_cname, write_told},
-    tell::Teller,
+    tell::{Outcome, Teller},
 };
 use crate::{
     base::{Name, Rcode, RecordType},
     forward::{Answered, ForwardError},
     policy::{CNAMES_MAX, CnameClaim},
-    telemetry::AnswerSource,
     wire::{QUESTION_POINTER, Query},
 };
 
@@ -30,7 +29,7 @@ impl<'t> Teller<'t> {
         query: &Query<'_>,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<(Rcode, AnswerSource), Chain> {
+    ) -> Result<Outcome, Chain> {
         let (asking, forwarder) = (query.asking(), &self.settings.forwarder);
         if forwarder.has_returned(asking.name_wire, came) {
             return Ok(self.failed(query, &ForwardError::Loop.into(), out));
@@ -51,9 +50,9 @@ impl<'t> Teller<'t> {
         first: &'t CnameClaim,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<(Rcode, AnswerSource), Chain> {
+    ) -> Result<Outcome, Chain> {
         let Some(lead) = self.lead_abroad(query, first) else {
-            return Ok((self.at_home(query, first, out), AnswerSource::Table));
+            return Ok(Outcome::ours(self.at_home(query, first, out)));
         };
         let chain = match Chain::begun(query.asking().to_question(), &lead) {
             Ok(chain) => chain,
@@ -162,7 +161,7 @@ impl<'t> Teller<'t> {
         mut cached: Option<Answered>,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<(Rcode, AnswerSource), Chain> {
+    ) -> Result<Outcome, Chain> {
         while let Some(answered) = cached {
             let ended = chain.take(Ok(answered), |name| self.landing(name, query.rtype));
             let failure: Option<Failure> = match ended {

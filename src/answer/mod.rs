@@ -8,6 +8,7 @@ mod cookies;
 mod decide;
 mod explain;
 mod follow;
+mod observe;
 #[cfg(any(test, fuzzing))]
 pub mod parity;
 mod pending;

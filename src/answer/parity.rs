@@ -137,6 +137,7 @@ impl Parity {
             cookies: Cookies::random(|| 1_700_000_000),
             rates: None,
             about: About { version: None, identity: Some("hub-a".into()) },
+            observers: Arc::new(crate::querylog::Observers::nobody()),
         }));
         let (mut publisher, table) = channel();
         let (plan, config) = policy()?;

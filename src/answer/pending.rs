@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::{
     chain::{Chain, Failure, Progress},
     decide::Vantage,
+    observe::{Sighting, Verdict},
     settings::Settings,
     tell::{Teller, Way},
 };
@@ -32,7 +34,9 @@ pub struct Pending {
     pub(super) metrics: Arc<Metrics>,
     pub(super) way: Way,
     pub(super) rotation: usize,
-    pub(super) started: Instant,
+    /// What was decided, in a word.
+    pub(super) decision: &'static str,
+    pub(super) sighting: Sighting,
 }
 
 // === impl Pending ===
@@ -43,9 +47,12 @@ impl Pending {
     pub async fn finish(mut self: Box<Self>, ends: &CancellationToken, out: &mut Vec<u8>) {
         let Vantage { client, listener } = self.vantage;
         self.settings.forwarder.notice(self.chain.question(), client, listener.ip());
+        let came = self.sighting.came;
+        let asking = self.sighting.wanted.log.map(|id| tracing::info_span!("query", %id));
+        let asking = self.ask_along().instrument(asking.unwrap_or_else(Span::none));
         let ended = tokio::select! {
-            ended = self.ask_along() => ended,
-            () = ends.cancelled() => Err(ForwardError::TimedOut(self.started.elapsed()).into()),
+            ended = asking => ended,
+            () = ends.cancelled() => Err(ForwardError::TimedOut(came.elapsed()).into()),
         };
         if let Packet::Query(query) = Packet::read(&self.packet) {
             self.write(&query, ended, out);
@@ -54,7 +61,7 @@ impl Pending {
 
     /// Asks for one name after the other until the chain has ended, within the time of one.
     async fn ask_along(&mut self) -> Result<(), Failure> {
-        let deadline = self.started + DEADLINE;
+        let deadline = self.sighting.came + DEADLINE;
         loop {
             let asked = self.settings.forwarder.ask(self.chain.wanted().clone());
             let answered = match self.chain.is_begun() {
@@ -102,13 +109,22 @@ impl Pending {
             way: self.way,
             rotation: self.rotation,
         };
-        let (rcode, source) = match ended.and(self.chain.answer()) {
+        let told = match ended.and(self.chain.answer()) {
             Ok(answered) => teller.answered(query, answered, out),
             Err(failure) => teller.failed(query, &failure, out),
         };
         if let Some(view) = &self.view {
-            view.told(rcode, source);
+            view.told(told.rcode, told.source);
         }
-        self.metrics.dns.took(source, self.started.elapsed());
+        self.metrics.dns.took(told.source, self.sighting.came.elapsed());
+        if self.sighting.wanted.anybody() {
+            let Vantage { client, listener } = self.vantage;
+            let (_, view) = teller.table.view_for(client, listener);
+            let asked = Some((query.name_wire(), query.rtype));
+            let verdict = Verdict::forwarded(self.decision, &told);
+            let packets = [&self.packet[..], out];
+            let observers = &self.settings.observers;
+            self.sighting.tell(observers, asked, view.name(), verdict, packets);
+        }
     }
 }

@@ -5,24 +5,26 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+mod instead;
+
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     chain::Chain,
-    decide::{Asked, Decision, Vantage, decide},
+    decide::{Asked, Decided, Decision, Vantage, decide},
+    observe::{Sighting, Verdict},
     pending::Pending,
-    rates::Sender,
     respond::Responder,
     rotation::Rotation,
     sender::{self, Suspect},
     settings::Settings,
-    tell::{Teller, Way},
+    tell::{Outcome, Teller, Way},
 };
 use crate::{
-    base::Rcode,
+    querylog::{Sampler, Wanted},
     table::{Generation, Published},
-    telemetry::{AnswerSource, Dropped, Limited, Proto, Tally},
-    wire::{Channel, Cookie, CookieState, Limit, Packet, Query, Reject, write_reject},
+    telemetry::{AnswerSource, Dropped, Proto, Tally},
+    wire::{Channel, Limit, Packet, Query},
 };
 
 /// A responder's state for one listener or connection. Not shared, so it has no lock.
@@ -43,12 +45,23 @@ pub struct Session {
     generation: Generation,
     /// What the last reply was written from.
     last: Option<AnswerSource>,
+    sampler: Sampler,
 }
 
 /// What the questions of one batch are answered from.
 struct InForce {
     published: Arc<Published>,
     settings: Arc<Settings>,
+}
+
+/// A packet and where it came from.
+struct Arrival<'p> {
+    packet: &'p [u8],
+    client: SocketAddr,
+    vantage: Vantage,
+    came: Instant,
+    /// Who wants to hear what becomes of it.
+    wanted: Wanted,
 }
 
 /// What became of a packet.
@@ -81,6 +94,7 @@ impl Session {
             tally: Tally::new(Arc::default()),
             generation: Generation::NONE,
             last: None,
+            sampler: Sampler::new(rand::random()),
         }
     }
 
@@ -172,6 +186,8 @@ impl Session {
             return Step::Silence;
         }
         let vantage = Vantage::new(client.ip(), listener);
+        let wanted = self.sampler.draw(&in_force.settings.observers);
+        let arrival = Arrival { packet, client, vantage, came, wanted };
         match Packet::read(packet) {
             Packet::Short => {
                 dns.dropped(Dropped::Short);
@@ -186,95 +202,31 @@ impl Session {
                 Step::Silence
             }
             Packet::Reject(reject) => {
-                match self.limit(in_force, reject.cookie.as_ref(), &vantage, came) {
-                    None => self.reject(in_force, &reject, &vantage, out),
+                match self.limit(in_force, reject.cookie.as_ref(), &arrival) {
+                    None => self.reject(in_force, &reject, &arrival, out),
                     // To come by TCP with it would help nobody.
                     Some(_) => Step::Silence,
                 }
             }
             Packet::Query(query) => {
                 let cookie = query.edns.and_then(|edns| edns.cookie);
-                match self.limit(in_force, cookie.as_ref(), &vantage, came) {
-                    None => self.query(in_force, packet, &query, &vantage, came, out),
-                    Some(limited) => self.instead(limited, in_force, &query, &vantage, out),
+                match self.limit(in_force, cookie.as_ref(), &arrival) {
+                    None => self.query(in_force, &query, &arrival, out),
+                    Some(limited) => self.instead(limited, in_force, &query, &arrival, out),
                 }
             }
         }
     }
 
-    /// What is done in place of an answer to a client above its rate.
-    fn limit(
-        &self,
-        in_force: &InForce,
-        cookie: Option<&Cookie>,
-        vantage: &Vantage,
-        came: Instant,
-    ) -> Option<Limited> {
-        let settings = &in_force.settings;
-        let rates = settings.rates.as_ref()?;
-        let is_told = |cookie| settings.cookies.proves(cookie, vantage.client);
-        let sender = match self.proto {
-            Proto::Udp if !cookie.is_some_and(is_told) => Sender::Anybody,
-            Proto::Udp | Proto::Tcp | Proto::Tls | Proto::Https => Sender::Proven,
-        };
-        let limited = rates.limit(vantage, sender, came)?;
-        self.responder.metrics.dns.limited(limited);
-        Some(limited)
-    }
-
-    fn instead(
-        &self,
-        limited: Limited,
-        in_force: &InForce,
-        query: &Query<'_>,
-        vantage: &Vantage,
-        out: &mut Vec<u8>,
-    ) -> Step {
-        let InForce { published, settings } = in_force;
-        let (table, dns) = (published.table(), &self.responder.metrics.dns);
-        let teller = Teller { table, settings, dns, vantage, way: self.way, rotation: 0 };
-        match limited {
-            Limited::Dropped => return Step::Silence,
-            Limited::Truncated => teller.truncated(query, out),
-            Limited::Refused => teller.over_its_rate(query, out),
-        }
-        Step::Reply
-    }
-
-    fn reject(
-        &mut self,
-        in_force: &InForce,
-        reject: &Reject<'_>,
-        vantage: &Vantage,
-        out: &mut Vec<u8>,
-    ) -> Step {
-        let table = in_force.published.table();
-        let answered = reject.cookie.map(|cookie| {
-            let dns = &self.responder.metrics.dns;
-            in_force.settings.cookies.answer(&cookie, vantage.client, dns)
-        });
-        // Who may not ask learns no more than that, whatever it sends.
-        let rcode = match table.admits(vantage.client) {
-            true => reject_code(reject, answered.map(|(state, _)| state)),
-            false => Rcode::REFUSED,
-        };
-        let cookie = answered.map(|(_, cookie)| cookie);
-        write_reject(&Reject { rcode, ..*reject }, cookie, out);
-        let (view, _) = table.view_for(vantage.client, vantage.listener);
-        self.tally.told(view, rcode, AnswerSource::Local);
-        Step::Reply
-    }
-
     fn query(
         &mut self,
         in_force: &InForce,
-        packet: &[u8],
         query: &Query<'_>,
-        vantage: &Vantage,
-        came: Instant,
+        arrival: &Arrival<'_>,
         out: &mut Vec<u8>,
     ) -> Step {
         let InForce { published, settings } = in_force;
+        let Arrival { vantage, came, .. } = arrival;
         let table = published.table();
         let decided = decide(table, &Asked::by(query), vantage);
         let view = decided.view_index;
@@ -285,53 +237,73 @@ impl Session {
         let az = decided.az;
         let told = match decided.decision {
             Decision::Answer(entry, told) => {
-                Ok((teller.ours(query, entry, Some(told), az, out), AnswerSource::Table))
+                Ok(Outcome::ours(teller.ours(query, entry, Some(told), az, out)))
             }
-            Decision::NoData(entry) => {
-                Ok((teller.ours(query, entry, None, az, out), AnswerSource::Table))
-            }
-            Decision::Cname(cname) => teller.by_cname(query, cname, came, out),
-            Decision::Server(fact) => {
-                Ok((teller.of_ourselves(query, fact, out), AnswerSource::Local))
-            }
-            Decision::Refuse(refusal) => {
-                Ok((teller.refused(query, refusal, out), AnswerSource::Local))
-            }
-            Decision::Forward => teller.forwarded(query, came, out),
+            Decision::NoData(entry) => Ok(Outcome::ours(teller.ours(query, entry, None, az, out))),
+            Decision::Cname(cname) => teller.by_cname(query, cname, *came, out),
+            Decision::Server(fact) => Ok(Outcome::local(teller.of_ourselves(query, fact, out))),
+            Decision::Refuse(refusal) => Ok(Outcome::local(teller.refused(query, refusal, out))),
+            Decision::Forward => teller.forwarded(query, *came, out),
         };
-        let (rcode, source) = match told {
+        let told = match told {
             Ok(told) => told,
             Err(chain) => {
-                let mut pending = self.pending(in_force, packet, chain, *vantage, came, rotation);
+                let mut pending =
+                    self.pending(in_force, arrival, decided.decision.word(), chain, rotation);
                 pending.view = self.tally.view(view).map(Arc::clone);
                 return Step::Ask(pending);
             }
         };
-        self.tally.told(view, rcode, source);
-        self.last = Some(source);
+        self.tally.told(view, told.rcode, told.source);
+        self.last = Some(told.source);
+        if arrival.wanted.anybody() {
+            self.observe(in_force, query, arrival, &decided, &told, out);
+        }
         Step::Reply
+    }
+
+    /// Tells those who want to hear of it what was answered.
+    #[cold]
+    fn observe(
+        &self,
+        in_force: &InForce,
+        query: &Query<'_>,
+        arrival: &Arrival<'_>,
+        decided: &Decided<'_>,
+        told: &Outcome,
+        reply: &[u8],
+    ) {
+        let asked = Some((query.name_wire(), query.rtype));
+        let (observers, view) = (&in_force.settings.observers, decided.view.name());
+        let verdict = Verdict::decided(decided, told);
+        self.sighting(arrival).tell(observers, asked, view, verdict, [arrival.packet, reply]);
+    }
+
+    fn sighting(&self, arrival: &Arrival<'_>) -> Sighting {
+        let Arrival { client, vantage, came, wanted, .. } = *arrival;
+        Sighting { wanted, client, listener: vantage.listener, proto: self.proto, came }
     }
 
     fn pending(
         &self,
         in_force: &InForce,
-        packet: &[u8],
+        arrival: &Arrival<'_>,
+        decision: &'static str,
         chain: Chain,
-        vantage: Vantage,
-        came: Instant,
         rotation: usize,
     ) -> Box<Pending> {
         Box::new(Pending {
-            packet: packet.to_vec(),
+            packet: arrival.packet.to_vec(),
             chain,
-            vantage,
+            vantage: arrival.vantage,
             published: Arc::clone(&in_force.published),
             settings: Arc::clone(&in_force.settings),
             view: None,
             metrics: Arc::clone(&self.responder.metrics),
             way: self.way,
             rotation,
-            started: came,
+            decision,
+            sighting: self.sighting(arrival),
         })
     }
 
@@ -363,15 +335,7 @@ impl Session {
             | Decision::Server(_)
             | Decision::Refuse(_) => return None,
         };
-        Some(self.pending(&in_force, packet, chain, vantage, came, rotation))
-    }
-}
-
-/// The code for a query that has none but that. One without a question asks whether its cookie is
-/// good (RFC 7873 section 5.4).
-fn reject_code(reject: &Reject<'_>, cookie: Option<CookieState>) -> Rcode {
-    match (reject.rcode, cookie) {
-        (Rcode::NOERROR, Some(CookieState::Bad)) => Rcode::BADCOOKIE,
-        (rcode, _) => rcode,
+        let arrival = Arrival { packet, client, vantage, came, wanted: Wanted::NOBODY };
+        Some(self.pending(&in_force, &arrival, decided.decision.word(), chain, rotation))
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     forward::Forwarder,
+    querylog::Observers,
     table::AnswerTable,
     telemetry::DnsMetrics,
     wire::{FullCookie, Query},
@@ -26,6 +27,8 @@ pub struct Settings {
     pub rates: Option<Arc<Rates>>,
     /// What it tells of itself.
     pub about: About,
+    /// Who is told of queries.
+    pub observers: Arc<Observers>,
 }
 
 /// What a server tells of itself in class CH: nothing that it was not told to.

@@ -2,7 +2,7 @@
 //!
 //! Whoever comes with an answer, at once or after an upstream was asked, it is written here.
 
-use std::slice;
+use std::{net::SocketAddr, slice};
 
 use super::{
     chain::Failure,
@@ -18,6 +18,11 @@ use crate::{
     wire::{Channel, Limit, QUESTION_POINTER, Query, Reply},
 };
 
+/// Why a question is answered from the table, where the decision does not say more.
+const OURS: &str = "ours";
+/// Why a question is forwarded, in a word.
+const NOT_OURS: &str = "not_ours";
+
 /// What a reply depends on beside its answer.
 pub(super) struct Teller<'t> {
     pub(super) table: &'t AnswerTable,
@@ -29,11 +34,36 @@ pub(super) struct Teller<'t> {
     pub(super) rotation: usize,
 }
 
+/// What was told.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) rcode: Rcode,
+    pub(super) source: AnswerSource,
+    /// Why, in a word for the query log, where the decision does not say it.
+    pub(super) reason: &'static str,
+    /// Who said it just now.
+    pub(super) upstream: Option<SocketAddr>,
+}
+
 /// What a reply goes through.
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     pub(super) limit: Limit,
     pub(super) channel: Channel,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Told from the table.
+    pub(super) fn ours(rcode: Rcode) -> Self {
+        Self { rcode, source: AnswerSource::Table, reason: OURS, upstream: None }
+    }
+
+    /// Told by ourselves.
+    pub(super) fn local(rcode: Rcode) -> Self {
+        Self { rcode, source: AnswerSource::Local, reason: "", upstream: None }
+    }
 }
 
 // === impl Teller ===
@@ -100,7 +130,7 @@ impl<'t> Teller<'t> {
         query: &Query<'_>,
         answered: &Answered,
         out: &mut Vec<u8>,
-    ) -> (Rcode, AnswerSource) {
+    ) -> Outcome {
         let mut reply = self.start(query, out);
         let (rcode, validated) = match self.continue_chain(&mut reply, query.rtype, answered) {
             // What we add is not signed, so the whole is not validated.
@@ -120,7 +150,8 @@ impl<'t> Teller<'t> {
             }
             _ => self.end(reply, rcode, validated, theirs),
         }
-        (rcode, answered.source)
+        let Answered { source, upstream, .. } = *answered;
+        Outcome { rcode, source, reason: NOT_OURS, upstream }
     }
 
     /// Writes that nothing was answered, and why.
@@ -129,9 +160,10 @@ impl<'t> Teller<'t> {
         query: &Query<'_>,
         failure: &Failure,
         out: &mut Vec<u8>,
-    ) -> (Rcode, AnswerSource) {
+    ) -> Outcome {
         self.end(self.start(query, out), failure.rcode, false, &failure.errors);
-        (failure.rcode, AnswerSource::Local)
+        let Failure { rcode, reason, .. } = *failure;
+        Outcome { rcode, source: AnswerSource::Local, reason, upstream: None }
     }
 
     /// If an alias of the answer leads to a name of ours, tells the aliases up to there and then

@@ -200,6 +200,7 @@ fn responder() -> (Responder, Publisher) {
         cookies: Cookies::random(|| 0),
         rates: None,
         about: About::default(),
+        observers: Arc::new(crate::querylog::Observers::nobody()),
     }));
     let (publisher, table) = channel();
     (Responder::new(table, settings, metrics), publisher)

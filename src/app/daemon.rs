@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     allowance::watch_allowance,
@@ -34,6 +34,7 @@ use crate::{
     answer::{Responder, Settings},
     config::{Config, Problem},
     forward::LookupConfig,
+    querylog::Outlet,
     refresh::{Control, Inputs, Publications, Reconfigure, Refresher, Status},
     serve::{End, Server},
     table::{self, Reader},
@@ -75,6 +76,8 @@ pub struct Daemon {
     /// Where what answers nobody runs.
     pub(super) aside: Handle,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
+    /// Threads that write what is told of queries.
+    writers: TaskTracker,
     /// The one that we made, and so may remove.
     pub(super) control_socket: Option<PathBuf>,
 }
@@ -117,7 +120,8 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new()?);
         let (publisher, table) = table::channel();
         let settings = settings(&config, None, &metrics);
-        let settings = settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
+        let (settings, outlets) =
+            settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
         let mut refresher = {
@@ -148,9 +152,11 @@ impl Daemon {
             token: token.clone(),
             aside,
             tasks: Vec::new(),
+            writers: TaskTracker::new(),
             control_socket: None,
             config,
         };
+        daemon.write(outlets);
         tell_aws_hosts(&daemon.config.lookup);
         daemon.start_admin().await?;
         daemon.start("the control loop", refresher.run(orders, token.clone()));
@@ -271,6 +277,9 @@ impl Daemon {
         self.stopping.send_replace(true);
         self.server.stop(self.end).await;
         self.token.cancel();
+        self.writers.close();
+        // What a disk does not take by then is lost.
+        let _ = timeout(OTHERS_WITHIN, self.writers.wait()).await;
         let ends = async {
             for (name, task) in self.tasks {
                 if let Err(error) = task.await {
@@ -317,6 +326,16 @@ impl Daemon {
         self.tasks.push((name, self.aside.spawn(task)));
     }
 
+    /// Lets those write who tell of queries, each on a thread of its own that stands back: until what
+    /// they write for is replaced, or the end.
+    pub(super) fn write(&self, outlets: Vec<Outlet>) {
+        for outlet in outlets {
+            let token = self.token.clone();
+            let writes = move || outlet.run(now, &|| token.is_cancelled());
+            self.writers.spawn_blocking_on(writes, &self.aside);
+        }
+    }
+
     /// The same for one that asks upstreams, whose sockets are the queries' too, or that must not
     /// stand back.
     pub(super) fn start_among_queries(
@@ -346,11 +365,15 @@ pub(super) fn tell_aws_hosts(config: &LookupConfig) {
     tracing::info!(key, upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
 }
 
-/// Seconds since 1970.
+/// Since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one clock; rooms get it as an argument")]
+pub(super) fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Seconds since 1970.
 pub fn now_secs() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    now().as_secs()
 }
 
 /// Takes out the first task that has ended, and tells its name.

@@ -27,6 +27,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         ("[[source]]", old.sources != new.sources),
         ("[refresh]", old.refresh != new.refresh),
         ("[health]", old.health != new.health),
+        ("log.queries or [dnstap]", old.observers != new.observers),
         ("[forward] or [cache]", old.forward != new.forward),
         ("[discovery_dns]", old.lookup != new.lookup && old.forward == new.forward),
     ];

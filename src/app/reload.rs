@@ -18,6 +18,7 @@ use crate::{
     answer::Settings,
     base::Chain,
     config::{self, Config, ConfigErrors, Problem},
+    querylog::Outlet,
     refresh::{Reconfigure, retire},
     serve::{Inherited, Opened, Refused, ServeConfig},
 };
@@ -43,6 +44,7 @@ struct Fault {
 struct Acceptable {
     config: Config,
     settings: Settings,
+    outlets: Vec<Outlet>,
     opened: Opened,
 }
 
@@ -137,10 +139,10 @@ impl Daemon {
         if let Some(problem) = trust_problem(&config) {
             return Err(vec![Fault::new(&problem)]);
         }
-        let settings = settings(&config, Some(&self.settings.borrow()), &self.metrics)
+        let (settings, outlets) = settings(&config, Some(&self.settings.borrow()), &self.metrics)
             .map_err(|problem| vec![Fault::new(&problem)])?;
         let opened = self.open_new(&config)?;
-        Ok(Acceptable { config, settings, opened })
+        Ok(Acceptable { config, settings, outlets, opened })
     }
 
     /// What a configuration listens on and we do not yet.
@@ -173,7 +175,7 @@ impl Daemon {
     }
 
     async fn put_in_force(&mut self, acceptable: Acceptable) -> ReloadDocument {
-        let Acceptable { config, settings, opened } = acceptable;
+        let Acceptable { config, settings, outlets, opened } = acceptable;
         let doubts = certificate_doubts(&config, now_secs());
         let warnings: Vec<&Problem> = config.warnings.iter().chain(&doubts).collect();
         for warning in &warnings {
@@ -188,6 +190,7 @@ impl Daemon {
             tracing::warn!(key, "changed, and takes effect at the next start");
         }
         self.keep_cache(&settings).await;
+        self.write(outlets);
         let replaced = self.settings.send_replace(Arc::new(settings));
         self.aside.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();

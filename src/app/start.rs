@@ -20,6 +20,7 @@ use crate::{
     config::{Config, Place, Problem},
     discover::HostLookup,
     forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
+    querylog::{Observers, Outlet},
     serve::{
         BindError, Certificate, CertificateError, Doubt, Entry, Inherited, PemFile, Refused,
         ServeConfig, Service, bind, overlapping,
@@ -189,19 +190,19 @@ pub(super) fn aws_hosts(config: &LookupConfig) -> AwsHostsDocument {
     }
 }
 
-/// What a reload may replace, made from a configuration; a forwarder that would be the same is
-/// kept, with its cache.
+/// What a reload may replace, made from a configuration, and who writes what is told of queries; a
+/// forwarder that would be the same is kept, with its cache.
 pub(super) fn settings(
     config: &Config,
     current: Option<&Settings>,
     metrics: &Arc<Metrics>,
-) -> Result<Settings, Box<Problem>> {
+) -> Result<(Settings, Vec<Outlet>), Box<Problem>> {
     let cookies = cookies(config, current)?;
     let forwarder = match current {
         Some(current) if *current.forwarder.config() == config.forward => current.forwarder.clone(),
         Some(_) | None => Forwarder::new(config.forward.clone(), Arc::clone(metrics)),
     };
-    let identity = identity(&config.serve).into_bytes().into();
+    let identity: Arc<[u8]> = identity(&config.serve).into_bytes().into();
     let about = About {
         version: config.serve.version.as_deref().map(Arc::from),
         identity: config.serve.identity.as_deref().map(Arc::from),
@@ -211,7 +212,23 @@ pub(super) fn settings(
         Some(rates) if *rates.config() == config.rate => Some(Arc::clone(rates)),
         Some(_) | None => Rates::new(&config.rate).map(Arc::new),
     };
-    Ok(Settings { forwarder, identity, cookies, rates, about })
+    let (observers, outlets) = observers(config, &identity, metrics)?;
+    let observers = Arc::new(observers);
+    Ok((Settings { forwarder, identity, cookies, rates, about, observers }, outlets))
+}
+
+/// Who is told of queries. Files are opened anew each time: who rotates a log sends a reload.
+fn observers(
+    config: &Config,
+    identity: &[u8],
+    metrics: &Arc<Metrics>,
+) -> Result<(Observers, Vec<Outlet>), Box<Problem>> {
+    Observers::open(&config.observers, identity, metrics).map_err(|error| {
+        let what = format!("`log.queries_file`: {}", Chain(&error));
+        let help = "a file in a folder that the user can write to that hubdns runs as (a unit names \
+                    it with LogsDirectory=); \"\" is standard output";
+        Box::new(config.places.problem(Place::QueryLog, &what, "no query can be logged", help))
+    })
 }
 
 /// What NSID tells.

@@ -4,6 +4,7 @@
 //! in `defaults`, and nowhere else.
 
 mod defaults;
+mod log;
 mod source;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use super::{
     },
     located::{Located, Text},
 };
+
+pub(super) use log::{Dnstap, Format, Log, Only};
 pub(super) use source::{Kind, Source};
 
 /// The configuration of hubdns.
@@ -50,6 +53,7 @@ pub(super) struct File {
     pub(super) admin: Admin,
     pub(super) control: Control,
     pub(super) log: Log,
+    pub(super) dnstap: Dnstap,
 }
 
 /// Where DNS is served.
@@ -359,22 +363,4 @@ pub(super) struct Admin {
 pub(super) struct Control {
     /// An absolute path. "" opens none.
     pub(super) socket: Text,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Log {
-    /// "json" is one object a line, "text" is for people.
-    pub(super) format: Located<Format>,
-    /// Whether queries are logged. This version knows only "off".
-    pub(super) queries: Text,
-}
-
-/// The shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Format {
-    Json,
-    Text,
 }

@@ -10,6 +10,7 @@ mod file;
 mod forward;
 mod limits;
 mod located;
+mod log;
 mod places;
 mod problem;
 mod schema;
@@ -43,11 +44,12 @@ use crate::{
     forward::{ForwardConfig, LookupConfig},
     health::HealthConfig,
     policy::{PolicyConfig, RateConfig},
+    querylog::ObserversConfig,
     refresh::RefreshConfig,
     serve::ServeConfig,
-    telemetry::{LogConfig, LogFormat},
+    telemetry::LogConfig,
 };
-use file::{File, Format, Health, Log, Refresh};
+use file::{File, Health, Refresh};
 use limits::{INTERVAL_SECS, PROBE_INTERVAL_SECS, SERVICES_INTERVAL_SECS, SHRINK_GUARD_PERCENT};
 use problem::Findings;
 use words::{Wrong, read, wrong};
@@ -75,8 +77,10 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `control.socket`; `None` (an empty text) opens none.
     pub control_socket: Option<PathBuf>,
-    /// `[log]`.
+    /// `[log]`, as far as it is about events.
     pub log: LogConfig,
+    /// `[log]`, as far as it is about queries, and `[dnstap]`.
+    pub observers: ObserversConfig,
     /// What works and is hardly meant, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Where what only a start can try stands in the file.
@@ -118,7 +122,8 @@ fn parse_with(
         health: health(&mut found, &written.health),
         admin: serve::admin(&mut found, &written.admin, &written.server),
         control_socket: serve::control_socket(&mut found, &written.control),
-        log: log(&mut found, &written.log),
+        log: log::log(&written.log),
+        observers: log::observers(&mut found, &written),
         warnings: Vec::new(),
         places: found.places(&written),
     };
@@ -225,21 +230,5 @@ fn probe(text: &str) -> Result<Option<u16>, Wrong> {
         ("off", _) => Ok(None),
         (_, Some(Ok(port))) if port != 0 => Ok(Some(port)),
         _ => Err(wrong("not a probe", "allowed: \"tcp:PORT\", as \"tcp:443\", or \"off\"")),
-    }
-}
-
-fn log(found: &mut Findings, log: &Log) -> LogConfig {
-    read(found, "log.queries", &log.queries, |text| match text {
-        "off" => Ok(()),
-        _ => Err(wrong(
-            "queries are not logged by this version",
-            "allowed: \"off\"; `hubdns explain` tells how a query is answered",
-        )),
-    });
-    LogConfig {
-        format: match log.format.value {
-            Format::Json => LogFormat::Json,
-            Format::Text => LogFormat::Text,
-        },
     }
 }

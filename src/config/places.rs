@@ -26,6 +26,8 @@ pub enum Place {
     CookieSecretFile,
     /// `forward.ca_file`.
     CaFile,
+    /// `log.queries_file`.
+    QueryLog,
 }
 
 /// The file's text, and where in it those values stand.
@@ -38,6 +40,7 @@ pub struct Places {
     admin: Range<usize>,
     cookie_secret_file: Option<Range<usize>>,
     ca_file: Range<usize>,
+    query_log: Range<usize>,
 }
 
 /// Those of `[server.tls]` or `[server.https]`.
@@ -71,6 +74,7 @@ impl Places {
             admin: file.admin.listen.span.clone(),
             cookie_secret_file: file.server.cookie_secret_file.as_ref().map(|it| it.span.clone()),
             ca_file: file.forward.ca_file.span.clone(),
+            query_log: file.log.queries_file.span.clone(),
         }
     }
 
@@ -111,6 +115,7 @@ impl Places {
                 ("server", "cookie_secret_file", self.cookie_secret_file.as_ref())
             }
             Place::CaFile => ("forward", "ca_file", Some(&self.ca_file)),
+            Place::QueryLog => ("log", "queries_file", Some(&self.query_log)),
         };
         (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
     }

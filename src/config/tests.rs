@@ -106,7 +106,16 @@ listen = ""
 socket = ""
 [log]
 format = "text"
-queries = "off"
+queries = "1/100"
+queries_file = "/var/log/hubdns/queries.jsonl"
+[log.only]
+views = ["onprem"]
+decisions = ["forward"]
+rcodes = ["servfail"]
+names = ["corp.example"]
+[dnstap]
+socket = "/run/dnstap/dnstap.sock"
+queries = "1/10"
 "#;
 
 /// What a person sees of a text: every problem, or every warning, or nothing.

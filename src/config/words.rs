@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::{located::Text, problem::Findings};
 use crate::{
-    base,
+    base::{self, Name},
     forward::{AddressError, UpstreamAddress},
     policy::{AllowRule, AllowedResource, ServiceRule},
     serve::ListenAddress,
@@ -134,6 +134,11 @@ pub(super) fn label(text: &str) -> Result<&str, Wrong> {
             format!("allowed: 1 to {LABEL_LEN_MAX} letters, digits, `-`, `_` and `.`"),
         )),
     }
+}
+
+/// A name of the DNS.
+pub(super) fn name(text: &str) -> Result<Name, Wrong> {
+    Name::parse(text).map_err(|error| wrong(error.to_string(), "allowed: as \"corp.example\""))
 }
 
 /// A service, short or whole.

@@ -10,6 +10,7 @@ mod dns;
 mod log;
 mod seldom;
 mod tls;
+mod told;
 mod upstream;
 
 pub use budget::{BudgetMetrics, Spared};
@@ -20,6 +21,7 @@ pub use log::init as init_log;
 pub use seldom::Seldom;
 pub(crate) use seldom::seldom;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
+pub use told::{Output, ToldMetrics, Untold};
 pub use upstream::{
     CacheResult, ForwardMetrics, LoopProbe, UpstreamFailure, UpstreamLack, UpstreamMetrics,
     UpstreamMismatch,
@@ -38,6 +40,8 @@ pub struct Metrics {
     pub forward: ForwardMetrics,
     /// Discovery, the table, the state file, reloads.
     pub control: ControlMetrics,
+    /// The query log and dnstap.
+    pub told: ToldMetrics,
 }
 
 /// The registry refused a metric, or could not print. Both are mistakes of ours.
@@ -64,6 +68,7 @@ impl Metrics {
             tls: TlsMetrics::new(&registry)?,
             forward: ForwardMetrics::new(&registry)?,
             control: ControlMetrics::new(&registry)?,
+            told: ToldMetrics::new(&registry)?,
             registry,
         })
     }
@@ -135,6 +140,7 @@ mod tests {
         zero(r#"hubdns_state_file_errors_total{operation="write"}"#);
         zero(r#"hubdns_health_probes_total{result="unanswered"}"#);
         zero(r#"hubdns_health_changes_total{state="down"}"#);
+        zero(r#"hubdns_query_log_dropped_total{output="dnstap",reason="queue"}"#);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What a key is when it is left out. The one place that states a default.
 
 use super::{
-    Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Format, Forward, Health,
-    Log, Rate, Refresh, Server,
+    Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Dnstap, Format, Forward,
+    Health, Log, Only, Rate, Refresh, Server,
 };
 use crate::{
     config::located::{Located, Text, texts},
@@ -141,11 +141,19 @@ impl Default for Control {
     }
 }
 
+impl Default for Dnstap {
+    fn default() -> Self {
+        Self { socket: Text::default(), queries: Located::unwritten("all".to_owned()) }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self {
             format: Located::unwritten(Format::Json),
             queries: Located::unwritten("off".to_owned()),
+            queries_file: Text::default(),
+            only: Only::default(),
         }
     }
 }

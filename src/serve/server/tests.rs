@@ -45,6 +45,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         cookies: Cookies::random(|| 0),
         rates: None,
         about: About::default(),
+        observers: Arc::new(crate::querylog::Observers::nobody()),
     }));
     let mut server = Server::new(Responder::new(table, settings, metrics));
     let wanted = on([ListenAddress::Socket(listen.parse().unwrap())]);

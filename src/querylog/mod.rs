@@ -1,0 +1,20 @@
+//! Tells of queries, as lines of JSON and by dnstap, what became of each.
+//!
+//! It never waits for a file or a socket where answers are made: what they do not take is dropped,
+//! and counted. Nothing is written, and nothing is formatted, by who answers.
+
+mod config;
+mod dnstap;
+mod line;
+mod observers;
+mod queue;
+mod sampling;
+mod stream;
+mod writer;
+#[cfg(test)]
+mod tests;
+
+pub use config::{DECISIONS, DnstapConfig, Filter, ObserversConfig, QueryLogConfig, Rate};
+pub use observers::{Observed, Observers};
+pub use sampling::{QueryId, Sampler, Wanted};
+pub use writer::{OpenError, Outlet};

@@ -1,0 +1,142 @@
+//! Who is told of queries: handed a few values by who answers, and never in the way.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    config::{DnstapConfig, Filter, ObserversConfig, Rate},
+    dnstap::{Exchange, Sender},
+    line::Entry,
+    queue::{Entrance, queue},
+    sampling::Wanted,
+    stream::Frames,
+    writer::{OpenError, Outlet},
+};
+use crate::{
+    base::{EndpointId, Rcode, RecordType, ViewName},
+    telemetry::{AnswerSource, Metrics, Output, Proto},
+};
+
+/// What dnstap is told that we are.
+const VERSION: &str = concat!("hubdns ", env!("CARGO_PKG_VERSION"));
+
+/// What became of a query. Borrowed throughout: nothing is copied of one that is not told.
+#[derive(Clone, Copy)]
+pub struct Observed<'q> {
+    /// When it was read, and how long its answer took from then.
+    pub came: Instant,
+    /// That time.
+    pub took: Duration,
+    /// Who asked.
+    pub client: SocketAddr,
+    /// Which address of ours.
+    pub listener: SocketAddr,
+    /// How it came.
+    pub proto: Proto,
+    /// What was asked: the name in wire form and lower case, and the type. `None` for a packet in
+    /// which no question could be read.
+    pub asked: Option<(&'q [u8], RecordType)>,
+    /// The client's view.
+    pub view: &'q ViewName,
+    /// What was decided, in a word.
+    pub decision: &'static str,
+    /// Why, in a word.
+    pub reason: &'static str,
+    /// The endpoint whose addresses were told.
+    pub endpoint: Option<&'q EndpointId>,
+    /// Where the answer came from; `None` where there was none.
+    pub source: Option<AnswerSource>,
+    /// The upstream that answered just now.
+    pub upstream: Option<SocketAddr>,
+    /// What the client was told; `None` for nothing.
+    pub rcode: Option<Rcode>,
+    /// The question as it came.
+    pub packet: &'q [u8],
+    /// The answer as it leaves; empty where there is none.
+    pub reply: &'q [u8],
+}
+
+/// Who is told. Once all of these are gone, so are the writers.
+pub struct Observers {
+    config: ObserversConfig,
+    log: Option<Log>,
+    dnstap: Option<Tap>,
+}
+
+/// The query log's end of it.
+struct Log {
+    rate: Rate,
+    filter: Filter,
+    entrance: Entrance<Entry>,
+}
+
+/// dnstap's.
+struct Tap {
+    rate: Rate,
+    entrance: Entrance<Exchange>,
+}
+
+// === impl Observers ===
+
+impl Observers {
+    /// Nobody.
+    pub fn nobody() -> Self {
+        Self { config: ObserversConfig::NOBODY, log: None, dnstap: None }
+    }
+
+    /// Those that are configured, and who writes for them: each wants a thread of its own. dnstap
+    /// tells the `identity`.
+    pub fn open(
+        config: &ObserversConfig,
+        identity: &[u8],
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Self, Vec<Outlet>), OpenError> {
+        let mut observers = Self { config: config.clone(), log: None, dnstap: None };
+        let mut outlets = Vec::new();
+        let log = &config.log;
+        if let rate @ Rate::OneIn(_) = log.rate {
+            let (entrance, outlet) = Outlet::lines(log.file.as_deref(), metrics)?;
+            observers.log = Some(Log { rate, filter: log.filter.clone(), entrance });
+            outlets.push(outlet);
+        }
+        if let Some(DnstapConfig { socket, rate: rate @ Rate::OneIn(_) }) = &config.dnstap {
+            let (entrance, exit) = queue(Output::Dnstap, metrics);
+            observers.dnstap = Some(Tap { rate: *rate, entrance });
+            let sender = Sender { identity: identity.into(), version: VERSION.as_bytes() };
+            let (socket, metrics) = (socket.clone(), Arc::clone(metrics));
+            outlets.push(Outlet::Frames(Frames { exit, socket, sender, metrics }));
+        }
+        Ok((observers, outlets))
+    }
+
+    /// What they were made from.
+    pub fn config(&self) -> &ObserversConfig {
+        &self.config
+    }
+
+    /// How many queries the query log wants.
+    pub(super) fn log_rate(&self) -> Rate {
+        self.log.as_ref().map_or(Rate::Off, |log| log.rate)
+    }
+
+    /// How many dnstap wants.
+    pub(super) fn dnstap_rate(&self) -> Rate {
+        self.dnstap.as_ref().map_or(Rate::Off, |tap| tap.rate)
+    }
+
+    /// Tells those who wanted it what became of a query.
+    pub fn tell(&self, wanted: Wanted, query: &Observed<'_>) {
+        if let (Some(log), Some(id)) = (&self.log, wanted.log) {
+            let name_wire = query.asked.map_or(&[][..], |(name_wire, _)| name_wire);
+            if log.filter.lets(query.view, query.decision, query.rcode, name_wire) {
+                log.entrance.put(Entry::new(id, query));
+            }
+        }
+        if let Some(tap) = self.dnstap.as_ref().filter(|_| wanted.dnstap) {
+            tap.entrance.put(Exchange::new(query));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Who writes what was told of queries: a thread that may wait for a disk as long as it likes.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    line::{Clocks, Entry},
+    queue::{Entrance, Exit, Found, LOOK, queue},
+    stream::Frames,
+};
+use crate::telemetry::{Metrics, Output, Untold, seldom};
+
+/// Octets that are written at once.
+const CHUNK: usize = 64 * 1024;
+/// Names are nobody's but the operator's and who may read his logs.
+const MODE: u32 = 0o640;
+
+/// Why there is nothing to write to.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file.
+    #[error("the query log {path} cannot be opened for appending")]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its path names a pipe, a socket or a device.
+    #[error("the query log {0} is no file")]
+    NoFile(PathBuf),
+}
+
+/// Takes records out of a queue and writes them. Wants a thread of its own.
+pub enum Outlet {
+    /// Lines of the query log.
+    Lines(Lines),
+    /// Frames of dnstap.
+    Frames(Frames),
+}
+
+/// Writes the query log.
+pub struct Lines {
+    exit: Exit<Entry>,
+    to: Box<dyn Write + Send>,
+    /// The last line is not whole: the next begins on one of its own.
+    torn: bool,
+}
+
+// === impl Outlet ===
+
+impl Outlet {
+    /// One that appends lines to a file; without one, to standard output.
+    pub(super) fn lines(
+        file: Option<&Path>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Entrance<Entry>, Self), OpenError> {
+        let to: Box<dyn Write + Send> = match file {
+            Some(path) => Box::new(open(path)?),
+            None => Box::new(io::stdout()),
+        };
+        let (entrance, exit) = queue(Output::Log, metrics);
+        Ok((entrance, Self::Lines(Lines { exit, to, torn: false })))
+    }
+
+    /// Writes until nobody is left who could tell it anything, or `is_ending` and all is written.
+    /// `wall` tells the time since 1970.
+    pub fn run(self, wall: fn() -> Duration, is_ending: &dyn Fn() -> bool) {
+        match self {
+            Outlet::Lines(lines) => lines.run(wall, is_ending),
+            Outlet::Frames(frames) => frames.run(wall, is_ending),
+        }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn run(mut self, wall: fn() -> Duration, is_ending: &dyn Fn() -> bool) {
+        let mut text = Vec::with_capacity(2 * CHUNK);
+        loop {
+            let ending = is_ending();
+            let clocks = Clocks::new(Instant::now(), wall());
+            match self.turn(clocks, &mut text) {
+                Found::One(()) => (),
+                Found::Nothing if ending => return,
+                Found::Nothing => thread::sleep(LOOK),
+                Found::Closed => return,
+            }
+        }
+    }
+
+    /// Writes what there is, up to a chunk.
+    fn turn(&mut self, clocks: Clocks, text: &mut Vec<u8>) -> Found<()> {
+        text.clear();
+        if self.torn {
+            text.push(b'\n');
+        }
+        let mut lines = 0;
+        while text.len() < CHUNK {
+            let entry = match self.exit.next() {
+                Found::One(entry) => entry,
+                Found::Nothing if lines == 0 => return Found::Nothing,
+                Found::Closed if lines == 0 => return Found::Closed,
+                Found::Nothing | Found::Closed => break,
+            };
+            // Writing to memory what is text and numbers does not fail.
+            if entry.write(clocks, text).is_ok() {
+                lines += 1;
+            }
+        }
+        match self.to.write_all(text).and_then(|()| self.to.flush()) {
+            Ok(()) => {
+                self.torn = false;
+                self.exit.told(lines);
+            }
+            Err(error) => {
+                self.torn = true;
+                self.exit.untold(Untold::Write, lines);
+                seldom!(warn, lines, %error, "lines of the query log cannot be written");
+            }
+        }
+        Found::One(())
+    }
+}
+
+/// Opens a file for appending, and makes it if there is none. Not one that another end has to be
+/// opened of first: that could take for ever.
+fn open(path: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    match path.metadata() {
+        Ok(known) => {
+            let kind = known.file_type();
+            if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
+                return Err(OpenError::NoFile(path.to_owned()));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) => return Err(failed(error)),
+    }
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path).map_err(failed)
+}

@@ -1,0 +1,86 @@
+//! What was told of queries, to a file or by dnstap, and what was not.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::{MetricsError, label, register};
+
+label! {
+    /// Where queries are told.
+    Output {
+        /// The query log.
+        Log = "log",
+        /// dnstap.
+        Dnstap = "dnstap",
+    }
+}
+
+label! {
+    /// Why something was not told.
+    Untold {
+        /// Too much waits to be written.
+        Queue = "queue",
+        /// It could not be written.
+        Write = "write",
+    }
+}
+
+/// Metrics of the query log and of dnstap.
+pub struct ToldMetrics {
+    records: Vec<IntCounter>,
+    dropped: Vec<IntCounter>,
+    /// 1 while a receiver of dnstap takes frames.
+    pub dnstap_connected: IntGauge,
+}
+
+// === impl ToldMetrics ===
+
+impl ToldMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
+        let records: IntCounterVec = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_query_log_records_total",
+                "Lines of the query log and messages of dnstap that were written."
+            ),
+            &["output"]
+        );
+        let dropped: IntCounterVec = register!(
+            registry,
+            IntCounterVec,
+            Opts::new(
+                "hubdns_query_log_dropped_total",
+                "Those that were not: the queue was full, or they could not be written."
+            ),
+            &["output", "reason"]
+        );
+        let pairs = Output::ALL.iter().flat_map(|it| Untold::ALL.iter().map(move |why| (it, why)));
+        Ok(Self {
+            records: Output::ALL.iter().map(|it| records.with_label_values(&[it.word()])).collect(),
+            dropped: pairs
+                .map(|(it, why)| dropped.with_label_values(&[it.word(), why.word()]))
+                .collect(),
+            dnstap_connected: register!(
+                registry,
+                IntGauge,
+                "hubdns_dnstap_connected",
+                "1 while a receiver of dnstap takes frames; 0 also without one configured."
+            ),
+        })
+    }
+
+    /// Counts what was written.
+    pub fn told(&self, output: Output, records: u64) {
+        if let Some(counter) = self.records.get(output as usize) {
+            counter.inc_by(records);
+        }
+    }
+
+    /// Counts what was not.
+    pub fn untold(&self, output: Output, why: Untold, records: u64) {
+        let at = output as usize * Untold::ALL.len() + why as usize;
+        if let Some(counter) = self.dropped.get(at) {
+            counter.inc_by(records);
+        }
+    }
+}
