@@ -26,6 +26,7 @@ mod memory;
 mod orders;
 mod peers;
 mod plan;
+mod prometheus;
 mod query_log;
 mod rates;
 mod refresh;
