@@ -158,6 +158,7 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
         negative_ttl: ttl,
         deny: Vec::new(),
         allow_rules: Vec::new(),
+        overrides: false,
         aliases: Vec::new(),
         alias_sets: Vec::new(),
         views: Vec::new(),

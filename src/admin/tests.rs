@@ -80,6 +80,7 @@ fn forward() -> ForwardConfig {
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],
+        views: vec![],
         cache: CacheConfig::NONE,
     }
 }

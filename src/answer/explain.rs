@@ -7,8 +7,8 @@ use std::{fmt, net::IpAddr};
 
 use super::decide::{Asked, Decided, Decision, Told, Vantage, decide};
 use crate::{
-    base::{Name, RecordType, printable},
-    forward::ForwardConfig,
+    base::{Name, RecordType, ViewName, printable},
+    forward::{ForwardConfig, Way},
     policy::{CNAMES_MAX, ClientZone, CnameClaim, Declined, ViewConfig, ZoneBy},
     table::{AnswerTable, Entry},
 };
@@ -163,7 +163,7 @@ impl Explanation {
             Decision::Forward => {
                 let concerning = decided.view.declined().iter().filter(|it| it.concerns(name));
                 concerning.for_each(|declined| self.declined(declined, name));
-                self.forwarded(name, forward);
+                self.forwarded(decided.view.name(), name, forward);
             }
             // Policy lets no chain of ours be so long.
             Decision::Cname(_) => self.say(LineKind::Result, "NOERROR with the CNAMEs".to_owned()),
@@ -246,16 +246,13 @@ impl Explanation {
         }
     }
 
-    fn forwarded(&mut self, name: &Name, forward: &ForwardConfig) {
-        let zone = forward
-            .zones
-            .iter()
-            .filter(|zone| name.is_within(&zone.name))
-            .max_by_key(|zone| zone.name.labels().count());
-        let upstreams = zone.map_or(&forward.upstreams, |zone| &zone.upstreams);
-        let by = match zone {
-            Some(zone) => format!("[[forward.zone]] {}", zone.name),
-            None => "forward.upstreams".to_owned(),
+    fn forwarded(&mut self, view: &ViewName, name: &Name, forward: &ForwardConfig) {
+        let Way { upstreams, zone, is_own } = forward.way(view, name);
+        let by = match (zone, is_own) {
+            (Some(zone), false) => format!("[[forward.zone]] {zone}"),
+            (Some(zone), true) => format!("[[view.forward.zone]] {zone} of {view}"),
+            (None, false) => "forward.upstreams".to_owned(),
+            (None, true) => format!("view.forward.upstreams of {view}"),
         };
         if upstreams.is_empty() {
             self.say(

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     base::{Name, Rcode, RecordType},
-    forward::{Answered, ForwardError},
+    forward::{Answered, ForwardError, Sought},
     policy::{CNAMES_MAX, CnameClaim},
-    wire::{QUESTION_POINTER, Query},
+    wire::{Asking, QUESTION_POINTER, Query},
 };
 
 // === impl Teller ===
@@ -34,7 +34,7 @@ impl<'t> Teller<'t> {
         if forwarder.has_returned(asking.name_wire, came) {
             return Ok(self.failed(query, &ForwardError::Loop.into(), out));
         }
-        let cached = forwarder.cached(&asking, came);
+        let cached = self.cached(asking, came);
         // Nearly always it is all there is to tell.
         if let Some(answered) = cached.as_ref().filter(|it| self.is_whole(it, query.rtype)) {
             return Ok(self.answered(query, answered, out));
@@ -62,7 +62,7 @@ impl<'t> Teller<'t> {
         if forwarder.has_returned(chain.wanted().name.as_wire(), came) {
             return Ok(self.failed(query, &ForwardError::Loop.into(), out));
         }
-        let cached = forwarder.cached(&chain.wanted().into(), came);
+        let cached = self.cached(chain.wanted().into(), came);
         self.along(query, chain, cached, came, out)
     }
 
@@ -153,6 +153,17 @@ impl<'t> Teller<'t> {
         relay.open_end().is_none() && !relay.hops().iter().any(|hop| meets_ours(&hop.target))
     }
 
+    /// What the cache has of what upstreams of the client's view have said.
+    fn cached(&self, asking: Asking<'_>, came: Instant) -> Option<Answered> {
+        let forwarder = &self.settings.forwarder;
+        if !forwarder.has_realms() {
+            return forwarder.cached(asking, came);
+        }
+        let (_, view) = self.table.view_for(self.vantage.client, self.vantage.listener);
+        let realm = forwarder.realm(view.name(), asking.name_wire);
+        forwarder.cached(Sought { realm, asking }, came)
+    }
+
     /// Follows a chain through the cache, as far as it has answers.
     fn along(
         &self,
@@ -166,8 +177,7 @@ impl<'t> Teller<'t> {
             let ended = chain.take(Ok(answered), |name| self.landing(name, query.rtype));
             let failure: Option<Failure> = match ended {
                 Ok(Progress::Open) => {
-                    let wanted = chain.wanted().into();
-                    cached = self.settings.forwarder.cached(&wanted, came);
+                    cached = self.cached(chain.wanted().into(), came);
                     continue;
                 }
                 Ok(Progress::Ended) => None,

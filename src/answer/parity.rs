@@ -192,6 +192,7 @@ fn forward() -> ForwardConfig {
     ForwardConfig {
         upstreams: Vec::new(),
         zones: Vec::new(),
+        views: Vec::new(),
         trusted: Vec::new(),
         case_randomization: CaseRandomization::Off,
         ca_file: None,
@@ -252,14 +253,12 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
         negative_ttl: ttl,
         deny: Vec::new(),
         allow_rules: Vec::new(),
+        overrides: false,
         aliases: Vec::new(),
         alias_sets: Vec::new(),
         views: vec![ViewConfig {
-            name: "onprem".into(),
             clients: vec!["10.2.0.0/16".parse().ok()?],
-            listeners: Vec::new(),
-            tags: Default::default(),
-            deny: Vec::new(),
+            ..ViewConfig::named("onprem".into())
         }],
         zones: vec![("10.1.0.0/16".parse().ok()?, "eu-west-1b".into())],
         discover_zones: false,

@@ -16,10 +16,10 @@ use super::{
     tell::{Teller, Way},
 };
 use crate::{
-    forward::{Answered, DEADLINE, ForwardError},
+    forward::{Answered, DEADLINE, ForwardError, Key},
     table::Published,
     telemetry::{Metrics, ViewMetrics},
-    wire::{Packet, Query},
+    wire::{Packet, Query, Question},
 };
 
 /// A query to be answered by an upstream, with all it takes to tell the answer.
@@ -46,7 +46,8 @@ impl Pending {
     /// deadline at most; what is not answered when `ends` is cancelled is told to be so.
     pub async fn finish(mut self: Box<Self>, ends: &CancellationToken, out: &mut Vec<u8>) {
         let Vantage { client, listener } = self.vantage;
-        self.settings.forwarder.notice(self.chain.question(), client, listener.ip());
+        let asked = self.key(self.chain.question().clone());
+        self.settings.forwarder.notice(&asked, client, listener.ip());
         let came = self.sighting.came;
         let asking = self.sighting.wanted.log.map(|id| tracing::info_span!("query", %id));
         let asking = self.ask_along().instrument(asking.unwrap_or_else(Span::none));
@@ -63,7 +64,7 @@ impl Pending {
     async fn ask_along(&mut self) -> Result<(), Failure> {
         let deadline = self.sighting.came + DEADLINE;
         loop {
-            let asked = self.settings.forwarder.ask(self.chain.wanted().clone());
+            let asked = self.settings.forwarder.ask(self.key(self.chain.wanted().clone()));
             let answered = match self.chain.is_begun() {
                 // The forwarder's own deadline is the same, and it says more about what it met.
                 false => asked.await,
@@ -77,6 +78,14 @@ impl Pending {
                 Progress::Open => (),
             }
         }
+    }
+
+    /// The question, with whose upstreams are asked for a client of its view.
+    fn key(&self, question: Question) -> Key {
+        let Vantage { client, listener } = self.vantage;
+        let (_, view) = self.published.table().view_for(client, listener);
+        let realm = self.settings.forwarder.realm(view.name(), question.name.as_wire());
+        Key { realm, question }
     }
 
     /// Takes what was answered to what the chain wants.

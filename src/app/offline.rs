@@ -143,6 +143,7 @@ pub async fn ask_upstreams(config: &Config) -> Vec<(UpstreamAddress, Result<Rcod
         let alone = ForwardConfig {
             upstreams: vec![upstream.clone()],
             zones: Vec::new(),
+            views: Vec::new(),
             ..config.forward.clone()
         };
         let forwarder = Forwarder::new(alone, Arc::clone(&metrics));

@@ -52,6 +52,7 @@ mod tests {
             case_randomization: CaseRandomization::Auto,
             budget: BudgetConfig::DEFAULT,
             zones: vec![],
+            views: vec![],
             cache: CacheConfig::NONE,
         };
         let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);

@@ -10,7 +10,7 @@ use super::{
     limits::{NEGATIVE_TTL_SECS, TTL_SECS},
     located::{Located, Text},
     problem::Findings,
-    views,
+    view_says, views,
     words::{self, Wrong, read, read_all, wrong},
 };
 use crate::{
@@ -29,18 +29,20 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
             .label("nobody would be answered")
             .help("name networks, or leave the key out for private ones");
     }
-    let Answers { ttl_secs, negative_ttl_secs, deny, allow: allow_rules, alias_sets, alias } =
-        &file.answers;
+    let Answers { ttl_secs, negative_ttl_secs, deny, alias_sets, alias, .. } = &file.answers;
     let ttl = TTL_SECS.check(found, "answers.ttl_secs", ttl_secs);
     let negative = NEGATIVE_TTL_SECS.check(found, "answers.negative_ttl_secs", negative_ttl_secs);
+    let deny = services(found, "answers.deny", &deny.value);
+    view_says::needs_overrides(found, &file.answers);
     PolicyConfig {
         ttl: Ttl::from_secs(ttl).unwrap_or(Ttl::MAX),
         negative_ttl: Ttl::from_secs(negative).unwrap_or(Ttl::MAX),
-        deny: services(found, "answers.deny", &deny.value),
-        allow_rules: aliases::allow_rules(found, "answers.allow", allow_rules),
+        allow_rules: aliases::allow_rules(found, "answers.allow", &file.answers.allow),
+        overrides: file.answers.overrides.value,
         aliases: aliases::aliases(found, "answers.alias", alias),
         alias_sets: aliases::alias_sets(found, alias_sets),
-        views: views::views(found, file, &allow),
+        views: views::views(found, file, &allow, &deny),
+        deny,
         discover_zones: discovers_zones(found, file),
         zones: zones(found, file),
         allow,

@@ -6,6 +6,7 @@
 mod defaults;
 mod log;
 mod source;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ use super::{
 
 pub(super) use log::{Dnstap, Format, Log, Only};
 pub(super) use source::{Kind, Source};
+pub(super) use view::{View, ViewKind};
 
 /// The configuration of hubdns.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -189,6 +191,10 @@ pub(super) struct Answers {
     /// "s3-global" (s3.amazonaws.com, by an endpoint in us-east-1), "s3-dualstack"
     /// (s3.dualstack.REGION.amazonaws.com). docs/ALIASES.md has each one's names and caveats.
     pub(super) alias_sets: Vec<Located<AliasSet>>,
+    /// Whether the names of DynamoDB may be answered, which AWS asks to leave alone: the gateway
+    /// endpoint of a VPC answers for them free of charge. A service that is denied stays so.
+    #[serde(rename = "override")]
+    pub(super) overrides: Located<bool>,
     /// Names that AWS does not publish and clients ask for all the same.
     pub(super) alias: Vec<Located<Alias>>,
 }
@@ -218,25 +224,6 @@ pub(super) struct Alias {
     pub(super) zone: Option<Text>,
     /// Another name: answered with a CNAME and what that name has, ours or an upstream's.
     pub(super) cname: Option<Text>,
-}
-
-/// Who sees which endpoints. Without `clients` and `listeners` it matches everybody.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct View {
-    /// Its name in metrics and `explain`; unlike every other view's and not "default", which is
-    /// the view of whoever matches none.
-    #[schemars(required)]
-    pub(super) name: Option<Text>,
-    /// Networks (or single addresses) of its clients.
-    pub(super) clients: Option<Vec<Text>>,
-    /// Which of our own addresses its clients ask: "IP:PORT", each one covered by
-    /// `server.listen`, or that of TLS or HTTPS. With `clients` both must match.
-    pub(super) listeners: Option<Vec<Text>>,
-    /// Only endpoints that have all of these tags. Without it: all.
-    pub(super) tags: Option<BTreeMap<Text, Text>>,
-    /// Services left to the upstream in this view, added to `answers.deny`.
-    pub(super) deny: Option<Vec<Text>>,
 }
 
 /// Whether endpoint addresses are probed.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range, time::Duration};
 
 use super::{
     answers::not_a_name,
-    file::{self, Budget, Cache, File, ForwardZone, Server},
+    file::{self, Budget, Cache, File, ForwardZone, Server, View},
     limits::{
         BUDGET_PACKETS, Bounds, CACHE_ENTRIES, CACHE_MEMORY_MIB, CACHE_NEGATIVE_TTL_MAX_SECS,
         CACHE_TTL_MAX_SECS, CACHE_TTL_MIN_SECS, SERVE_STALE_SECS,
@@ -18,7 +18,7 @@ use crate::{
     base::{Name, Ttl, TtlBounds},
     forward::{
         self, BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, LookupConfig,
-        UpstreamAddress,
+        UpstreamAddress, ViewForward,
     },
 };
 
@@ -34,14 +34,16 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
                 "names that are not ours get SERVFAIL; without the key the VPC's resolver is asked",
             );
     }
-    let zones = zones(found, &file.forward.zone, &file.server);
-    let trusted =
-        asked_upstreams(found, "forward.trusted", &file.forward.trusted, &upstreams, &zones);
+    let zones = zones(found, "forward.zone", &file.forward.zone, &file.server);
+    let views: Vec<ViewForward> = file.view.iter().filter_map(|it| view(found, it, file)).collect();
+    let asked: Vec<&UpstreamAddress> =
+        forward::every_upstream(&upstreams, &zones, &views).collect();
+    let trusted = asked_upstreams(found, "forward.trusted", &file.forward.trusted, &asked);
     let case_randomization = match file.forward.case_randomization.value {
         file::CaseRandomization::Auto => CaseRandomization::Auto,
         file::CaseRandomization::Off => CaseRandomization::Off,
     };
-    let budget = budget(found, &file.forward.budget, &upstreams, &zones);
+    let budget = budget(found, &file.forward.budget, &asked);
     let cache = cache(found, &file.cache);
     let ca_file = read(found, "forward.ca_file", &file.forward.ca_file, words::absolute_path);
     ForwardConfig {
@@ -51,17 +53,13 @@ pub(super) fn forward(found: &mut Findings, file: &File) -> ForwardConfig {
         case_randomization,
         budget,
         zones,
+        views,
         cache,
     }
 }
 
 /// `[forward.budget]`.
-fn budget(
-    found: &mut Findings,
-    written: &Budget,
-    upstreams: &[UpstreamAddress],
-    zones: &[forward::ForwardZone],
-) -> BudgetConfig {
+fn budget(found: &mut Findings, written: &Budget, asked: &[&UpstreamAddress]) -> BudgetConfig {
     let Budget { packets_per_second, soft_packets_per_second, .. } = written;
     let packets =
         BUDGET_PACKETS.check(found, "forward.budget.packets_per_second", packets_per_second);
@@ -83,7 +81,7 @@ fn budget(
     let named = written
         .upstreams
         .as_deref()
-        .map(|texts| asked_upstreams(found, "forward.budget.upstreams", texts, upstreams, zones));
+        .map(|texts| asked_upstreams(found, "forward.budget.upstreams", texts, asked));
     BudgetConfig { packets, soft_packets, upstreams: named }
 }
 
@@ -137,15 +135,11 @@ fn asked_upstreams(
     found: &mut Findings,
     key: &str,
     written: &[Text],
-    upstreams: &[UpstreamAddress],
-    zones: &[forward::ForwardZone],
+    asked: &[&UpstreamAddress],
 ) -> Vec<UpstreamAddress> {
     let addresses = read_all(found, key, written, words::upstream);
-    let is_asked = |address| {
-        upstreams.contains(address) || zones.iter().any(|zone| zone.upstreams.contains(address))
-    };
     for (text, address) in &addresses {
-        if !is_asked(address) {
+        if !asked.contains(&address) {
             found
                 .problem(key, &text.span, format!("`{key}` has {address}, which is no upstream"))
                 .label("it is never asked")
@@ -155,8 +149,26 @@ fn asked_upstreams(
     addresses.into_iter().map(|(_, address)| address).collect()
 }
 
+/// `[view.forward]`, if the view has one.
+fn view(found: &mut Findings, written: &Located<View>, file: &File) -> Option<ViewForward> {
+    let View { name, forward, .. } = &written.value;
+    let forward = forward.as_ref()?;
+    let own = forward.value.upstreams.as_ref();
+    let own = own.map(|it| upstreams(found, "view.forward.upstreams", &it.value, &file.server));
+    let zones = zones(found, "view.forward.zone", &forward.value.zone, &file.server);
+    if own.is_none() && zones.is_empty() && !found.doubts("view.forward") {
+        found
+            .warning("view.forward", &forward.span, "`[view.forward]` says nothing")
+            .label("neither `upstreams` nor a zone")
+            .help("remove it: without it the view inherits `[forward]`");
+    }
+    let name = name.as_ref()?;
+    Some(ViewForward { view: name.value.as_str().into(), upstreams: own, zones })
+}
+
 fn zones(
     found: &mut Findings,
+    key: &str,
     written: &[Located<ForwardZone>],
     server: &Server,
 ) -> Vec<forward::ForwardZone> {
@@ -165,13 +177,13 @@ fn zones(
         .iter()
         .filter_map(|zone| {
             let list = zone.value.upstreams.as_deref().unwrap_or_default();
-            let upstreams = upstreams(found, "forward.zone.upstreams", list, server);
+            let upstreams = upstreams(found, &format!("{key}.upstreams"), list, server);
             let text = zone.value.name.as_ref()?;
-            let name = read(found, "forward.zone.name", text, zone_name)?;
+            let name = read(found, &format!("{key}.name"), text, zone_name)?;
             if let Some(first) = seen.insert(name.clone(), text.span.clone()) {
                 found
                     .problem(
-                        "forward.zone.name",
+                        format!("{key}.name"),
                         &text.span,
                         format!("two zones for {:?}", text.value),
                     )

@@ -17,6 +17,7 @@ mod schema;
 mod serve;
 mod shape;
 mod sources;
+mod view_says;
 mod views;
 mod words;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
     base::{Ttl, TtlBounds},
     discover::SourceKind,
     forward::{BudgetConfig, LookupFrom},
-    policy::{AliasSet, AliasTarget, Lender, ServiceRule},
+    policy::{AliasSet, AliasTarget, Lender, ServiceRule, ViewKind},
     telemetry::LogFormat,
 };
 
@@ -56,7 +56,8 @@ shrink_guard_percent = 31
 [answers]
 ttl_secs = 61
 negative_ttl_secs = 62
-deny = ["execute-api"]
+deny = ["execute-api", "dynamodb"]
+override = true
 allow = ["dynamodb", "execute-api:ABC123", "execute-api:def4@vpce-0123"]
 alias_sets = ["sqs-legacy", "s3-global"]
 [[answers.alias]]
@@ -73,8 +74,24 @@ cname = "other.example."
 name = "onprem"
 clients = ["192.168.0.0/16"]
 listeners = ["10.0.0.10:5353"]
+kind = "onprem"
 tags = { env = "prod" }
+vpc_ids = ["vpc-0123"]
+accounts = ["123456789012"]
+endpoints = ["vpce-0123"]
 deny = ["s3"]
+allow = ["dynamodb"]
+override = true
+ttl_secs = 63
+negative_ttl_secs = 64
+[[view.alias]]
+name = "queue.internal.example"
+service = "sqs"
+[view.forward]
+upstreams = ["10.9.0.8"]
+[[view.forward.zone]]
+name = "corp.example"
+upstreams = ["10.9.0.3"]
 [zones]
 "10.1.0.0/24" = "eu-west-1a"
 [forward.budget]

@@ -1,22 +1,27 @@
-//! `[[view]]`: names, networks and listeners, and views that nobody can be in.
+//! `[[view]]`: who is in it, and views that nobody can be in.
 
 use std::ops::Range;
 
 use ipnet::IpNet;
 
 use super::{
-    answers::services,
     file::{File, View},
     located::Text,
     problem::Findings,
     serve::{all_entries, can_be_asked},
-    sources::{Names, tags},
+    sources::Names,
+    view_says,
     words::{self, read_all},
 };
-use crate::policy::{PolicyConfig, ViewConfig};
+use crate::policy::{PolicyConfig, ServiceRule, ViewConfig};
 
 /// Every view in the order of the file.
-pub(super) fn views(found: &mut Findings, file: &File, allow: &[IpNet]) -> Vec<ViewConfig> {
+pub(super) fn views(
+    found: &mut Findings,
+    file: &File,
+    allow: &[IpNet],
+    deny: &[ServiceRule],
+) -> Vec<ViewConfig> {
     let mut names = Names::new("view.name");
     let mut views: Vec<(ViewConfig, &Range<usize>)> = Vec::new();
     for view in &file.view {
@@ -28,12 +33,12 @@ pub(super) fn views(found: &mut Findings, file: &File, allow: &[IpNet]) -> Vec<V
                 .label("taken")
                 .help("it is the view of whoever matches no [[view]]: take another name");
         }
+        let name = name.as_deref().unwrap_or_default().into();
+        let said = view_says::view(found, name, file, &view.value, deny);
         let view_config = ViewConfig {
-            name: name.as_deref().unwrap_or_default().into(),
             clients: clients(found, &view.value, allow),
             listeners: listeners(found, &view.value, file),
-            tags: tags(view.value.tags.as_ref()),
-            deny: services(found, "view.deny", view.value.deny.as_deref().unwrap_or_default()),
+            ..said
         };
         views.push((view_config, &view.span));
     }

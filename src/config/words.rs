@@ -197,6 +197,14 @@ pub(super) fn ec2_id<'t>(text: &'t str, prefix: &str) -> Result<&'t str, Wrong> 
     }
 }
 
+/// An account's twelve digits.
+pub(super) fn account(text: &str) -> Result<&str, Wrong> {
+    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text),
+        false => Err(wrong("not an account", "allowed: its twelve digits, as \"123456789012\"")),
+    }
+}
+
 /// `eu-west-1`, `us-gov-east-1`: words and a number joined by hyphens.
 pub(super) fn region(text: &str) -> Result<&str, Wrong> {
     let words: Vec<&str> = text.split('-').collect();
@@ -237,7 +245,7 @@ pub(super) fn role_arn(text: &str) -> Result<&str, Wrong> {
     let [arn, partition, iam, region, account, resource] = parts.as_slice() else {
         return Err(wrong("not the ARN of a role", shape));
     };
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_account = self::account(account).is_ok();
     let is_role = resource.strip_prefix("role/").is_some_and(|name| {
         !name.is_empty() && !name.ends_with('/') && name.bytes().all(|b| b.is_ascii_graphic())
     });

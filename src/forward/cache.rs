@@ -17,11 +17,12 @@ use tokio::time::Instant;
 use super::{
     config::{CacheConfig, StillRight},
     error::ForwardError,
+    key::{Key, Realm, Sought},
 };
 use crate::{
     base::{Name, Rcode, Ttl},
     telemetry::{CacheResult, Metrics},
-    wire::{Asking, Question, Relay},
+    wire::{Question, Relay},
 };
 
 /// Octets that an entry takes beside its message: key and value with what the allocator keeps of
@@ -63,7 +64,7 @@ pub(super) struct Cache {
 }
 
 /// Bounded by weight; what was not asked for again leaves first.
-type Shards<V> = QuickCache<Question, V, Weight>;
+type Shards<V> = QuickCache<Key, V, Weight>;
 
 /// A response and when it came.
 pub(super) struct Kept {
@@ -131,48 +132,43 @@ impl Cache {
 
     /// The response to what is asked if it is within its TTL. Counts a hit, and nothing else: who
     /// goes on to ask counts the miss.
-    pub(super) fn fresh(&self, asking: &Asking<'_>, now: Instant) -> Option<Arc<Kept>> {
-        let kept = self.answers.get(asking).filter(|kept| kept.is_fresh(now))?;
+    pub(super) fn fresh(&self, sought: &Sought<'_>, now: Instant) -> Option<Arc<Kept>> {
+        let kept = self.answers.get(sought).filter(|kept| kept.is_fresh(now))?;
         kept.hit();
         self.metrics.forward.cache(CacheResult::Hit);
         Some(kept)
     }
 
-    /// The response to `question`, past its TTL too if it may still stand in.
-    pub(super) fn stale(&self, question: &Question, now: Instant) -> Option<Arc<Kept>> {
-        let kept = self.answers.get(question)?;
+    /// The response to a question, past its TTL too if it may still stand in.
+    pub(super) fn stale(&self, key: &Key, now: Instant) -> Option<Arc<Kept>> {
+        let kept = self.answers.get(key)?;
         let limit = kept.retention(self.serve_stale);
         Some(kept).filter(|kept| kept.age(now) < limit)
     }
 
     /// Keeps what asking came to: an answer for its lifetime, a failure for a moment (RFC 9520
     /// section 3.1 has both errors and responses that decline among these).
-    pub(super) fn note(
-        &self,
-        question: &Question,
-        outcome: Result<&Arc<Relay>, ForwardError>,
-        now: Instant,
-    ) {
+    pub(super) fn note(&self, key: &Key, outcome: Result<&Arc<Relay>, ForwardError>, now: Instant) {
         let kept = |relay: &Arc<Relay>| Arc::new(Kept::new(Arc::clone(relay), now));
         let failure = match outcome {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
             Ok(relay) => {
-                self.failures.remove(question);
+                self.failures.remove(key);
                 match relay.lifetime() == Ttl::ZERO && !self.may_stand_in(relay) {
                     // What may not be kept still says that what is kept is no more.
                     true => {
-                        self.answers.remove(question);
+                        self.answers.remove(key);
                     }
-                    false => self.answers.insert(question.clone(), kept(relay)),
+                    false => self.answers.insert(key.clone(), kept(relay)),
                 }
                 return;
             }
             Err(error) => Failure::Error(error),
         };
-        if let Some(kept) = self.answers.get(question) {
+        if let Some(kept) = self.answers.get(key) {
             *kept.failed() = Some(now);
         }
-        self.failures.insert(question.clone(), Failed { failure, at: now });
+        self.failures.insert(key.clone(), Failed { failure, at: now });
     }
 
     /// Whether a response that is for one client alone is of use when no upstream answers. A
@@ -183,8 +179,8 @@ impl Cache {
     }
 
     /// How asking failed just now, if it did.
-    pub(super) fn failure(&self, question: &Question, now: Instant) -> Option<Failure> {
-        let failed = self.failures.get(question)?;
+    pub(super) fn failure(&self, key: &Key, now: Instant) -> Option<Failure> {
+        let failed = self.failures.get(key)?;
         (now < failed.at + FAILURE_TTL).then_some(failed.failure)
     }
 
@@ -192,27 +188,37 @@ impl Cache {
     /// Tells how many answers these were. Takes as long as looking at every entry.
     pub(super) fn flush(&self, name: Option<&Name>) -> u64 {
         let mut gone = 0;
-        for (question, kept) in self.answers.iter() {
-            if name.is_none_or(|name| kept.concerns(&question, name)) {
-                self.answers.remove(&question);
+        for (key, kept) in self.answers.iter() {
+            if name.is_none_or(|name| kept.concerns(&key.question, name)) {
+                self.answers.remove(&key);
                 gone += 1;
             }
         }
-        for (question, _) in self.failures.iter() {
-            if name.is_none_or(|name| question.name.is_within(name)) {
-                self.failures.remove(&question);
+        for (key, _) in self.failures.iter() {
+            if name.is_none_or(|name| key.question.name.is_within(name)) {
+                self.failures.remove(&key);
             }
         }
         gone
     }
 
-    /// Takes over what `other` keeps and is still right, as long ago as it was told. Takes as long as
-    /// looking at every entry.
-    pub(super) fn take_over(&self, other: &Cache, right: &StillRight) {
+    /// Takes over what `other` keeps and is still right, as long ago as it was told. `heir` has the
+    /// realm that a view's own one goes over to. Takes as long as looking at every entry.
+    pub(super) fn take_over(
+        &self,
+        other: &Cache,
+        right: &StillRight,
+        heir: impl Fn(Realm) -> Option<Realm>,
+    ) {
         let StillRight::AllBut(changed) = right else { return };
-        for (question, kept) in other.answers.iter() {
-            if !changed.iter().any(|name| kept.concerns(&question, name)) {
-                self.answers.insert(question, kept);
+        for (Key { realm, question }, kept) in other.answers.iter() {
+            let realm = match realm {
+                Realm::SHARED if changed.iter().any(|name| kept.concerns(&question, name)) => None,
+                Realm::SHARED => Some(Realm::SHARED),
+                own => heir(own),
+            };
+            if let Some(realm) = realm {
+                self.answers.insert(Key { realm, question }, kept);
             }
         }
     }
@@ -228,7 +234,7 @@ impl Cache {
 /// Room for so many octets.
 fn shards<V: Clone>(bytes: u64, weight: Weight) -> Shards<V>
 where
-    Weight: Weighter<Question, V>,
+    Weight: Weighter<Key, V>,
 {
     let most = bytes / ENTRY_OVERHEAD.max(weight.least);
     let options = OptionsBuilder::new()
@@ -335,14 +341,15 @@ impl Weight {
     }
 }
 
-impl Weighter<Question, Arc<Kept>> for Weight {
-    fn weight(&self, question: &Question, kept: &Arc<Kept>) -> u64 {
-        self.of(question, Some(&kept.relay))
+impl Weighter<Key, Arc<Kept>> for Weight {
+    fn weight(&self, key: &Key, kept: &Arc<Kept>) -> u64 {
+        self.of(&key.question, Some(&kept.relay))
     }
 }
 
-impl Weighter<Question, Failed> for Weight {
-    fn weight(&self, question: &Question, failed: &Failed) -> u64 {
+impl Weighter<Key, Failed> for Weight {
+    fn weight(&self, key: &Key, failed: &Failed) -> u64 {
+        let question = &key.question;
         match &failed.failure {
             Failure::Declined(kept) => self.of(question, Some(&kept.relay)),
             Failure::Error(_) => self.of(question, None),

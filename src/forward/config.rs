@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::address::UpstreamAddress;
-use crate::base::{Name, TtlBounds};
+use crate::base::{Name, TtlBounds, ViewName};
 
 /// `[forward]` and `[cache]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct ForwardConfig {
     pub budget: BudgetConfig,
     /// `[[forward.zone]]`: the longest that holds a name decides.
     pub zones: Vec<ForwardZone>,
+    /// `[view.forward]` of the views that have one.
+    pub views: Vec<ViewForward>,
     /// `[cache]`: what is remembered of their answers.
     pub cache: CacheConfig,
 }
@@ -71,6 +73,28 @@ pub struct ForwardZone {
     pub name: Name,
     /// `upstreams`; empty means that such names are refused.
     pub upstreams: Vec<UpstreamAddress>,
+}
+
+/// One `[view.forward]`. What it does not say it inherits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewForward {
+    /// The view.
+    pub view: ViewName,
+    /// `upstreams`, in place of `forward.upstreams`; `None` inherits these. Empty means none.
+    pub upstreams: Option<Vec<UpstreamAddress>>,
+    /// `[[view.forward.zone]]`: added to `[[forward.zone]]`, and in place of one of the same name.
+    pub zones: Vec<ForwardZone>,
+}
+
+/// Who is asked for a name of a view's client, and what of the configuration says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way<'c> {
+    /// Empty means nobody.
+    pub upstreams: &'c [UpstreamAddress],
+    /// The zone that holds the name; `None` where none does.
+    pub zone: Option<&'c Name>,
+    /// Whether the view says so itself, and does not inherit it.
+    pub is_own: bool,
 }
 
 /// What of a cache is still right under another configuration.
@@ -189,19 +213,50 @@ impl ForwardConfig {
         StillRight::AllBut(zones.filter(changes).cloned().collect())
     }
 
-    /// Every upstream, the zones' included; one that is named twice comes twice.
+    /// Every upstream, those of zones and of views included; one that is named twice comes twice.
     pub fn all_upstreams(&self) -> impl Iterator<Item = &UpstreamAddress> {
-        let zones = self.zones.iter().flat_map(|zone| &zone.upstreams);
-        self.upstreams.iter().chain(zones)
+        every_upstream(&self.upstreams, &self.zones, &self.views)
+    }
+
+    /// Who is asked for a name of a client in `view`. The longest zone decides, and of two of one
+    /// name the view's.
+    pub fn way(&self, view: &ViewName, name: &Name) -> Way<'_> {
+        let view = self.views.iter().find(|it| it.view == *view);
+        let own = view.map_or(&[][..], |view| &view.zones).iter().map(|zone| (zone, true));
+        let inherited = self.zones.iter().map(|zone| (zone, false));
+        let zone = inherited
+            .chain(own)
+            .filter(|(zone, _)| name.is_within(&zone.name))
+            .max_by_key(|(zone, is_own)| (zone.name.labels().count(), *is_own));
+        match (zone, view.and_then(|view| view.upstreams.as_deref())) {
+            (Some((ForwardZone { name, upstreams }, is_own)), _) => {
+                Way { upstreams, zone: Some(name), is_own }
+            }
+            (None, Some(upstreams)) => Way { upstreams, zone: None, is_own: true },
+            (None, None) => Way { upstreams: &self.upstreams, zone: None, is_own: false },
+        }
     }
 }
 
+/// The upstreams of a configuration's parts; one that is named twice comes twice.
+pub fn every_upstream<'c>(
+    upstreams: &'c [UpstreamAddress],
+    zones: &'c [ForwardZone],
+    views: &'c [ViewForward],
+) -> impl Iterator<Item = &'c UpstreamAddress> {
+    let of_views = views.iter().flat_map(|view| {
+        let own = view.upstreams.iter().flatten();
+        own.chain(view.zones.iter().flat_map(|zone| &zone.upstreams))
+    });
+    upstreams.iter().chain(zones.iter().flat_map(|zone| &zone.upstreams)).chain(of_views)
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// `UPSTREAM...; ZONE UPSTREAM...; ...`
-    fn config(text: &str) -> ForwardConfig {
+    pub(in crate::forward) fn config(text: &str) -> ForwardConfig {
         let mut parts = text.split(';').map(str::split_whitespace);
         let addresses =
             |words: std::str::SplitWhitespace<'_>| words.map(|it| it.parse().unwrap()).collect();
@@ -217,6 +272,7 @@ mod tests {
             case_randomization: CaseRandomization::Auto,
             budget: BudgetConfig::DEFAULT,
             zones: parts.map(zone).collect(),
+            views: vec![],
             cache: CacheConfig::NONE,
         }
     }

@@ -19,6 +19,7 @@ use super::{
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
+    key::{Key, Sought},
     landing::{Carried, Flights, Flying, Heard, Landing, Outcome},
     loops::{Loop, Loops, may_be_ours},
     routes::{Purpose, Routes},
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     base::{Name, Rcode, RecordType},
     telemetry::{CacheResult, Metrics, Spared},
-    wire::{Asking, Question},
+    wire::Question,
 };
 
 /// With an older answer at hand a client waits no longer than this (RFC 8767 section 5).
@@ -82,9 +83,10 @@ impl Forwarder {
 
     /// The answer within its TTL, if it is in the cache. Never waits. Must be called within the
     /// runtime: one that is asked for often is renewed before its time is over.
-    pub fn cached(&self, asking: &Asking<'_>, now: Instant) -> Option<Answered> {
-        let kept = self.0.cache.fresh(asking, now)?;
-        if self.0.config.cache.prefetch && kept.is_due(now) && self.0.renew(&asking.to_question()) {
+    pub fn cached<'q>(&self, sought: impl Into<Sought<'q>>, now: Instant) -> Option<Answered> {
+        let sought = sought.into();
+        let kept = self.0.cache.fresh(&sought, now)?;
+        if self.0.config.cache.prefetch && kept.is_due(now) && self.0.renew(&sought.to_key()) {
             kept.renews();
         }
         Some(kept.answered(now))
@@ -100,29 +102,29 @@ impl Forwarder {
     }
 
     /// The answer from the cache or an upstream, or an older one if none answers in time.
-    pub async fn ask(&self, question: Question) -> Result<Answered, ForwardError> {
-        let inner = &self.0;
+    pub async fn ask(&self, wanted: impl Into<Key>) -> Result<Answered, ForwardError> {
+        let (inner, key) = (&self.0, wanted.into());
         let now = Instant::now();
         // Looked up once for what is past its TTL and for what came while the question waited.
-        let stale = inner.cache.stale(&question, now);
+        let stale = inner.cache.stale(&key, now);
         if stale.as_ref().is_some_and(|kept| kept.is_fresh(now))
-            && let Some(answered) = self.cached(&Asking::from(&question), now)
+            && let Some(answered) = self.cached(key.sought(), now)
         {
             return Ok(answered);
         }
         inner.metrics.forward.cache(CacheResult::Miss);
         let Some(stale) = stale else {
-            return match inner.cache.failure(&question, now) {
+            return match inner.cache.failure(&key, now) {
                 Some(Failure::Declined(kept)) => Ok(kept.answered(now)),
                 Some(Failure::Error(error)) => Err(error),
-                None => Ok(Answered::from_upstream(inner.fetch(&question).await?)),
+                None => Ok(Answered::from_upstream(inner.fetch(&key).await?)),
             };
         };
-        if inner.routes.spares(&question.name, Spared::Stale, now) {
+        if inner.routes.spares(&key, Spared::Stale, now) {
             return Ok(inner.stand_in(&stale));
         }
-        match stale.renewal(now, inner.routes.is_silent(&question.name, now)) {
-            Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&question)).await {
+        match stale.renewal(now, inner.routes.is_silent(&key, now)) {
+            Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&key)).await {
                 Ok(Ok(heard)) if !heard.relay.declines() => {
                     return Ok(Answered::from_upstream(heard));
                 }
@@ -130,7 +132,7 @@ impl Forwarder {
                 Ok(Ok(_) | Err(_)) | Err(_) => (),
             },
             Renewal::Behind => {
-                inner.renew(&question);
+                inner.renew(&key);
             }
             Renewal::Later => (),
         }
@@ -142,7 +144,8 @@ impl Forwarder {
     /// as long as looking at every entry of the cache.
     pub fn take_over(&self, other: &Forwarder) {
         let right = self.0.config.still_right(&other.0.config);
-        self.0.cache.take_over(&other.0.cache, &right);
+        let heir = |realm| self.0.routes.realms().heir(other.0.routes.realms(), realm);
+        self.0.cache.take_over(&other.0.cache, &right, heir);
     }
 
     /// How the budget of upstreams that AWS limits stands, if there are any. Sets its gauges.
@@ -153,7 +156,7 @@ impl Forwarder {
     /// Puts a response into the cache, as if an upstream had told it just now.
     #[cfg(any(test, fuzzing))]
     pub fn keep(&self, question: &Question, relay: crate::wire::Relay) {
-        self.0.cache.note(question, Ok(&Arc::new(relay)), Instant::now());
+        self.0.cache.note(&question.clone().into(), Ok(&Arc::new(relay)), Instant::now());
     }
 
     /// Sets the gauges of the cache and of the budget, which is done when somebody looks.
@@ -180,12 +183,10 @@ impl Forwarder {
 
     /// Looks at a question that has to be asked, from `asker` to our address `own`: one that is in
     /// flight, and comes from where a loop would bring it, has its domain probed soon.
-    pub fn notice(&self, question: &Question, asker: IpAddr, own: IpAddr) {
+    pub fn notice(&self, key: &Key, asker: IpAddr, own: IpAddr) {
         let Inner { loops, routes, .. } = &*self.0;
-        if may_be_ours(asker, own, routes.asked_for(&question.name))
-            && 0 < self.0.flights().variants(question)
-        {
-            loops.suspect(&question.name, Instant::now());
+        if may_be_ours(asker, own, routes.asked(key)) && 0 < self.0.flights().variants(key) {
+            loops.suspect(&key.question.name, Instant::now());
         }
     }
 
@@ -217,9 +218,9 @@ impl Forwarder {
 // === impl Inner ===
 
 impl Inner {
-    /// What upstreams say to `question`.
-    async fn fetch(self: &Arc<Self>, question: &Question) -> Outcome {
-        let departure = self.depart(question, Purpose::Client);
+    /// What upstreams say to a question.
+    async fn fetch(self: &Arc<Self>, key: &Key) -> Outcome {
+        let departure = self.depart(key, Purpose::Client);
         match &departure {
             Err(ForwardError::Overloaded) => self.metrics.forward.refused.inc(),
             Err(ForwardError::Loop) => self.metrics.forward.looping.inc(),
@@ -228,7 +229,7 @@ impl Inner {
         match departure? {
             Departure::Begun(flying) => Carried::new(flying, &self.tasks).await,
             Departure::Joined(landing) => {
-                tracing::debug!(name = %question.name, "waits with others for the same answer");
+                tracing::debug!(name = %key.question.name, "waits with others for the same answer");
                 landing.outcome().await
             }
         }
@@ -236,11 +237,11 @@ impl Inner {
 
     /// Asks upstreams for what nobody waits for, unless too much of that is under way. Whether it
     /// is being asked.
-    fn renew(self: &Arc<Self>, question: &Question) -> bool {
-        if self.routes.spares(&question.name, Spared::Renewal, Instant::now()) {
+    fn renew(self: &Arc<Self>, key: &Key) -> bool {
+        if self.routes.spares(key, Spared::Renewal, Instant::now()) {
             return false;
         }
-        match self.depart(question, Purpose::Renewal) {
+        match self.depart(key, Purpose::Renewal) {
             Ok(Departure::Begun(flying)) => drop(self.tasks.spawn(flying)),
             Ok(Departure::Joined(_)) => (),
             Err(_) => return false,
@@ -248,19 +249,15 @@ impl Inner {
         true
     }
 
-    /// Joins the flight of `question`, or starts it.
-    fn depart(
-        self: &Arc<Self>,
-        question: &Question,
-        purpose: Purpose,
-    ) -> Result<Departure, ForwardError> {
-        let route = self.routes.of(&question.name)?;
-        let upstreams = self.loops.open(&route.upstreams, &question.name);
+    /// Joins the flight of a question, or starts it.
+    fn depart(self: &Arc<Self>, key: &Key, purpose: Purpose) -> Result<Departure, ForwardError> {
+        let route = self.routes.route(key)?;
+        let upstreams = self.loops.open(&route.upstreams, &key.question.name);
         if upstreams.list().is_empty() {
             return Err(ForwardError::Loop);
         }
         let mut flights = self.flights();
-        if let Some(landing) = flights.landings.get(question) {
+        if let Some(landing) = flights.landings.get(key) {
             return Ok(Departure::Joined(Arc::clone(landing)));
         }
         let permits = route.permits(purpose).ok_or(ForwardError::Overloaded)?;
@@ -268,17 +265,17 @@ impl Inner {
             self.metrics.forward.renewals.inc();
         }
         let landing = Arc::<Landing>::default();
-        flights.landings.insert(question.clone(), Arc::clone(&landing));
+        flights.landings.insert(key.clone(), Arc::clone(&landing));
         drop(flights);
         self.metrics.forward.in_flight.inc();
         let inner = Arc::clone(self);
-        let mut flown = Flown { inner, question: question.clone(), landing, outcome: None };
+        let mut flown = Flown { inner, key: key.clone(), landing, outcome: None };
         Ok(Departure::Begun(Box::pin(async move {
             let inner = &flown.inner;
             let outcome = tokio::select! {
-                outcome = fly(&upstreams, &flown.question) => outcome,
+                outcome = fly(&upstreams, &flown.key.question) => outcome,
                 // Nothing can come of it but what we say ourselves.
-                () = inner.loops.closing(upstreams.list(), &flown.question.name) => {
+                () = inner.loops.closing(upstreams.list(), &flown.key.question.name) => {
                     Err(ForwardError::Loop)
                 }
             };
@@ -313,7 +310,7 @@ impl Inner {
 /// Takes a flight off the list and lands it when it ends, however it ends.
 struct Flown {
     inner: Arc<Inner>,
-    question: Question,
+    key: Key,
     landing: Arc<Landing>,
     /// None for one that ends before it can say anything; its panic is in the log.
     outcome: Option<Outcome>,
@@ -325,9 +322,9 @@ impl Flown {
     /// Keeps what it came to. With the list held, so that no flush comes in between.
     fn note(&self, outcome: &Outcome) {
         let flights = self.inner.flights();
-        if flights.has(&self.question, &self.landing) {
+        if flights.has(&self.key, &self.landing) {
             let relay = outcome.as_ref().map(|heard| &heard.relay).map_err(|error| *error);
-            self.inner.cache.note(&self.question, relay, Instant::now());
+            self.inner.cache.note(&self.key, relay, Instant::now());
         }
     }
 
@@ -342,9 +339,9 @@ impl Flown {
         };
         // The list has it too.
         let joined = || 2 < Arc::strong_count(&self.landing);
-        let asked_otherwise = || 1 < self.inner.flights().variants(&self.question);
+        let asked_otherwise = || 1 < self.inner.flights().variants(&self.key);
         if fruitless && (joined() || asked_otherwise()) {
-            self.inner.loops.suspect(&self.question.name, Instant::now());
+            self.inner.loops.suspect(&self.key.question.name, Instant::now());
         }
     }
 }
@@ -352,8 +349,8 @@ impl Flown {
 impl Drop for Flown {
     fn drop(&mut self) {
         let mut flights = self.inner.flights();
-        if flights.has(&self.question, &self.landing) {
-            flights.landings.remove(&self.question);
+        if flights.has(&self.key, &self.landing) {
+            flights.landings.remove(&self.key);
         }
         drop(flights);
         self.landing.tell(self.outcome.take().unwrap_or(Err(ForwardError::Unusable)));

@@ -8,7 +8,7 @@ use super::{cache, config::CacheConfig, error::ForwardError};
 use crate::{
     base::Name,
     telemetry::Metrics,
-    wire::{Question, Relay},
+    wire::{Asking, Question, Relay},
 };
 
 /// A cache with room for all that a fuzz target puts in, and where its time begins.
@@ -28,18 +28,21 @@ impl Cache {
 
     /// Notes what asking came to; a failure without a response.
     pub fn note(&self, question: &Question, relay: Option<&Arc<Relay>>, at: Duration) {
-        self.cache.note(question, relay.ok_or(ForwardError::Unusable), self.start + at);
+        let key = question.clone().into();
+        self.cache.note(&key, relay.ok_or(ForwardError::Unusable), self.start + at);
     }
 
     /// The response within its TTL, and its age.
     pub fn fresh(&self, question: &Question, at: Duration) -> Option<(Arc<Relay>, Duration)> {
-        let kept = self.cache.fresh(&question.into(), self.start + at)?;
+        let kept = self.cache.fresh(&Asking::from(question).into(), self.start + at)?;
         Some((Arc::clone(&kept.relay), kept.age(self.start + at)))
     }
 
     /// The response that may stand in, within its TTL or past it.
     pub fn stale(&self, question: &Question, at: Duration) -> Option<Arc<Relay>> {
-        self.cache.stale(question, self.start + at).map(|kept| Arc::clone(&kept.relay))
+        self.cache
+            .stale(&question.clone().into(), self.start + at)
+            .map(|kept| Arc::clone(&kept.relay))
     }
 
     /// Forgets a name and all below it, or everything; tells how many answers these were.

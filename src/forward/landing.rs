@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::task::TaskTracker;
 
-use super::error::ForwardError;
+use super::{error::ForwardError, key::Key};
 use crate::wire::{Question, Relay};
 
 /// What a flight brings back.
@@ -43,7 +43,7 @@ pub(super) struct Landing {
 pub(super) struct Flights {
     /// A flight knows by its own whether it is still wanted. Clients choose the names: the seed of
     /// the hash is another in each process.
-    pub(super) landings: HashMap<Question, Arc<Landing>, RandomState>,
+    pub(super) landings: HashMap<Key, Arc<Landing>, RandomState>,
 }
 
 /// A flight that somebody waits for.
@@ -57,17 +57,16 @@ pub(super) struct Carried<'t> {
 impl Flights {
     /// Whether the flight with this landing is in the list: a flush takes it out, and then what it
     /// brings is too old to be kept.
-    pub(super) fn has(&self, question: &Question, landing: &Arc<Landing>) -> bool {
-        self.landings.get(question).is_some_and(|it| Arc::ptr_eq(it, landing))
+    pub(super) fn has(&self, key: &Key, landing: &Arc<Landing>) -> bool {
+        self.landings.get(key).is_some_and(|it| Arc::ptr_eq(it, landing))
     }
 
     /// How many flights there are for this name and type, with and without DO and CD: whoever
     /// passes a question on may set these anew.
-    pub(super) fn variants(&self, question: &Question) -> usize {
-        let variant = |(dnssec_ok, checking_disabled)| Question {
-            dnssec_ok,
-            checking_disabled,
-            ..question.clone()
+    pub(super) fn variants(&self, key: &Key) -> usize {
+        let variant = |(dnssec_ok, checking_disabled)| {
+            let question = Question { dnssec_ok, checking_disabled, ..key.question.clone() };
+            Key { question, ..*key }
         };
         let all = [(false, false), (false, true), (true, false), (true, true)];
         all.map(variant).iter().filter(|it| self.landings.contains_key(it)).count()

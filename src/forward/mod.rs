@@ -19,6 +19,7 @@ mod flight;
 pub mod fuzzing;
 mod forwarder;
 mod habit;
+mod key;
 mod landing;
 mod latency;
 mod line;
@@ -28,6 +29,7 @@ mod peers;
 mod port;
 mod ports;
 mod probing;
+mod realms;
 mod routes;
 mod stream;
 mod transmission;
@@ -41,11 +43,12 @@ pub use answered::Answered;
 pub use budget::BudgetStanding;
 pub use config::{
     BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig,
-    LookupFrom,
+    LookupFrom, ViewForward, Way, every_upstream,
 };
 pub use error::ForwardError;
 pub use flight::DEADLINE;
 pub use forwarder::Forwarder;
+pub use key::{Key, Realm, Sought};
 pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};

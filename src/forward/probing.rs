@@ -58,7 +58,7 @@ impl Forwarder {
 
     fn targets(&self, look: Look<'_>) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
-        let mut add = |upstreams: &[Arc<Upstream>], domain: &Name| {
+        let mut add = |upstreams: &mut dyn Iterator<Item = &Arc<Upstream>>, domain: &Name| {
             for upstream in upstreams {
                 let same =
                     |it: &Target| (&it.upstream.address, &it.domain) == (&upstream.address, domain);
@@ -71,7 +71,7 @@ impl Forwarder {
             let known = self.routes().upstreams().find(|it| it.address == *upstream);
             match look {
                 Look::Everywhere(_) | Look::AtKnown => {
-                    add(known.cloned().as_slice(), domain);
+                    add(&mut known.into_iter(), domain);
                 }
                 Look::Below(_) => (),
             }
@@ -79,13 +79,13 @@ impl Forwarder {
         match look {
             Look::Everywhere(domains) => {
                 for domain in [Name::root()].iter().chain(domains).chain(self.routes().zones()) {
-                    add(self.routes().asked_for(domain), domain);
+                    add(&mut self.routes().asked_for(domain), domain);
                 }
             }
             Look::Below(name) => {
                 let room = name.suffixes().find(|it| it.len() + PROBE_OCTETS <= NAME_LEN_MAX);
                 if let Some(Ok(domain)) = room.map(Name::from_wire) {
-                    add(self.routes().asked_for(name), &domain);
+                    add(&mut self.routes().asked_for(name), &domain);
                 }
             }
             Look::AtKnown => (),
@@ -100,7 +100,7 @@ impl Forwarder {
         let Target { upstream, mut domain } = target;
         while self.probe_once(&upstream, &domain, ours).await == Some(Sighting::Returned)
             && let Some(parent) = domain.parent()
-            && self.routes().asked_for(&parent).iter().any(|it| it.address == upstream.address)
+            && self.routes().asked_for(&parent).any(|it| it.address == upstream.address)
         {
             domain = parent;
         }

@@ -22,6 +22,8 @@ use super::{
     choice,
     config::{CaseRandomization, ForwardConfig},
     error::ForwardError,
+    key::Key,
+    realms::{RealmList, Realms},
     trust::client_config,
     upstream::{Given, Upstream},
 };
@@ -59,6 +61,9 @@ pub(super) enum Purpose {
 pub(super) struct Routes {
     default: Route,
     zones: Vec<(Name, Route)>,
+    realms: Realms,
+    /// Those of each realm but the common one, in the order of `realms`.
+    own: Vec<Route>,
     /// Upstreams that AWS limits, and their budget.
     limited: Vec<UpstreamAddress>,
     budget: Option<Arc<Budget>>,
@@ -105,7 +110,10 @@ impl Routes {
             };
             Arc::new(Upstreams::of(addresses.iter().map(upstream).collect()))
         };
-        let asked = config.zones.iter().filter(|zone| !zone.upstreams.is_empty()).count();
+        let realms = Realms::new(config);
+        let zones = config.zones.iter().map(|zone| &zone.upstreams);
+        let lists = zones.chain(realms.lists().iter().map(|list| &list.upstreams));
+        let asked = lists.filter(|upstreams| !upstreams.is_empty()).count();
         let for_zones = if asked == 0 { 0 } else { ZONES_FLIGHTS_MAX };
         let for_zone = for_zones / asked.clamp(1, ZONE_SHARES_MAX);
         let limit = |flights| Arc::new(Semaphore::new(flights));
@@ -124,10 +132,27 @@ impl Routes {
             config.zones.iter().map(|zone| (zone.name.clone(), route(&zone.upstreams))).collect();
         // The longest first, so that the first that holds a name decides.
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
-        Self { default, zones, limited, budget }
+        let own = realms.lists().iter().map(|list| route(&list.upstreams)).collect();
+        Self { default, zones, realms, own, limited, budget }
     }
 
-    /// The route of `name`, or why there is none.
+    /// Which realm a name is in for a client of a view.
+    pub(super) fn realms(&self) -> &Realms {
+        &self.realms
+    }
+
+    /// The route of a question, or why there is none.
+    pub(super) fn route(&self, key: &Key) -> Result<&Route, ForwardError> {
+        let Some(at) = key.realm.list() else { return self.of(&key.question.name) };
+        match (self.own.get(at), self.realms.lists().get(at)) {
+            (Some(_), Some(list)) if list.upstreams.is_empty() => Err(list.or_else),
+            (Some(route), Some(_)) => Ok(route),
+            // A realm of another configuration: who asks has to ask again.
+            _ => Err(ForwardError::NoUpstream),
+        }
+    }
+
+    /// The route of `name` in the realm that all have in common, or why there is none.
     pub(super) fn of(&self, name: &Name) -> Result<&Route, ForwardError> {
         let holds = |(zone, _): &&(Name, Route)| name.is_within(zone);
         match self.zones.iter().find(holds) {
@@ -138,23 +163,34 @@ impl Routes {
         }
     }
 
-    /// Who is asked for names below `domain`: with the root whoever is asked for what is in no zone.
-    pub(super) fn asked_for(&self, domain: &Name) -> &[Arc<Upstream>] {
-        match domain.is_root() {
+    /// Who is asked a question.
+    pub(super) fn asked(&self, key: &Key) -> &[Arc<Upstream>] {
+        self.route(key).map_or(&[], |route| &route.upstreams.list)
+    }
+
+    /// Who is asked for names below `domain`, in each realm where any are: with the root whoever is
+    /// asked for what is in no zone.
+    pub(super) fn asked_for(&self, domain: &Name) -> impl Iterator<Item = &Arc<Upstream>> {
+        let common: &[Arc<Upstream>] = match domain.is_root() {
             true => &self.default.upstreams.list,
             false => self.of(domain).map_or(&[], |route| &route.upstreams.list),
-        }
+        };
+        let holds = |list: &RealmList| list.domains.iter().any(|zone| domain.is_within(zone));
+        let own = self.realms.lists().iter().zip(&self.own).filter(move |(list, _)| holds(list));
+        common.iter().chain(own.flat_map(|(_, route)| &route.upstreams.list))
     }
 
     /// The names of the zones that are asked for somewhere.
     pub(super) fn zones(&self) -> impl Iterator<Item = &Name> {
         let asked = self.zones.iter().filter(|(_, route)| !route.upstreams.list.is_empty());
-        asked.map(|(name, _)| name)
+        let own = self.realms.lists().iter().filter(|list| !list.upstreams.is_empty());
+        asked.map(|(name, _)| name).chain(own.flat_map(|list| &list.domains))
     }
 
     /// Every upstream; one that several zones share comes several times.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
-        let routes = [&self.default].into_iter().chain(self.zones.iter().map(|(_, route)| route));
+        let zones = self.zones.iter().map(|(_, route)| route);
+        let routes = [&self.default].into_iter().chain(zones).chain(&self.own);
         routes.flat_map(|route| route.upstreams.list.iter())
     }
 
@@ -163,17 +199,17 @@ impl Routes {
         Some(self.budget.as_ref()?.standing(self.limited.clone(), now))
     }
 
-    /// Whether a packet for `name` that can be done without is spared now, which is then counted:
-    /// every upstream that would be asked is near its limit.
-    pub(super) fn spares(&self, name: &Name, how: Spared, now: Instant) -> bool {
-        let list = self.asked_for(name);
+    /// Whether a packet for a question that can be done without is spared now, which is then
+    /// counted: every upstream that would be asked is near its limit.
+    pub(super) fn spares(&self, key: &Key, how: Spared, now: Instant) -> bool {
+        let list = self.asked(key);
         let all_short = !list.is_empty() && list.iter().all(|it| it.is_short(now));
         all_short && list.first().is_some_and(|it| it.spares(how, now))
     }
 
-    /// Whether none of the upstreams of `name` has answered lately.
-    pub(super) fn is_silent(&self, name: &Name, now: Instant) -> bool {
-        self.of(name).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent(now)))
+    /// Whether none of the upstreams of a question has answered lately.
+    pub(super) fn is_silent(&self, key: &Key, now: Instant) -> bool {
+        self.route(key).is_ok_and(|route| route.upstreams.list.iter().all(|it| it.is_silent(now)))
     }
 }
 
@@ -234,6 +270,7 @@ mod tests {
             |name: &&str| ForwardZone { name: name.parse().unwrap(), upstreams: upstreams.clone() };
         let config = ForwardConfig {
             zones: zones.iter().map(zone).collect(),
+            views: vec![],
             upstreams: upstreams.clone(),
             trusted: vec![],
             ca_file: None,

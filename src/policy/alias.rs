@@ -9,10 +9,8 @@ use std::{collections::HashSet, sync::Arc};
 use crate::base::{EndpointId, Pattern};
 
 use super::{
-    Alias, AliasTarget, Declined, Lender, Origin, PolicyConfig, Reason,
-    cname::CnameContender,
-    conflict::Contender,
-    select::{Speaker, Terms},
+    Alias, AliasTarget, Declined, Lender, Origin, PolicyConfig, Reason, cname::CnameContender,
+    conflict::Contender, select::Speaker, terms::Terms,
 };
 
 /// A name that the configuration gives.
@@ -48,12 +46,11 @@ pub(super) struct Sets {
 /// of them counts.
 pub(super) fn alias_contenders<'s>(
     speakers: &'s [Speaker<'s>],
-    config: &PolicyConfig,
     sets: &Sets,
     terms: &Terms<'_>,
 ) -> Aliases<'s> {
     let mut aliases = Aliases { missing: sets.missing.clone(), ..Aliases::default() };
-    let mut given: Vec<Given> = config.aliases.iter().map(Given::from).collect();
+    let mut given: Vec<Given> = terms.aliases().map(Given::from).collect();
     for resource in terms.resources() {
         let names = resource.given(speakers, terms);
         if names.is_empty() {
@@ -90,8 +87,9 @@ struct Lent<'g> {
 impl<'s> Aliases<'s> {
     fn lend(&mut self, speakers: &'s [Speaker<'s>], lent: &Lent<'_>, terms: &Terms<'_>) {
         let Lent { given, of, zone, rank } = *lent;
-        let usable =
-            speakers.iter().filter(|speaker| of.means(speaker) && speaker.refusal(terms).is_none());
+        let usable = speakers
+            .iter()
+            .filter(|speaker| of.means(speaker, terms) && speaker.refusal(terms).is_none());
         let able: Vec<_> = usable
             .filter_map(|speaker| Contender::by_alias(speaker, given, zone, rank).ok())
             .collect();
@@ -151,11 +149,14 @@ impl Sets {
 
 impl Lender {
     /// Whether this endpoint could be meant. By service, endpoints whose owner wants VPCs left
-    /// alone are passed over; naming the endpoint itself overrules that.
-    fn means(&self, speaker: &Speaker<'_>) -> bool {
+    /// alone are passed over where clients may be in VPCs; naming the endpoint itself overrules that.
+    fn means(&self, speaker: &Speaker<'_>, terms: &Terms<'_>) -> bool {
         let endpoint = speaker.endpoint;
         match self {
-            Lender::Service(rule) => rule.means(&endpoint.service) && !endpoint.onprem_only,
+            Lender::Service(rule) => {
+                let is_wanted = !endpoint.onprem_only || terms.is_onprem();
+                is_wanted && rule.means(&endpoint.service)
+            }
             Lender::Endpoint(id) => *id == endpoint.id,
         }
     }

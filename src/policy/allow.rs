@@ -6,10 +6,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AliasTarget, Lender, Origin, ServiceRule,
-    alias::Given,
-    names::offers,
-    select::{Speaker, Terms},
+    AliasTarget, Lender, Origin, ServiceRule, alias::Given, names::offers, select::Speaker,
+    terms::Terms,
 };
 use crate::base::{EndpointId, Pattern, ServiceName};
 

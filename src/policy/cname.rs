@@ -6,7 +6,7 @@ use std::{iter, sync::Arc};
 
 use crate::base::{EndpointId, Name, Pattern};
 
-use super::{Alias, AliasTarget, Claim, CnameClaim, Declined, PolicyConfig, Precedence, Reason};
+use super::{Alias, AliasTarget, Claim, CnameClaim, Declined, Precedence, Reason, terms::Terms};
 
 /// CNAMEs of ours from a question to what it comes to. Operators point a name at a name; who needs
 /// more than this many in a row has made a mistake, and clients give up at about as many.
@@ -28,8 +28,8 @@ impl CnameContender {
         declined(&self.pattern, why)
     }
 
-    pub(super) fn into_claim(self, config: &PolicyConfig) -> CnameClaim {
-        CnameClaim { pattern: self.pattern, target: self.target, ttl: config.ttl }
+    pub(super) fn into_claim(self, terms: &Terms<'_>) -> CnameClaim {
+        CnameClaim { pattern: self.pattern, target: self.target, ttl: terms.ttl() }
     }
 }
 

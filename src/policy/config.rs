@@ -1,16 +1,11 @@
 //! What the operator wants said, as values that cannot be wrong.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{AliasSet, AllowRule};
-use crate::base::{EndpointId, Name, Pattern, ServiceName, Ttl, ViewName};
+use super::{AliasSet, AllowRule, ViewConfig};
+use crate::base::{EndpointId, Name, Pattern, ServiceName, Ttl};
 
 /// Everything that decides who is told what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +20,8 @@ pub struct PolicyConfig {
     pub deny: Vec<ServiceRule>,
     /// `answers.allow`: what of those is answered all the same.
     pub allow_rules: Vec<AllowRule>,
+    /// `answers.override`: whether names that AWS asks to leave alone may be answered.
+    pub overrides: bool,
     /// `[[answers.alias]]`: names that AWS does not publish.
     pub aliases: Vec<Alias>,
     /// `answers.alias_sets`: the ready-made ones, each once.
@@ -50,22 +47,6 @@ pub struct RateConfig {
     pub ipv6_prefix: u8,
     /// `exempt`: who may ask as much as they like.
     pub exempt: Vec<IpNet>,
-}
-
-/// One `[[view]]`. What it does not say it inherits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ViewConfig {
-    /// `name`, unlike every other view's.
-    pub name: ViewName,
-    /// `clients`: empty means whoever asks `listeners`.
-    pub clients: Vec<IpNet>,
-    /// `listeners`: the addresses asked; empty means any. Port and address both count, and an
-    /// unspecified address stands for every address of that port.
-    pub listeners: Vec<SocketAddr>,
-    /// `tags`: only endpoints that have all of these.
-    pub tags: BTreeMap<String, String>,
-    /// `deny`: added to `answers.deny`.
-    pub deny: Vec<ServiceRule>,
 }
 
 /// A service as a person names it: whole (`com.amazonaws.eu-west-1.sqs`) or by what follows its
@@ -119,6 +100,7 @@ impl PolicyConfig {
             negative_ttl: Ttl::ZERO,
             deny: Vec::new(),
             allow_rules: Vec::new(),
+            overrides: false,
             aliases: Vec::new(),
             alias_sets: Vec::new(),
             views,
@@ -142,31 +124,6 @@ impl RateConfig {
     };
 }
 
-// === impl ViewConfig ===
-
-impl ViewConfig {
-    /// A view that takes every client and inherits everything.
-    pub fn named(name: ViewName) -> Self {
-        Self {
-            name,
-            clients: Vec::new(),
-            listeners: Vec::new(),
-            tags: BTreeMap::new(),
-            deny: Vec::new(),
-        }
-    }
-
-    /// Whether a client that asked `listener` is in this view.
-    pub fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
-        let asked = |bound: &SocketAddr| {
-            bound.port() == listener.port()
-                && (bound.ip() == listener.ip() || bound.ip().is_unspecified())
-        };
-        (self.clients.is_empty() || self.clients.iter().any(|network| network.contains(&client)))
-            && (self.listeners.is_empty() || self.listeners.iter().any(asked))
-    }
-}
-
 // === impl ServiceRule ===
 
 impl ServiceRule {
@@ -183,6 +140,11 @@ impl ServiceRule {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether both may mean one service.
+    pub fn resembles(&self, other: &ServiceRule) -> bool {
+        short_name(&self.0) == short_name(&other.0)
     }
 
     /// Whether the service is meant. What precedes the rule's text in a short match has to be
@@ -232,7 +194,7 @@ impl fmt::Display for ServiceRule {
 
 #[cfg(test)]
 mod tests {
-    use super::{ServiceRule, ViewConfig};
+    use super::ServiceRule;
     use crate::base::ServiceName;
 
     #[test]
@@ -247,22 +209,5 @@ mod tests {
         assert!(means("COM.amazonaws.eu-west-1.sqs", "com.amazonaws.eu-west-1.sqs"));
         assert!(!means("api", "com.amazonaws.eu-west-1.ecr.api"));
         assert!(!means("dynamodb", "com.amazonaws.eu-west-1.dynamodb-streams"));
-    }
-
-    #[test]
-    fn a_view_matches_by_network_and_by_listener() {
-        let view = ViewConfig {
-            name: "v".into(),
-            clients: vec!["10.0.0.0/8".parse().unwrap()],
-            listeners: vec!["0.0.0.0:5353".parse().unwrap()],
-            tags: Default::default(),
-            deny: vec![],
-        };
-        let matches = |client: &str, listener: &str| {
-            view.matches(client.parse().unwrap(), listener.parse().unwrap())
-        };
-        assert!(matches("10.1.2.3", "10.0.0.10:5353"));
-        assert!(!matches("10.1.2.3", "10.0.0.10:53"));
-        assert!(!matches("192.168.0.1", "10.0.0.10:5353"));
     }
 }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::base::{EndpointId, Pattern};
 
 use super::{
-    Address, Claim, CnameClaim, Declined, Origin, PolicyConfig, Precedence, Reason, alias::Given,
-    cname::CnameContender, names::caveats, select::Speaker,
+    Address, Claim, CnameClaim, Declined, Origin, Precedence, Reason, alias::Given,
+    cname::CnameContender, names::caveats, select::Speaker, terms::Terms,
 };
 
 /// An endpoint that has addresses for a name and may answer it.
@@ -49,7 +49,7 @@ pub(super) struct Settled {
 pub(super) fn settle(
     mut contenders: Vec<Contender<'_>>,
     cnames: Vec<CnameContender>,
-    config: &PolicyConfig,
+    terms: &Terms<'_>,
 ) -> Settled {
     contenders
         .sort_by(|a, b| a.pattern.cmp(&b.pattern).then_with(|| a.standing().cmp(&b.standing())));
@@ -74,9 +74,9 @@ pub(super) fn settle(
         while let Some(loser) = contenders.next_if(|it| it.pattern == winner.pattern) {
             lost.push(loser.lost_to(&winner));
         }
-        claims.push(winner.into_claim(config));
+        claims.push(winner.into_claim(terms));
     }
-    let cnames = cnames.into_values().map(|it| it.into_claim(config)).collect();
+    let cnames = cnames.into_values().map(|it| it.into_claim(terms)).collect();
     Settled { claims, cnames, lost }
 }
 
@@ -151,7 +151,7 @@ impl<'s> Contender<'s> {
         self.speaker.declined(Some(self.text), why)
     }
 
-    fn into_claim(self, config: &PolicyConfig) -> Claim {
+    fn into_claim(self, terms: &Terms<'_>) -> Claim {
         let endpoint = self.speaker.endpoint;
         Claim {
             caveats: caveats(self.speaker, &self.pattern, &self.origin),
@@ -160,8 +160,8 @@ impl<'s> Contender<'s> {
             source: self.speaker.source().clone(),
             endpoint: endpoint.id.clone(),
             service: endpoint.service.clone(),
-            ttl: config.ttl,
-            negative_ttl: config.negative_ttl,
+            ttl: terms.ttl(),
+            negative_ttl: terms.negative_ttl(),
             addresses: self.addresses,
         }
     }

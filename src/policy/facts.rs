@@ -7,6 +7,7 @@
 //! names=A,B    what the service publishes (the first line of a service that says so counts)
 //! dns=A,B      DnsEntries          source=NAME  default "hub"      created=SECONDS
 //! state= kind= records= owner= verification=  as AWS spells them   tags=KEY:VALUE,...
+//! vpc=ID       default "vpc-1"      account=ID    who owns the endpoint
 //! onprem       PrivateDnsOnlyForInboundResolverEndpoint
 //! ```
 
@@ -50,6 +51,7 @@ pub(crate) fn config() -> PolicyConfig {
         negative_ttl: Ttl::from_secs(60).unwrap(),
         deny: vec![],
         allow_rules: vec![],
+        overrides: false,
         aliases: vec![],
         alias_sets: vec![],
         views: vec![],
@@ -80,13 +82,7 @@ pub(crate) fn cname(name: &str, target: &str) -> Alias {
 
 /// A view of one client network.
 pub(crate) fn view(name: &str, clients: &str) -> ViewConfig {
-    ViewConfig {
-        name: name.into(),
-        clients: vec![clients.parse().unwrap()],
-        listeners: vec![],
-        tags: Default::default(),
-        deny: vec![],
-    }
+    ViewConfig { clients: vec![clients.parse().unwrap()], ..ViewConfig::named(name.into()) }
 }
 
 fn add(facts: &mut SourceFacts, line: &str) {
@@ -119,8 +115,8 @@ fn add(facts: &mut SourceFacts, line: &str) {
         state: value(line, "state").map_or(EndpointState::Available, Into::into),
         service: service.into(),
         service_region: None,
-        vpc: "vpc-1".into(),
-        owner: None,
+        vpc: value(line, "vpc").unwrap_or("vpc-1").into(),
+        owner: value(line, "account").map(Into::into),
         ip_type: "dualstack".into(),
         record_ip_type: value(line, "records").unwrap_or("dualstack").into(),
         onprem_only: line.split_whitespace().any(|word| word == "onprem"),

@@ -17,18 +17,22 @@ mod plan;
 mod reason;
 mod select;
 mod sets;
+mod terms;
+mod view;
 mod zones;
 #[cfg(test)]
 mod tests;
 
 pub use allow::{AllowRule, AllowedResource};
 pub use cname::{CNAMES_MAX, endless_aliases};
-pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, ViewConfig};
+pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule};
 pub use health::{Outage, without};
 pub use plan::{
     Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,
 };
 pub use sets::AliasSet;
+pub use terms::is_left_alone;
+pub use view::{ViewConfig, ViewKind};
 pub use zones::{ClientZone, ZoneBy};
 
 use std::collections::HashSet;
@@ -41,7 +45,8 @@ use alias::{Sets, alias_contenders};
 use cname::without_endless;
 use conflict::{Contender, Settled, settle};
 use names::offers;
-use select::{Speaker, Terms, private_name_refusal, speakers};
+use select::{Speaker, private_name_refusal, speakers};
+use terms::Terms;
 use zones::client_zones;
 
 /// Decides, for each view in the order in which they match and then for everybody else, what is
@@ -49,21 +54,15 @@ use zones::client_zones;
 pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
     let speakers = speakers(inventory);
     let sets = Sets::new(&speakers, config);
-    let view_plan = |name, terms: Terms<'_>| view_plan(name, &speakers, config, &sets, &terms);
+    let view_plan = |name, terms: Terms<'_>| view_plan(name, &speakers, &sets, &terms);
     let named = config.views.iter();
     let named = named.map(|view| view_plan(view.name.clone(), Terms::of_view(config, view)));
     let rest = view_plan(PolicyConfig::REST_VIEW.into(), Terms::of_rest(config));
     Plan { views: named.chain([rest]).collect(), zones: client_zones(inventory, config) }
 }
 
-fn view_plan(
-    name: ViewName,
-    speakers: &[Speaker<'_>],
-    config: &PolicyConfig,
-    sets: &Sets,
-    terms: &Terms<'_>,
-) -> ViewPlan {
-    let aliases = alias_contenders(speakers, config, sets, terms);
+fn view_plan(name: ViewName, speakers: &[Speaker<'_>], sets: &Sets, terms: &Terms<'_>) -> ViewPlan {
+    let aliases = alias_contenders(speakers, sets, terms);
     let mut contenders = aliases.contenders;
     let mut declined = aliases.missing;
     for speaker in speakers {
@@ -74,7 +73,7 @@ fn view_plan(
             }
         }
     }
-    let Settled { claims, cnames, lost } = settle(contenders, aliases.cnames, config);
+    let Settled { claims, cnames, lost } = settle(contenders, aliases.cnames, terms);
     declined.extend(lost);
     let (cnames, endless) = without_endless(cnames, &claims);
     declined.extend(endless);

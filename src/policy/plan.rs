@@ -140,6 +140,14 @@ pub enum Reason {
     Denied(Arc<str>),
     /// The view takes only endpoints with other tags.
     ViewTags,
+    /// Only endpoints of other VPCs.
+    ViewVpc,
+    /// Only endpoints of other accounts.
+    ViewAccount,
+    /// Only other endpoints.
+    ViewEndpoint,
+    /// AWS asks that the service's names are left alone, and nobody has said otherwise.
+    NeedsOverride,
     /// The endpoint answers only on-premises clients, by its owner's wish.
     OnpremOnly,
     /// The service's owner has not proved that the name is its own.

@@ -16,6 +16,10 @@ impl Reason {
             Reason::Kind(_) => "kind",
             Reason::Denied(_) => "denied",
             Reason::ViewTags => "view_tags",
+            Reason::ViewVpc => "view_vpc",
+            Reason::ViewAccount => "view_account",
+            Reason::ViewEndpoint => "view_endpoint",
+            Reason::NeedsOverride => "needs_override",
             Reason::OnpremOnly => "onprem_only",
             Reason::Unverified(_) => "unverified",
             Reason::NotAName(_) => "not_a_name",
@@ -53,9 +57,17 @@ impl fmt::Display for Reason {
             }
             Reason::Denied(rule) => write!(f, "the deny list has {rule}"),
             Reason::ViewTags => f.write_str("the view takes only endpoints with other tags"),
-            Reason::OnpremOnly => {
-                f.write_str("its owner wants only on-premises clients to get this name from it")
-            }
+            Reason::ViewVpc => f.write_str("the view takes only endpoints of other VPCs"),
+            Reason::ViewAccount => f.write_str("the view takes only endpoints of other accounts"),
+            Reason::ViewEndpoint => f.write_str("the view takes only other endpoints"),
+            Reason::NeedsOverride => f.write_str(
+                "AWS asks to leave this name to the gateway endpoints of VPCs: only with \
+                 `override = true` it is answered",
+            ),
+            Reason::OnpremOnly => f.write_str(
+                "its owner wants only on-premises clients to get this name from it: views of kind \
+                 \"onprem\" do",
+            ),
             Reason::Unverified(state) => {
                 write!(f, "the service's owner has not proved that the name is its own ({state})")
             }

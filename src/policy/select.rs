@@ -1,9 +1,9 @@
 //! Which endpoints may speak in a view, and with which addresses.
 //!
-//! Knows states, kinds, tags and the deny list; knows no name beyond asking which kind it is of.
+//! Knows states and kinds, and asks the terms of the view; knows no name beyond asking which kind it is of.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -16,10 +16,7 @@ use crate::{
     },
 };
 
-use super::{
-    Address, AllowRule, AllowedResource, Declined, Origin, PolicyConfig, Precedence, Reason,
-    ServiceRule, ViewConfig, config::short_name,
-};
+use super::{Address, Declined, Origin, Precedence, Reason, config::short_name, terms::Terms};
 
 /// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
 /// endpoints whose record type is `service-defined`; a partition that is not listed gets A alone,
@@ -40,16 +37,6 @@ pub(super) struct Speaker<'i> {
     pub(super) addresses: Arc<[Address]>,
     /// An earlier source has found the same endpoint.
     known_before: bool,
-}
-
-/// What one view asks of endpoints.
-pub(super) struct Terms<'c> {
-    tags: Option<&'c BTreeMap<String, String>>,
-    /// The global list, from which `allow` takes.
-    deny: &'c [ServiceRule],
-    allow: &'c [AllowRule],
-    /// The view's, from which it does not.
-    deny_here: &'c [ServiceRule],
 }
 
 /// Every endpoint of every source, in the sources' order and then by id.
@@ -111,8 +98,8 @@ pub(super) fn private_name_refusal(
         Origin::DnsEntry => true,
         Origin::Published | Origin::S3Apex => false,
     };
-    if let Some(rule) = terms.denies(speaker) {
-        return Some(Reason::Denied(Arc::from(rule.as_str())));
+    if let Some(why) = terms.denies(speaker) {
+        return Some(why);
     }
     if let Some(service) = speaker.service
         && !proved
@@ -120,7 +107,7 @@ pub(super) fn private_name_refusal(
     {
         return Some(Reason::Unverified(Arc::from(service.verification.as_str())));
     }
-    speaker.endpoint.onprem_only.then_some(Reason::OnpremOnly)
+    (speaker.endpoint.onprem_only && !terms.is_onprem()).then_some(Reason::OnpremOnly)
 }
 
 /// AWS's own services need no proof, and some carry no state at all.
@@ -161,7 +148,7 @@ impl Speaker<'_> {
             | EndpointState::Expired
             | EndpointState::Other(_)) => return Some(Reason::State(Arc::from(state.as_str()))),
         }
-        (!terms.takes(endpoint)).then_some(Reason::ViewTags)
+        terms.passes_over(endpoint)
     }
 
     /// One of its names declined; without a name, all that it could have had.
@@ -235,38 +222,4 @@ pub(super) fn is_dualstack(pattern: &Pattern) -> bool {
         name.labels().rev().take(labels.clone().count()).eq(labels)
     };
     DUALSTACK_SUFFIXES.iter().any(below) || name.labels().any(|label| label == b"dualstack")
-}
-
-// === impl Terms ===
-
-impl<'c> Terms<'c> {
-    pub(super) fn of_view(config: &'c PolicyConfig, view: &'c ViewConfig) -> Self {
-        Self { tags: Some(&view.tags), deny_here: &view.deny, ..Self::of_rest(config) }
-    }
-
-    pub(super) fn of_rest(config: &'c PolicyConfig) -> Self {
-        Self { tags: None, deny: &config.deny, allow: &config.allow_rules, deny_here: &[] }
-    }
-
-    /// The single resources that are allowed.
-    pub(super) fn resources(&self) -> impl Iterator<Item = &'c AllowedResource> {
-        self.allow.iter().filter_map(|rule| match rule {
-            AllowRule::Service(_) => None,
-            AllowRule::Resource(resource) => Some(resource),
-        })
-    }
-
-    fn takes(&self, endpoint: &Endpoint) -> bool {
-        self.tags.is_none_or(|tags| {
-            tags.iter().all(|(key, value)| endpoint.tags.get(key) == Some(value))
-        })
-    }
-
-    fn denies(&self, speaker: &Speaker<'_>) -> Option<&'c ServiceRule> {
-        let service = &speaker.endpoint.service;
-        let means = |rule: &&ServiceRule| rule.means(service);
-        let is_allowed = self.allow.iter().any(|rule| rule.means(service));
-        let denied = self.deny.iter().find(means).filter(|_| !is_allowed);
-        denied.or_else(|| self.deny_here.iter().find(means))
-    }
 }

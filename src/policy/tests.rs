@@ -3,6 +3,7 @@
 mod aliases;
 mod conflicts;
 mod every_pair;
+mod views;
 
 use std::collections::BTreeMap;
 

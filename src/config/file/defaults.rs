@@ -77,6 +77,7 @@ impl Default for Answers {
             deny: texts(&["execute-api", "dynamodb", "dynamodb-streams"]),
             allow: Vec::new(),
             alias_sets: Vec::new(),
+            overrides: Located::unwritten(false),
             alias: Vec::new(),
         }
     }

@@ -20,7 +20,8 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(config.refresh.shrink_guard_percent, 31);
     assert_eq!(config.policy.ttl.as_secs(), 61);
     assert_eq!(config.policy.negative_ttl.as_secs(), 62);
-    assert_eq!(config.policy.deny, [ServiceRule::new("execute-api")]);
+    let denied = ["execute-api", "dynamodb"].map(ServiceRule::new);
+    assert_eq!((config.policy.deny.as_slice(), config.policy.overrides), (&denied[..], true));
     assert_eq!(config.policy.aliases.len(), 3);
     let of = Lender::Endpoint("vpce-0123".into());
     let target = AliasTarget::Endpoint { of, zone: Some("euw1-az2".into()) };
@@ -37,7 +38,18 @@ fn every_key_of_the_contract_reaches_its_room() {
     assert_eq!(view.clients[0].to_string(), "192.168.0.0/16");
     assert_eq!(view.listeners[0].to_string(), "10.0.0.10:5353");
     assert_eq!(view.tags["env"], "prod");
+    assert_eq!(view.kind, ViewKind::Onprem);
+    assert_eq!(view.vpc_ids, ["vpc-0123".into()]);
+    assert_eq!(view.accounts, ["123456789012".into()]);
+    assert_eq!(view.endpoints, ["vpce-0123".into()]);
     assert_eq!(view.deny, [ServiceRule::new("s3")]);
+    assert_eq!((view.allow[0].to_string().as_str(), view.overrides), ("dynamodb", Some(true)));
+    assert_eq!([view.ttl, view.negative_ttl].map(|ttl| ttl.unwrap().as_secs()), [63, 64]);
+    assert_eq!(view.aliases[0].pattern.to_string(), "queue.internal.example");
+    let own = &config.forward.views[0];
+    assert_eq!((own.view.as_str(), own.zones.len()), ("onprem", 1));
+    assert_eq!(own.upstreams.as_ref().unwrap()[0].to_string(), "10.9.0.8:53");
+    assert_eq!(own.zones[0].upstreams[0].to_string(), "10.9.0.3:53");
     assert_eq!(&*config.policy.zones[0].1, "eu-west-1a");
     assert_eq!(config.health.tcp_port, None);
     assert_eq!(config.health.interval, Duration::from_secs(6));

@@ -234,6 +234,58 @@ fn views_that_nobody_can_be_in_are_warned_of() {
 }
 
 #[test]
+fn what_a_view_selects_by_names_something_that_can_be_found() {
+    let view = |rest: &str| format!("[[view]]\nname = \"v\"\n{rest}\n");
+    let three = "vpc_ids = [\"x\"]\naccounts = [\"1\"]\nendpoints = []";
+    let told = [
+        "3: `view.vpc_ids` cannot be \"x\"",
+        "4: `view.accounts` cannot be \"1\"",
+        "5: `view.endpoints` is empty",
+    ];
+    assert_eq!(wrong(&view(three)), told);
+    // With a source that looks elsewhere, and with one more that may see it.
+    let role = "role_arn = \"arn:aws:iam::123456789012:role/r\"";
+    for (key, sees, wants, value) in [
+        ("view.vpc_ids", "vpc_ids = [\"vpc-1\"]", "vpc_ids = [\"vpc-2\"]", "vpc-2"),
+        ("view.accounts", role, "accounts = [\"210987654321\"]", "210987654321"),
+        ("view.tags", "tags = { env = \"prod\" }", "tags = { env = \"dev\" }", "dev"),
+    ] {
+        let source = format!("[[source]]\nname = \"m\"\nkind = \"ec2\"\n{sees}\n");
+        let config = good(&(source.clone() + &view(wants)));
+        let told: Vec<&str> = config.warnings.iter().map(|it| it.what()).collect();
+        assert_eq!(told, [format!("`{key}` has {value:?}, and no endpoint will")]);
+        assert_eq!(good(&(source + MINIMAL + &view(wants))).warnings, []);
+    }
+}
+
+#[test]
+fn what_a_view_allows_has_an_effect_and_dynamodb_is_overridden_knowingly() {
+    let view = |rest: &str| format!("[[view]]\nname = \"v\"\n{rest}\n");
+    let allow = |text: &str| view(&format!("allow = [\"{text}\"]"));
+    assert_eq!(wrong(&allow("execute-api")), [""; 0]);
+    assert_eq!(wrong(&allow("sqs")), ["3: sqs is allowed everywhere"]);
+    assert_eq!(wrong(&allow("dynamodb")), ["3: dynamodb needs `override = true`"]);
+    assert_eq!(wrong(&(allow("dynamodb") + "override = true\n")), [""; 0]);
+    assert_eq!(wrong(&format!("answers.override = true\n{}", allow("dynamodb"))), [""; 0]);
+    let global = "answers.allow = [\"dynamodb\"]";
+    assert_eq!(wrong(global), ["1: dynamodb needs `override = true`"]);
+    let both = view("deny = [\"execute-api\"]\nallow = [\"execute-api\"]");
+    assert_eq!(wrong(&both), ["4: execute-api is both denied and allowed"]);
+}
+
+#[test]
+fn a_views_upstreams_are_checked_as_everybodys() {
+    let view = |rest: &str| format!("[[view]]\nname = \"v\"\n[view.forward]\n{rest}\n");
+    assert_eq!(wrong(&view("")), ["3: `[view.forward]` says nothing"]);
+    let own = view("upstreams = [\"127.0.0.1\"]");
+    assert_eq!(wrong(&own), ["4: the upstream 127.0.0.1 is hubdns itself"]);
+    let zone = "[[view.forward.zone]]\nname = \"a.example\"\nupstreams = [\"10.9.0.2\"]\n";
+    assert_eq!(wrong(&view(&zone.repeat(2))), ["8: two zones for \"a.example\""]);
+    let trusted = format!("forward.trusted = [\"10.9.0.2\"]\n{}", view(zone));
+    assert_eq!(wrong(&trusted), [""; 0]);
+}
+
+#[test]
 fn what_an_encrypted_listener_needs_is_asked_for() {
     let tls = "[server.tls]\nlisten = [\"x\"]\ncertificate = \"/c\"\nkey = \"\"";
     let told = ["2: `server.tls.listen` cannot be \"x\"", "4: `server.tls.key` cannot be \"\""];

@@ -51,7 +51,7 @@ fn fill(len: u16) {
     for at in 0..80_000 {
         let question = question(&format!("host-{at:06}.eu-west-1.compute.corp.example"));
         let relay = response(&question, 600, len).unwrap();
-        cache.note(&question, Ok(&relay), Instant::now());
+        cache.note(&question.into(), Ok(&relay), Instant::now());
     }
     let (entries, counted) = (cache.answers.len(), cache.answers.weight());
     let taken = resident().saturating_sub(before);
@@ -77,7 +77,7 @@ fn the_limit_of_entries_holds() {
     for at in 0..1_000 {
         let question = question(&format!("{at}.example"));
         cache.note(
-            &question,
+            &question.clone().into(),
             response(&question, 600, 10).as_ref().map_err(|_| panic!()),
             Instant::now(),
         );
@@ -131,11 +131,12 @@ fn a_flush_takes_a_name_and_what_is_below_it_and_leaves_the_rest() {
     let now = Instant::now();
     for name in ["corp.example", "www.corp.example", "xcorp.example", "example"] {
         let question = question(name);
-        cache.note(&question, response(&question, 600, 10).as_ref().map_err(|_| panic!()), now);
+        let relay = response(&question, 600, 10);
+        cache.note(&question.into(), relay.as_ref().map_err(|_| panic!()), now);
     }
-    let failing = question("new.corp.example");
+    let failing = Key::from(question("new.corp.example"));
     cache.note(&failing, Err(ForwardError::Unusable), now);
-    let is_kept = |name: &str| cache.fresh(&(&question(name)).into(), now).is_some();
+    let is_kept = |name: &str| cache.fresh(&Key::from(question(name)).sought(), now).is_some();
     assert_eq!(cache.flush(Some(&"corp.example".parse().unwrap())), 2);
     assert!(!is_kept("corp.example") && !is_kept("www.corp.example"));
     assert!(is_kept("xcorp.example") && is_kept("example"));

@@ -122,6 +122,7 @@ fn config(upstreams: &[SocketAddr]) -> ForwardConfig {
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],
+        views: vec![],
         cache: CacheConfig {
             entries: 100,
             bytes: 1024 * 1024,
@@ -334,3 +335,4 @@ async fn hosts_are_looked_up_at_the_upstreams() {
 
 mod failing;
 mod remembered;
+mod realms;

@@ -31,6 +31,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         case_randomization: CaseRandomization::Auto,
         budget: BudgetConfig::DEFAULT,
         zones: vec![],
+        views: vec![],
         cache: CacheConfig::NONE,
     };
     let forwarder = Forwarder::new(forward, Arc::clone(&metrics));

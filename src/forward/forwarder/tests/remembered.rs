@@ -13,7 +13,7 @@ async fn until(deadline_millis: u64, condition: impl Fn() -> bool) -> bool {
 }
 
 fn cached(forwarder: &Forwarder, name: &str) -> Option<Answered> {
-    forwarder.cached(&Asking::from(&question(name)), Instant::now())
+    forwarder.cached(Key::from(question(name)).sought(), Instant::now())
 }
 
 #[tokio::test]
@@ -230,6 +230,9 @@ async fn a_dead_zone_takes_nobody_elses_renewals() {
         assert_eq!(forwarder.ask(name.clone()).await.unwrap().source, AnswerSource::Stale);
     }
     let renewals = forwarder.0.metrics.forward.renewals.get();
-    assert!(forwarder.0.renew(&question("hot.example")), "after {renewals} of the dead zone");
+    assert!(
+        forwarder.0.renew(&question("hot.example").into()),
+        "after {renewals} of the dead zone"
+    );
     assert!(until(2_000, || good.asked() == 1).await);
 }
