@@ -1,3 +1,5 @@
+//! What is written of queries, what is not, and that it is counted.
+
 use std::{
     fs,
     net::SocketAddr,
