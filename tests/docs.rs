@@ -22,7 +22,8 @@ type Families = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
 const ONLY_WITH_A_DRIVER: &[&str] = &["hubdns_linklocal_allowance_exceeded_total"];
 
 /// Labels whose values are the operator's, or AWS's.
-const OPEN_LABELS: &[&str] = &["view", "upstream", "source", "code", "reason", "hash", "version"];
+const OPEN_LABELS: &[&str] =
+    &["aws_service", "view", "upstream", "source", "code", "reason", "hash", "version"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

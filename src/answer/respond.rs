@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::{session::Session, settings::Settings};
 use crate::{
+    base::ServiceName,
     table::{Generation, Published, Reader},
     telemetry::{Metrics, Proto, ViewMetrics},
 };
@@ -20,8 +21,13 @@ pub struct Responder {
     counted: Arc<Mutex<Counted>>,
 }
 
-/// The counters of a table's views, in their order, and the table's generation.
-type Counted = (Generation, Arc<[Arc<ViewMetrics>]>);
+/// What is counted of a table.
+struct Counted {
+    generation: Generation,
+    /// The counters of its views, in their order.
+    views: Arc<[Arc<ViewMetrics>]>,
+    services: Arc<[ServiceName]>,
+}
 
 // === impl Responder ===
 
@@ -32,7 +38,12 @@ impl Responder {
         settings: watch::Receiver<Arc<Settings>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let counted = Arc::new(Mutex::new((Generation::NONE, Arc::default())));
+        let counted = Counted {
+            generation: Generation::NONE,
+            views: Arc::default(),
+            services: Arc::default(),
+        };
+        let counted = Arc::new(Mutex::new(counted));
         Self { table, settings, metrics, counted }
     }
 
@@ -65,7 +76,7 @@ impl Responder {
         let dns = &self.metrics.dns;
         let table = published.table();
         let mut counted = self.counted.lock().unwrap_or_else(|broken| broken.into_inner());
-        let (generation, views) = &mut *counted;
+        let Counted { generation, views, services } = &mut *counted;
         // Most tables have the views of the one before, and their counters are found already.
         let before = views.iter().map(|it| it.name());
         if !table.views().map(|view| view.name().as_str()).eq(before) {
@@ -81,6 +92,12 @@ impl Responder {
             let gone = views.iter().filter(|it| table.view(it.name()).is_none());
             gone.for_each(|it| dns.forget_view(it.name()));
             *views = now;
+        }
+        if *services != *table.services() && *generation <= published.generation() {
+            let gone = services.iter().filter(|it| table.services().binary_search(it).is_err());
+            gone.for_each(|it| dns.services.forget(it));
+            table.services().iter().for_each(|it| dns.services.begin(it));
+            *services = Arc::clone(table.services());
         }
         *generation = published.generation().max(*generation);
         Arc::clone(views)

@@ -83,6 +83,7 @@ impl Session {
             Proto::Tcp => (Limit::Stream, false),
             Proto::Tls | Proto::Https => (Limit::Stream, true),
         };
+        let tally = Tally::new(Arc::default(), responder.metrics.dns.services.clone());
         Self {
             settings: responder.settings.clone(),
             responder,
@@ -91,7 +92,7 @@ impl Session {
             rotation: Rotation::new(seed),
             known: None,
             in_force: None,
-            tally: Tally::new(Arc::default()),
+            tally,
             generation: Generation::NONE,
             last: None,
             sampler: Sampler::new(rand::random()),
@@ -155,7 +156,8 @@ impl Session {
     fn take_up(&mut self) -> InForce {
         let published = self.responder.table.hold();
         if self.generation != published.generation() {
-            self.tally = Tally::new(self.responder.views(&published));
+            let services = self.responder.metrics.dns.services.clone();
+            self.tally = Tally::new(self.responder.views(&published), services);
             self.generation = published.generation();
         }
         // Without a sender nothing changes any more.
@@ -237,9 +239,13 @@ impl Session {
         let az = decided.az;
         let told = match decided.decision {
             Decision::Answer(entry, told) => {
+                self.tally.answered_for(entry.service());
                 Ok(Outcome::ours(teller.ours(query, entry, Some(told), az, out)))
             }
-            Decision::NoData(entry) => Ok(Outcome::ours(teller.ours(query, entry, None, az, out))),
+            Decision::NoData(entry) => {
+                self.tally.answered_for(entry.service());
+                Ok(Outcome::ours(teller.ours(query, entry, None, az, out)))
+            }
             Decision::Cname(cname) => teller.by_cname(query, cname, *came, out),
             Decision::Server(fact) => Ok(Outcome::local(teller.of_ourselves(query, fact, out))),
             Decision::Refuse(refusal) => Ok(Outcome::local(teller.refused(query, refusal, out))),

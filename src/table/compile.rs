@@ -1,8 +1,11 @@
 //! From what we choose to say to the bytes that say it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::policy::{Plan, PolicyConfig};
+use crate::{
+    base::ServiceName,
+    policy::{Plan, PolicyConfig},
+};
 
 use super::{AnswerTable, TableHash, ViewTable, clients::Clients, view::Encoded};
 
@@ -31,7 +34,10 @@ pub fn compile_beside(plan: Plan, config: &PolicyConfig, in_force: &AnswerTable)
 impl AnswerTable {
     fn from_parts(clients: Clients, named: Vec<Arc<ViewTable>>, rest: Arc<ViewTable>) -> Self {
         let views: Vec<&ViewTable> = named.iter().chain([&rest]).map(|view| &**view).collect();
-        Self { hash: TableHash::of(&clients, &views), clients, named, rest }
+        let entries = views.iter().flat_map(|view| view.entries());
+        let services: BTreeSet<&ServiceName> = entries.map(|entry| entry.service()).collect();
+        let services = services.into_iter().cloned().collect();
+        Self { hash: TableHash::of(&clients, &views), services, clients, named, rest }
     }
 
     /// A table that admits nobody and knows no name, for the time before the first one.

@@ -29,7 +29,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::policy::ClientZone;
+use crate::{base::ServiceName, policy::ClientZone};
 use clients::Clients;
 
 /// Everything we say, to everybody. Equal tables say the same for the same reasons.
@@ -41,6 +41,8 @@ pub struct AnswerTable {
     /// In the order in which they match.
     named: Vec<Arc<ViewTable>>,
     rest: Arc<ViewTable>,
+    /// Of every name, sorted.
+    services: Arc<[ServiceName]>,
 }
 
 // === impl AnswerTable ===
@@ -84,6 +86,11 @@ impl AnswerTable {
 
     fn shared_views(&self) -> impl DoubleEndedIterator<Item = &Arc<ViewTable>> {
         self.named.iter().chain([&self.rest])
+    }
+
+    /// The services whose names are answered, sorted.
+    pub fn services(&self) -> &Arc<[ServiceName]> {
+        &self.services
     }
 
     /// The view of that name.

@@ -11,7 +11,7 @@ use std::{
 use foldhash::quality::FixedState;
 
 use crate::{
-    base::{NAME_LEN_MAX, Name, Pattern, RecordType, Ttl, ViewName},
+    base::{NAME_LEN_MAX, Name, Pattern, RecordType, ServiceName, Ttl, ViewName},
     policy::{Address, Claim, CnameClaim, Declined, ViewConfig, ViewPlan},
 };
 
@@ -65,6 +65,8 @@ struct Answers {
     a: Option<RecordSet>,
     aaaa: Option<RecordSet>,
     soa: Arc<[u8]>,
+    /// What answers are counted by: whoever shares addresses is one endpoint, of one service.
+    service: ServiceName,
 }
 
 /// What has been encoded for a table so far, by the addresses and the two times. A plan's claims
@@ -251,6 +253,11 @@ impl Entry {
         &self.claim
     }
 
+    /// The endpoint's service.
+    pub fn service(&self) -> &ServiceName {
+        &self.answers.service
+    }
+
     /// The records of a type; `None` means that the name has none of it.
     pub fn records(&self, rtype: RecordType) -> Option<&RecordSet> {
         match rtype {
@@ -277,7 +284,8 @@ impl Encoded {
             let set = |rtype| RecordSet::new(rtype, *ttl, addresses);
             let soa = self.soas.entry(*negative_ttl).or_insert_with(|| soa(*negative_ttl));
             let (a, aaaa) = (set(RecordType::A), set(RecordType::AAAA));
-            Arc::new(Answers { a, aaaa, soa: Arc::clone(soa) })
+            let service = claim.service.clone();
+            Arc::new(Answers { a, aaaa, soa: Arc::clone(soa), service })
         });
         Arc::clone(answers)
     }

@@ -7,8 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use super::{MetricsError, label, register};
-use crate::base::{Rcode, RecordType};
+use super::{
+    MetricsError,
+    fates::{CookieKind, Dropped, Limited},
+    label, register,
+    services::{ServiceMetrics, ServiceTally},
+};
+use crate::base::{Rcode, RecordType, ServiceName};
 
 label! {
     /// How a query came.
@@ -40,52 +45,6 @@ label! {
     }
 }
 
-label! {
-    /// Why a packet got no answer at all.
-    Dropped {
-        /// Not even a header.
-        Short = "short",
-        /// A response, which is never answered.
-        Response = "response",
-        /// From port 0, to which nothing can be sent.
-        Source = "source",
-        /// From a port of a service that answers whatever it gets.
-        Reflector = "reflector",
-        /// From the address and port that was asked.
-        Ourselves = "self",
-        /// From a service's port, and no question that can be read.
-        Malformed = "malformed",
-        /// More octets than any question has.
-        Long = "long",
-        /// The network refused our answer.
-        Send = "send",
-    }
-}
-
-label! {
-    /// What a client's cookie says of it (RFC 7873).
-    CookieKind {
-        /// It asks for one of ours.
-        New = "new",
-        /// It was given this one, lately and at its address.
-        Good = "good",
-        /// It was not.
-        Bad = "bad",
-    }
-}
-
-label! {
-    /// What a client got in place of an answer, for asking more than it may.
-    Limited {
-        /// Nothing.
-        Dropped = "dropped",
-        /// TC: it should come by TCP.
-        Truncated = "truncated",
-        /// REFUSED.
-        Refused = "refused",
-    }
-}
-
 /// The record types counted by name; all others are `other`.
 const TYPES: [RecordType; 13] = [
     RecordType::A,
@@ -112,6 +71,8 @@ const REQUEST_LABELS: usize = Proto::ALL.len() * 2 * TYPE_LABELS;
 pub struct DnsMetrics {
     requests: IntCounterVec,
     responses: IntCounterVec,
+    /// Answers by service.
+    pub services: ServiceMetrics,
     durations: Vec<Histogram>,
     dropped: Vec<IntCounter>,
     cookies: Vec<IntCounter>,
@@ -135,6 +96,7 @@ pub struct Tally {
     views: Arc<[Arc<ViewMetrics>]>,
     /// A batch asks for few kinds of things, so these are few.
     counts: Vec<Count>,
+    services: ServiceTally,
 }
 
 struct Count {
@@ -184,6 +146,7 @@ impl DnsMetrics {
             &["action"]
         );
         Ok(Self {
+            services: ServiceMetrics::new(registry)?,
             durations: durations(registry)?,
             dropped: Dropped::ALL
                 .iter()
@@ -295,8 +258,8 @@ impl ViewMetrics {
 
 impl Tally {
     /// Nothing counted yet, of these views.
-    pub fn new(views: Arc<[Arc<ViewMetrics>]>) -> Self {
-        Self { views, counts: Vec::new() }
+    pub fn new(views: Arc<[Arc<ViewMetrics>]>, services: ServiceMetrics) -> Self {
+        Self { views, counts: Vec::new(), services: ServiceTally::new(services) }
     }
 
     /// Counts a question in the view at that place.
@@ -307,6 +270,11 @@ impl Tally {
     /// Counts an answer.
     pub fn told(&mut self, view: usize, rcode: Rcode, source: AnswerSource) {
         self.count(view, response_at(rcode, source));
+    }
+
+    /// Counts an answer from the table.
+    pub fn answered_for(&mut self, service: &ServiceName) {
+        self.services.count(service);
     }
 
     /// The counters of the view at that place, for an answer that comes later.
@@ -321,6 +289,7 @@ impl Tally {
                 view.add(counter, times);
             }
         }
+        self.services.settle();
     }
 
     fn count(&mut self, view: usize, counter: usize) {

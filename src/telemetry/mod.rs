@@ -7,8 +7,10 @@ mod budget;
 mod config;
 mod control;
 mod dns;
+mod fates;
 mod log;
 mod seldom;
+mod services;
 mod tls;
 mod told;
 mod upstream;
@@ -16,10 +18,12 @@ mod upstream;
 pub use budget::{BudgetMetrics, Spared};
 pub use config::{LogConfig, LogFormat};
 pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, StateFileOperation};
-pub use dns::{AnswerSource, CookieKind, DnsMetrics, Dropped, Limited, Proto, Tally, ViewMetrics};
+pub use dns::{AnswerSource, DnsMetrics, Proto, Tally, ViewMetrics};
+pub use fates::{CookieKind, Dropped, Limited};
 pub use log::init as init_log;
 pub use seldom::Seldom;
 pub(crate) use seldom::seldom;
+pub use services::ServiceMetrics;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use told::{Output, ToldMetrics, Untold};
 pub use upstream::{
@@ -120,7 +124,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{AnswerSource, Metrics, Proto, Tally};
-    use crate::base::{Rcode, RecordType};
+    use crate::base::{Rcode, RecordType, ServiceName};
 
     #[test]
     fn every_counter_exists_at_zero() {
@@ -146,13 +150,24 @@ mod tests {
     #[test]
     fn what_is_counted_shows() {
         let metrics = Metrics::new().unwrap();
-        let mut tally = Tally::new(Arc::from([Arc::new(metrics.dns.view("v"))]));
+        let views = Arc::from([Arc::new(metrics.dns.view("v"))]);
+        let mut tally = Tally::new(views, metrics.dns.services.clone());
         tally.asked(0, Proto::Tcp, true, RecordType(4242));
         tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);
         tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);
+        // More than a thread has room for: none is lost, whichever takes whose place.
+        let services: Vec<ServiceName> = (0..50).map(|it| format!("s{it}").into()).collect();
+        for service in services.iter().chain(&services) {
+            tally.answered_for(service);
+        }
         drop(tally);
         metrics.dns.view("v").told(Rcode(4095), AnswerSource::Upstream);
         let page = metrics.render().unwrap();
+        for service in &services {
+            let line =
+                format!("hubdns_service_answers_total{{aws_service=\"{}\"}} 2\n", service.as_str());
+            assert!(page.contains(&line), "{line}\n{page}");
+        }
         for line in [
             r#"hubdns_dns_requests_total{family="2",proto="tcp",type="other",view="v"} 1"#,
             r#"hubdns_dns_responses_total{rcode="NXDOMAIN",source="cache",view="v"} 2"#,
