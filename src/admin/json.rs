@@ -11,6 +11,7 @@ mod explain;
 mod forwarding;
 mod lifecycle;
 mod plan;
+mod top;
 mod zones;
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +27,7 @@ pub use plan::{
     AnswerChangeDocument, MoveDocument, PlanDocument, SaidDocument, ViewChangesDocument,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+pub use top::{RateDocument, TopDocument};
 pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
 use crate::{

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{explain, names, plan, status};
+use super::{names, plan};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -41,6 +41,9 @@ pub(super) enum Command {
     Flush(FlushArgs),
     /// Tell how a running daemon stands; exit status 1 when it is not ready
     Status(StatusArgs),
+    /// Tell what a running daemon is asked, a second, by service, code, source, view and type; on a
+    /// terminal again and again
+    Top(TopArgs),
     /// Make a running daemon read its configuration again: all of it is put in force, or nothing;
     /// exit status 1 when it was refused
     Reload(DaemonArgs),
@@ -60,6 +63,10 @@ pub(super) enum Command {
     Discover(DiscoverArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Print the manual page
+    Man(ManArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
 }
 
 #[derive(clap::Args)]
@@ -116,8 +123,8 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// How to print
-    #[arg(long, value_enum, default_value_t = explain::Format::Text)]
-    pub(super) format: explain::Format,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(clap::Args)]
@@ -128,13 +135,13 @@ pub(super) struct DoctorArgs {
     #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
     pub(super) peers: Vec<SocketAddr>,
     /// How to print
-    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
-    pub(super) format: DoctorFormat,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
-/// How a check-list is printed.
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub(super) enum DoctorFormat {
+/// How something is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
     /// For people
     Text,
     /// For scripts
@@ -151,11 +158,39 @@ pub(super) struct FlushArgs {
 
 #[derive(clap::Args)]
 pub(super) struct StatusArgs {
+    /// Tell it again and again, every 2 seconds unless told, until it is interrupted
+    #[arg(
+        long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+        value_parser = clap::value_parser!(u32).range(1..=3_600)
+    )]
+    pub(super) watch: Option<u32>,
     #[command(flatten)]
     pub(super) daemon: DaemonArgs,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = status::Format::Text)]
-    pub(super) format: status::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct TopArgs {
+    /// Seconds between two looks
+    #[arg(
+        long, value_name = "SECONDS", default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=3_600)
+    )]
+    pub(super) interval: u32,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ManArgs {
+    /// Write a page for each command into this folder, in place of printing the program's
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(clap::Args)]
@@ -215,6 +250,9 @@ pub(super) struct DaemonArgs {
     /// Its control socket, in place of the one that the configuration names
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub(super) socket: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ mod outside;
 use std::{fmt::Write as _, process::ExitCode};
 
 use super::{
-    args::{DoctorArgs, DoctorFormat},
+    args::{DoctorArgs, Format},
     peers::look_at_peers,
     run, say, small_runtime,
 };
@@ -46,8 +46,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     });
     let document = DoctorDocument { checks: list.0 };
     say(&match args.format {
-        DoctorFormat::Text => render(&document),
-        DoctorFormat::Json => to_text(&document),
+        Format::Text => render(&document),
+        Format::Json => to_text(&document),
     })?;
     let failed = document.checks.iter().any(|check| check.result == CheckResult::Failed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{args::DrainArgs, ask, run, say, small_runtime};
+use super::{
+    args::{DrainArgs, Format},
+    ask, run, say, small_runtime,
+};
 use crate::admin::{
     client::with_parameters,
-    json::{DrainDocument, from_text},
+    json::{DrainDocument, from_text, to_text},
 };
 
 pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
@@ -19,10 +22,13 @@ pub(super) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
         false => with_parameters("/api/v1/drain", &[("secs", &secs)]),
     };
     let text = small_runtime()?.block_on(ask::order(&socket, &path))?;
-    let DrainDocument { ends_in_secs } = from_text(&text)?;
-    say(&match ends_in_secs {
-        Some(secs) => format!("not ready; answers go on for {secs} s, and then hubdns ends\n"),
-        None => "not draining\n".to_owned(),
+    let document: DrainDocument = from_text(&text)?;
+    say(&match (args.daemon.format, document.ends_in_secs) {
+        (Format::Json, _) => to_text(&document),
+        (Format::Text, Some(secs)) => {
+            format!("not ready; answers go on for {secs} s, and then hubdns ends\n")
+        }
+        (Format::Text, None) => "not draining\n".to_owned(),
     })?;
     Ok(ExitCode::SUCCESS)
 }

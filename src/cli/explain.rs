@@ -2,16 +2,8 @@
 //!
 //! Takes the document, from a running daemon or made from a configuration: both read the same.
 
+use super::args::Format;
 use crate::admin::json::{ExplainDocument, to_text};
-
-/// `--format` of `hubdns explain`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people: a line a step.
-    Text,
-    /// The document of `/api/v1/explain`.
-    Json,
-}
 
 /// The explanation, whole, with its last line ended.
 pub(super) fn render(document: &ExplainDocument, format: Format) -> String {

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{args::FlushArgs, ask, run, say, small_runtime};
+use super::{
+    args::{FlushArgs, Format},
+    ask, run, say, small_runtime,
+};
 use crate::admin::{
     client::with_parameters,
-    json::{FlushDocument, from_text},
+    json::{FlushDocument, from_text, to_text},
 };
 
 pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
@@ -17,14 +20,22 @@ pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
     let parameters: Vec<(&str, &str)> = name.iter().map(|name| ("name", name.as_str())).collect();
     let path = with_parameters("/api/v1/flush", &parameters);
     let text = small_runtime()?.block_on(ask::order(&socket, &path))?;
-    let FlushDocument { name, answers } = from_text(&text)?;
+    let document: FlushDocument = from_text(&text)?;
+    say(&match args.daemon.format {
+        Format::Text => told(&document),
+        Format::Json => to_text(&document),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(document: &FlushDocument) -> String {
+    let FlushDocument { name, answers } = document;
     let answers = match answers {
         1 => "1 answer".to_owned(),
         more => format!("{more} answers"),
     };
-    say(&match name {
+    match name {
         Some(name) => format!("forgot {answers} of {name} and below it, or that led there\n"),
         None => format!("forgot {answers}, which was all\n"),
-    })?;
-    Ok(ExitCode::SUCCESS)
+    }
 }

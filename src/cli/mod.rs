@@ -11,6 +11,7 @@ mod drain;
 mod explain;
 mod flush;
 mod live;
+mod manual;
 mod names;
 mod peers;
 mod plan;
@@ -19,6 +20,7 @@ mod refresh;
 mod reload;
 mod run;
 mod status;
+mod top;
 mod zones;
 
 use std::{
@@ -68,6 +70,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Flush(args) => flush::flush(&args),
         Command::Status(args) => status::status(&args),
+        Command::Top(args) => top::top(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Drain(args) => drain::drain(&args),
@@ -79,6 +82,8 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
             say(&crate::config::schema())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => Ok(manual::completions(&args)?),
     }
 }
 
@@ -89,6 +94,11 @@ fn say(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// Prints to a terminal in place of all that stands there.
+fn repaint(text: &str) -> io::Result<()> {
+    say(&format!("\x1b[H\x1b[2J{text}"))
 }
 
 /// Prints a line to standard error. There is nowhere to say that it cannot be written.

@@ -2,11 +2,14 @@
 
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
-use super::{args::RefreshArgs, ask, run, say, small_runtime};
+use super::{
+    args::{Format, RefreshArgs},
+    ask, run, say, small_runtime,
+};
 use crate::{
     admin::{
         client::{self, LOOKS_WITHIN, with_parameters},
-        json::{PublicationDocument, RefreshDocument, SourceRoundDocument, from_text},
+        json::{PublicationDocument, RefreshDocument, SourceRoundDocument, from_text, to_text},
     },
     base::{Chain, printable},
 };
@@ -33,7 +36,10 @@ pub(super) fn refresh(args: &RefreshArgs) -> anyhow::Result<ExitCode> {
         Err(error) => anyhow::bail!("{}", Chain(&error)),
     };
     let document: RefreshDocument = from_text(&text)?;
-    say(&render(&document))?;
+    say(&match args.daemon.format {
+        Format::Text => render(&document),
+        Format::Json => to_text(&document),
+    })?;
     let good = |round: &SourceRoundDocument| {
         round.outcome.as_deref().is_some_and(|outcome| GOOD.contains(&outcome))
     };

@@ -2,11 +2,14 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{args::DaemonArgs, ask, complain, run, say, small_runtime};
+use super::{
+    args::{DaemonArgs, Format},
+    ask, complain, run, say, small_runtime,
+};
 use crate::{
     admin::{
         client,
-        json::{ReloadDocument, from_text},
+        json::{ReloadDocument, from_text, to_text},
     },
     base::Chain,
 };
@@ -27,6 +30,10 @@ pub(super) fn reload(args: &DaemonArgs) -> anyhow::Result<ExitCode> {
         Err(error) => anyhow::bail!("{}", Chain(&error)),
     };
     let outcome: ReloadDocument = from_text(&text)?;
+    if args.format == Format::Json {
+        say(&to_text(&outcome))?;
+        return Ok(if outcome.done { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     outcome.warnings.iter().chain(&outcome.problems).for_each(|shown| complain(shown));
     if !outcome.done {
         complain("hubdns: refused; the configuration in force stays");

@@ -1,35 +1,52 @@
 //! `hubdns status`: how a running daemon stands, on one screen.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
-use super::{args::StatusArgs, ask, run, say, small_runtime};
+use super::{
+    args::{Format, StatusArgs},
+    ask, repaint, run, say, small_runtime,
+};
 use crate::{
     admin::json::{RoundDocument, SourceDocument, StatusDocument, from_text, to_text},
     base::printable,
 };
 
-/// How it is printed.
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For scripts
-    Json,
-}
-
-/// Prints it; the exit status tells whether the daemon is ready.
+/// Prints it; the exit status tells whether the daemon is ready. To watch goes on until it is
+/// interrupted.
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let socket = match ask::socket(&args.daemon) {
         Ok(socket) => socket,
         Err(text) => return run::refuse(&text),
     };
-    let text = small_runtime()?.block_on(ask::look(&socket, "/api/v1/status"))?;
-    let status: StatusDocument = from_text(&text)?;
-    say(&match args.format {
-        Format::Text => screen(&status),
-        Format::Json => to_text(&status),
-    })?;
-    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let runtime = small_runtime()?;
+    let look = || -> anyhow::Result<StatusDocument> {
+        Ok(from_text(&runtime.block_on(ask::look(&socket, "/api/v1/status"))?)?)
+    };
+    let on_terminal = io::stdout().is_terminal();
+    loop {
+        let looked = look();
+        let text = match (&looked, args.daemon.format) {
+            (Ok(status), Format::Text) => screen(status),
+            (Ok(status), Format::Json) => to_text(status),
+            // Who watches a restart wants to see it come back.
+            (Err(error), Format::Text) if args.watch.is_some() => format!("{error:#}\n"),
+            (Err(_), _) => String::new(),
+        };
+        match (args.watch, args.daemon.format) {
+            (Some(_), Format::Text) if on_terminal => repaint(&text)?,
+            (_, _) => say(&text)?,
+        }
+        let Some(secs) = args.watch else {
+            let status = looked?;
+            return Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        };
+        thread::sleep(Duration::from_secs(secs.into()));
+    }
 }
 
 fn screen(status: &StatusDocument) -> String {

@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::{args::ZoneArgs, ask, complain, refresh, run, say, small_runtime};
+use super::{
+    args::{Format, ZoneArgs},
+    ask, complain, refresh, run, say, small_runtime,
+};
 use crate::{
     admin::{
         client::with_parameters,
-        json::{ZoneDocument, from_text},
+        json::{ZoneDocument, from_text, to_text},
     },
     base::printable,
 };
@@ -28,7 +31,10 @@ fn order(args: &ZoneArgs, drain: bool) -> anyhow::Result<ExitCode> {
     let path = with_parameters(path, &[("zone", &args.zone)]);
     let text = small_runtime()?.block_on(ask::order(&socket, &path))?;
     let document: ZoneDocument = from_text(&text)?;
-    say(&render(&document, drain))?;
+    say(&match args.daemon.format {
+        Format::Text => render(&document, drain),
+        Format::Json => to_text(&document),
+    })?;
     if let Some(why) = &document.not_kept {
         complain(&format!("a restart will not know of it: {}", printable(why)));
     }

@@ -31,6 +31,7 @@ mod query_log;
 mod rates;
 mod refresh;
 mod reload;
+mod screens;
 mod senders;
 mod signals;
 mod sources;
