@@ -181,13 +181,20 @@ fn answers_are_true_and_nothing_grows_whatever_changes_meanwhile() {
 
 #[expect(clippy::print_stderr, reason = "figures for whoever runs the test with its output")]
 fn tell(soak: &Soak, secs: u64, figures: &Figures, held: &[Held]) {
-    let Figures { sent, wrong, failed, lost, worst, .. } = figures;
+    let Figures { sent, wrong, failed, lost, overrun, worst, .. } = figures;
     let generation = soak.daemon.metric("hubdns_table_generation").unwrap();
     eprintln!(
         "measured: {secs} s, {generation} tables, {} answers checked, {wrong} wrong, {lost} lost, \
-         {failed} SERVFAIL while the upstream was away, the longest wait {worst:.1?}",
+         {failed} SERVFAIL while the upstream was away, the longest wait {worst:.1?}; {overrun} not \
+         read in time by the client",
         sent - lost
     );
+    let (_, metrics) = soak.daemon.get("/metrics");
+    for line in
+        metrics.lines().filter(|it| it.starts_with("hubdns_dns_dropped") && !it.ends_with(" 0"))
+    {
+        eprintln!("measured: {line}");
+    }
     let third = held.len() / 3;
     for (which, part) in [("first", &held[..third]), ("last", &held[2 * third..])] {
         let mebibytes = mean(part, |it| it.resident) / 1_048_576.0;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     sync::{
@@ -73,6 +74,9 @@ pub struct Figures {
     pub failed: usize,
     /// Questions without an answer.
     pub lost: usize,
+    /// Answers that came and that the kernel dropped, since the client had not read those before:
+    /// each is lost, and not by the server.
+    pub overrun: usize,
     /// The longest that an answer took.
     pub worst: Duration,
     /// When the last was sent that had no right answer.
@@ -152,6 +156,7 @@ impl Figures {
         self.wrong += other.wrong;
         self.failed += other.failed;
         self.lost += other.lost;
+        self.overrun += other.overrun;
         self.worst = self.worst.max(other.worst);
         self.last_bad = self.last_bad.max(other.last_bad);
         self.examples.extend(other.examples);
@@ -252,7 +257,18 @@ fn ask_by_udp(server: SocketAddr, truth: &dyn Truth, rate: u32, stop: &AtomicBoo
         });
         thread::sleep(TICK);
     }
+    figures.overrun = dropped(&socket);
     figures
+}
+
+/// Packets that the kernel dropped since a socket's receive buffer was full, as `/proc/net/udp` has it.
+fn dropped(socket: &UdpSocket) -> usize {
+    let port = socket.local_addr().expect("it is bound").port();
+    let sockets = fs::read_to_string("/proc/net/udp").expect("Linux");
+    let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut ours =
+        sockets.lines().map(columns).filter(|line| line[1].ends_with(&format!(":{port:04X}")));
+    ours.next().and_then(|line| line.last()?.parse().ok()).expect("it is open")
 }
 
 fn ask_by_tcp(
