@@ -20,6 +20,7 @@ use domain::{
     },
     rdata::A,
 };
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// A question without an answer for so long is lost. What waits for upstreams is answered within
 /// 3.5 s, and a machine with other work stands still for as long; the longest wait is told.
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// Questions that are sent before answers are read again. A client that stood still makes up for what
 /// it missed, and the answers to more than some 270 at once would not fit into its own receive buffer.
 const AT_ONCE: usize = 32;
+/// What a client has room for: some thousands of answers.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Wrong answers and losses of which the words are kept.
 const EXAMPLES_MAX: usize = 5;
 
@@ -221,6 +224,10 @@ impl Clients {
 fn ask_by_udp(server: SocketAddr, truth: &dyn Truth, rate: u32, stop: &AtomicBool) -> Figures {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
     socket.set_nonblocking(true).expect("a socket");
+    // What upstreams that come back have to say comes all at once. Beyond net.core.rmem_max by root.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).expect("a socket");
+    }
     let mut figures = Figures::default();
     let mut waiting: HashMap<u16, (String, Instant)> = HashMap::new();
     let began = Instant::now();
