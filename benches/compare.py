@@ -44,7 +44,7 @@ def built(*arguments):
     paths = [json.loads(line).get("executable") for line in it.stdout.splitlines()]
     return [path for path in paths if path][-1]
 
-PARTS = ["start", "cpu", "latency", "sizes", "threads", "disturbed", "flooded"]
+PARTS = ["start", "cpu", "latency", "sizes", "threads", "disturbed", "watched", "flooded"]
 
 
 class Comparison:
@@ -153,6 +153,8 @@ def measured(comparison, result):
         result.threads(parts.threads(comparison))
     if "disturbed" in given.only:
         result.disturbed(*parts.disturbed(comparison, given.rate), given.rate)
+    if "watched" in given.only:
+        result.watched(*parts.watched(comparison, given.rate), given.rate)
     if "flooded" in given.only:
         # As many as a hub with a flood has to stand, in the proportion of a quick run's rate.
         good, malformed = given.rate * 5 // 2, given.rate * 5

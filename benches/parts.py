@@ -112,8 +112,8 @@ class Disturbance(contextlib.AbstractContextManager):
         os.kill(self.server.process.pid, signal.SIGHUP)
 
 
-def scrape(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+def scrape(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as page:
         return page.read().decode()
 
 
@@ -146,6 +146,64 @@ def disturbed(comparison, rate):
     for _, server in servers:
         server.stop()
     return found, median(publishes)
+
+
+class Watch(contextlib.AbstractContextManager):
+    """While it lasts the page is open, metrics are scraped each second, and queries are logged."""
+
+    def __init__(self, server, queries):
+        self.server, self.config = server, server.folder / "hubdns.toml"
+        self.text, self.over = self.config.read_text(), threading.Event()
+        self.log = server.folder / "queries.log"
+        self.settings = f'[log]\nqueries = "{queries}"\nqueries_file = "{self.log}"\n'
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self):
+        while not self.over.wait(1):
+            scrape(self.server.ports.admin)
+            scrape(self.server.ports.admin, "/")
+
+    def put_in_force(self, text):
+        self.config.write_text(text)
+        os.kill(self.server.process.pid, signal.SIGHUP)
+        time.sleep(0.3)
+
+    def __enter__(self):
+        self.put_in_force(self.text + self.settings)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.put_in_force(self.text)
+
+    def logged(self):
+        """Lines so far."""
+        with self.log.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+
+def watched(comparison, rate):
+    """For each setting of the query log pairs of turns, watched and alone, and lines for an answer."""
+    bench, world = comparison.bench, comparison.world
+    server = comparison.start(comparison.kinds[0])
+    found, logged = {}, {}
+    for turn in range(comparison.given.turns):
+        for queries in ("1/100", "all"):
+            comparison.say(f"turn {turn + 1}: watched, queries = {queries}")
+            bench.warm(server, world, OURS)
+            quiet = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+            with Watch(server, queries) as watch:
+                before = watch.logged()
+                noisy = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+                # What is still in the queue.
+                time.sleep(0.3)
+                lines = (watch.logged() - before) / max(1, noisy.told["answers"])
+            found.setdefault(queries, Figures()).pairs.append((noisy, quiet))
+            logged.setdefault(queries, []).append(lines)
+    server.stop()
+    return found, logged
 
 
 def flooded(comparison, rate, malformed):
