@@ -1,5 +1,6 @@
 //! The admin listener and the control socket, asked over real sockets.
 
+mod agree;
 mod connections;
 mod metrics;
 
