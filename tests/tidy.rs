@@ -93,7 +93,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("arc_swap", &["table"]),
     ("quick_cache", &["forward"]),
     ("toml", &["config"]),
-    ("schemars", &["config"]),
+    ("schemars", &["config", "admin"]),
     ("clap", &["cli"]),
     ("axum", &["admin"]),
     ("hyper", &["serve", "admin"]),

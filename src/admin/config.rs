@@ -8,3 +8,14 @@ pub struct AdminConfig {
     /// `listen`; `None` (an empty text) opens no admin listener.
     pub listen: Option<SocketAddr>,
 }
+
+/// The configuration in force, as far as people look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// The whole of it as TOML, without secrets.
+    pub toml: String,
+    /// Equal wherever the same is configured.
+    pub hash: String,
+    /// Whether endpoints' addresses are probed.
+    pub probes: bool,
+}

@@ -4,20 +4,27 @@
 //! document that the daemon would have sent. Reading one ignores keys it does not know: the
 //! daemon may be newer than the command.
 
+mod addresses;
 mod changes;
 mod cnames;
+mod config;
 mod doctor;
 mod explain;
 mod forwarding;
 mod lifecycle;
 mod plan;
 mod top;
+mod status;
+mod traffic;
+mod upstreams;
+mod views;
 mod zones;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
 pub use cnames::CnameDocument;
+pub use config::ConfigDocument;
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use explain::{ExplainDocument, GivenDocument, LiveDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
@@ -26,13 +33,18 @@ pub use lifecycle::{DrainDocument, ReloadDocument};
 pub use plan::{
     AnswerChangeDocument, MoveDocument, PlanDocument, SaidDocument, ViewChangesDocument,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use top::{RateDocument, TopDocument};
+pub use status::{RoundDocument, SourceDocument, SourcesDocument, StatusDocument, ViewSummary};
+pub use traffic::{TrafficDocument, TrafficSampleDocument};
+pub use upstreams::{UpstreamDocument, UpstreamsDocument};
+pub use views::{ViewRuleDocument, ViewsDocument};
 pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
 use crate::{
-    policy::{Address, Caveat, Declined},
-    table::{AnswerTable, Entry, ViewTable},
+    policy::{Caveat, Claim, Declined},
+    table::{AnswerTable, ViewTable},
 };
 
 /// A text that is not the document it should be.
@@ -41,20 +53,21 @@ use crate::{
 pub struct DocumentError(#[source] serde_json::Error);
 
 /// What is answered and what is not: `/api/v1/names`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamesDocument {
     /// How many tables the daemon had put in force; nothing without a daemon.
     pub generation: Option<u64>,
     /// Equal wherever the same is answered.
     pub table_hash: String,
     /// The networks that may ask at all.
+    #[schemars(with = "Vec<String>")]
     pub allow: Vec<IpNet>,
     /// In the order in which they match a client; the last is everybody else's.
     pub views: Vec<ViewDocument>,
 }
 
 /// What a flush took: `/api/v1/flush`, on the control socket alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlushDocument {
     /// The name below which all is forgotten; nothing when all was.
     pub name: Option<String>,
@@ -63,11 +76,12 @@ pub struct FlushDocument {
 }
 
 /// One view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ViewDocument {
     /// Its name.
     pub name: String,
     /// The networks whose clients are in it; none means whoever asks its listeners.
+    #[schemars(with = "Vec<String>")]
     pub clients: Vec<IpNet>,
     /// The addresses of ours that its clients ask; none means any.
     pub listeners: Vec<SocketAddr>,
@@ -81,7 +95,7 @@ pub struct ViewDocument {
 }
 
 /// A name that is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameDocument {
     /// The name, or `*.` and the name below which all are answered.
     pub name: String,
@@ -92,6 +106,10 @@ pub struct NameDocument {
     pub types: Vec<String>,
     /// Its addresses, in the order of zones.
     pub addresses: Vec<AddressDocument>,
+    /// Addresses that its endpoint has and that are not given. A daemon before this was told has
+    /// none.
+    #[serde(default)]
+    pub left_out: Vec<AddressDocument>,
     /// Which endpoint has them.
     pub endpoint: String,
     /// That endpoint's service.
@@ -107,7 +125,7 @@ pub struct NameDocument {
 }
 
 /// An address of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddressDocument {
     /// The address.
     pub ip: IpAddr,
@@ -117,10 +135,14 @@ pub struct AddressDocument {
     pub az_id: Option<String>,
     /// The interface that has it.
     pub eni: String,
+    /// In a word: `given`; `down_given` or `drained_given`, since there is no other; and of one that
+    /// is not given `down` or `drained`.
+    #[serde(default)]
+    pub state: String,
 }
 
 /// Something to know of a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaveatDocument {
     /// In a word.
     pub caveat: String,
@@ -131,7 +153,7 @@ pub struct CaveatDocument {
 }
 
 /// A name, or a whole endpoint, that is not answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeclinedDocument {
     /// The name as it was published; nothing when the endpoint has none to give.
     pub name: Option<String>,
@@ -147,84 +169,8 @@ pub struct DeclinedDocument {
     pub why: String,
 }
 
-/// How the daemon stands: `/api/v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusDocument {
-    /// The daemon's version.
-    pub version: String,
-    /// Whether it is ready.
-    pub ready: bool,
-    /// Why it is not.
-    pub reasons: Vec<String>,
-    /// How many tables it has put in force.
-    pub generation: u64,
-    /// Equal wherever the same is answered; nothing before the first table.
-    pub table_hash: Option<String>,
-    /// The DNS sockets that are bound.
-    pub listeners: Vec<SocketAddr>,
-    /// The views of the table in force.
-    pub views: Vec<ViewSummary>,
-    /// Where what we forward comes back to us. A daemon before this was told has none.
-    #[serde(default)]
-    pub loops: Vec<LoopDocument>,
-    /// Packets to the upstreams that AWS limits; nothing when there is none.
-    pub budget: Option<BudgetDocument>,
-    /// Who is asked for the hosts of AWS that discovery calls.
-    pub aws_hosts: Option<AwsHostsDocument>,
-    /// In the order of the configuration.
-    pub sources: Vec<SourceDocument>,
-    /// Zones that a person has taken out of the answers.
-    #[serde(default)]
-    pub drained_zones: Vec<DrainedZoneDocument>,
-    /// Addresses that go down and come up again and again.
-    #[serde(default)]
-    pub flapping: Vec<FlappingDocument>,
-    /// The last round of discovery; nothing before the first has ended.
-    pub last_round: Option<RoundDocument>,
-}
-
-/// How much a view has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ViewSummary {
-    /// Its name.
-    pub name: String,
-    /// Names answered.
-    pub names: usize,
-    /// Names and endpoints not answered.
-    pub declined: usize,
-}
-
-/// How a source stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceDocument {
-    /// Its name.
-    pub name: String,
-    /// Since it told the facts in force; nothing if it never has.
-    pub age_secs: Option<u64>,
-    /// Whether those come from the state file.
-    pub from_state_file: bool,
-    /// Endpoints among them.
-    pub endpoints: usize,
-    /// Why it could not be asked the last time.
-    pub error: Option<String>,
-    /// What it goes without, since it could not be had: the subnets, if zones are discovered.
-    #[serde(default)]
-    pub lack: Option<String>,
-}
-
-/// How a round of discovery ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoundDocument {
-    /// Since it ended.
-    pub age_secs: u64,
-    /// `published`, `unchanged` or `kept`.
-    pub outcome: String,
-    /// Why what was in force was kept.
-    pub reason: Option<String>,
-}
-
 /// Why a request was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorDocument {
     /// In a sentence, with what is allowed.
     pub error: String,
@@ -267,7 +213,7 @@ impl From<&ViewTable> for ViewDocument {
             name: view.name().to_string(),
             clients: rule.map(|rule| rule.clients.clone()).unwrap_or_default(),
             listeners: rule.map(|rule| rule.listeners.clone()).unwrap_or_default(),
-            names: view.entries().iter().map(NameDocument::from).collect(),
+            names: view.entries().iter().map(|it| NameDocument::from(it.claim())).collect(),
             cnames: view.cnames().iter().map(CnameDocument::from).collect(),
             declined: view.declined().iter().map(DeclinedDocument::from).collect(),
         }
@@ -276,33 +222,22 @@ impl From<&ViewTable> for ViewDocument {
 
 // === impl NameDocument ===
 
-impl From<&Entry> for NameDocument {
-    fn from(entry: &Entry) -> Self {
-        let claim = entry.claim();
+impl From<&Claim> for NameDocument {
+    fn from(claim: &Claim) -> Self {
         let has = |v6: bool| claim.addresses.iter().any(|address| address.ip.is_ipv6() == v6);
         let types = [("A", false), ("AAAA", true)].into_iter().filter(|(_, v6)| has(*v6));
         Self {
             name: claim.pattern.to_string(),
             origin: claim.origin.word().to_owned(),
             types: types.map(|(name, _)| name.to_owned()).collect(),
-            addresses: claim.addresses.iter().map(AddressDocument::from).collect(),
+            addresses: addresses::given(claim),
+            left_out: addresses::left_out(claim),
             endpoint: claim.endpoint.to_string(),
             service: claim.service.to_string(),
             source: claim.source.to_string(),
             ttl_secs: claim.ttl.as_secs(),
             negative_ttl_secs: claim.negative_ttl.as_secs(),
             caveats: claim.caveats.iter().map(CaveatDocument::from).collect(),
-        }
-    }
-}
-
-impl From<&Address> for AddressDocument {
-    fn from(address: &Address) -> Self {
-        Self {
-            ip: address.ip,
-            az: address.az.to_string(),
-            az_id: address.az.id.as_deref().map(str::to_owned),
-            eni: address.eni.to_string(),
         }
     }
 }

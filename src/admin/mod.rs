@@ -9,6 +9,7 @@ mod control;
 mod guard;
 pub mod json;
 mod listen;
+mod openapi;
 mod orders;
 mod parameters;
 mod routes;
@@ -16,7 +17,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use config::AdminConfig;
+pub use config::{AdminConfig, InForce};
 pub use listen::{serve, serve_control};
 pub use orders::{ORDERS_MAX, Order};
 
@@ -50,6 +51,10 @@ pub struct Admin {
     pub stopping: watch::Receiver<bool>,
     /// When it will end, if it drains.
     pub draining: watch::Receiver<Option<Instant>>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<InForce>>,
+    /// What was asked of late.
+    pub traffic: Arc<telemetry::Traffic>,
     /// Takes what the control socket asks of the daemon.
     pub orders: mpsc::Sender<Order>,
     /// What is counted.

@@ -20,7 +20,11 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Admin, control,
     guard::{Caller, guard},
-    json::{self, ChangesDocument, ExplainDocument, FlushDocument, NamesDocument},
+    json::{
+        self, ChangesDocument, ConfigDocument, ExplainDocument, FlushDocument, NamesDocument,
+        TrafficDocument, ViewsDocument,
+    },
+    openapi,
     orders::Order,
     parameters::{Parameters, Refusal},
     standing,
@@ -41,7 +45,13 @@ hubdns
 /api/v1/status     readiness, table, listeners, sources
 /api/v1/names      what is answered, and what is not and why; ?view=NAME
 /api/v1/explain    why a client gets its answer; ?name=NAME&type=A&from=IP&listener=IP:PORT
+/api/v1/sources    how each source stands: age, last error, IAM actions missing
+/api/v1/views      who is in which view, and what it takes away
+/api/v1/upstreams  who is asked for what is not ours, and how they do
+/api/v1/traffic    questions and answers of the last quarter of an hour
 /api/v1/changes    the last tables that went into force: when, why, and what each changed
+/api/v1/config     the configuration in force, without secrets
+/api/v1/openapi.json  all of the above for programs (OpenAPI 3.1)
 ";
 
 /// Prometheus' text format.
@@ -89,7 +99,13 @@ impl Admin {
             .route("/api/v1/status", get(status))
             .route("/api/v1/names", get(names))
             .route("/api/v1/explain", get(explain))
+            .route("/api/v1/sources", get(sources))
+            .route("/api/v1/views", get(views))
+            .route("/api/v1/upstreams", get(upstreams))
+            .route("/api/v1/traffic", get(traffic))
             .route("/api/v1/changes", get(changes))
+            .route("/api/v1/config", get(config))
+            .route("/api/v1/openapi.json", get(openapi))
             .fallback(nothing)
             .layer(middleware::from_fn(guard))
             .with_state(site)
@@ -123,8 +139,41 @@ async fn readyz(State(site): State<Site>) -> Response {
     }
 }
 
-async fn status(State(site): State<Site>) -> Response {
-    document(&standing::status(&site.admin, site.started, Instant::now()))
+async fn status(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&standing::status(&site.admin, site.started, Instant::now())))
+}
+
+async fn sources(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    let status = site.admin.status.borrow();
+    Ok(document(&standing::sources(&status, site.started, Instant::now())))
+}
+
+async fn views(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&ViewsDocument::from(in_force(&site.admin)?.table())))
+}
+
+async fn upstreams(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&standing::upstreams(&site.admin, Instant::now())))
+}
+
+async fn traffic(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&TrafficDocument::new(&site.admin.traffic.samples())))
+}
+
+async fn config(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    let config = site.admin.config.borrow();
+    Ok(document(&ConfigDocument { hash: config.hash.clone(), toml: config.toml.clone() }))
+}
+
+async fn openapi(uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&openapi::description()))
 }
 
 async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
@@ -148,8 +197,9 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
 }
 
-async fn changes(State(site): State<Site>) -> Response {
-    document(&ChangesDocument::from(&**site.admin.publications.borrow()))
+async fn changes(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    Ok(document(&ChangesDocument::from(&**site.admin.publications.borrow())))
 }
 
 async fn explain(

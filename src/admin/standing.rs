@@ -8,7 +8,8 @@ use super::{
     Admin,
     json::{
         BudgetDocument, DrainedZoneDocument, FlappingDocument, LoopDocument, RoundDocument,
-        SourceDocument, StatusDocument, ViewSummary,
+        SourceDocument, SourcesDocument, StatusDocument, UpstreamDocument, UpstreamsDocument,
+        ViewSummary,
     },
 };
 use crate::refresh::{SourceStatus, Status};
@@ -77,14 +78,7 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         names: view.len(),
         declined: view.declined().len(),
     };
-    let source = |source: &SourceStatus| SourceDocument {
-        name: source.name.to_string(),
-        age_secs: age_secs(source, started, now).map(whole_secs),
-        from_state_file: source.confirmed.is_none() && source.from_state_file.is_some(),
-        endpoints: source.endpoints,
-        error: source.error.clone(),
-        lack: source.lack.clone(),
-    };
+    let SourcesDocument { sources, last_round } = sources(&status, started, now);
     StatusDocument {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: reasons.is_empty(),
@@ -99,7 +93,8 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         loops: loops(admin, now),
         budget: budget(admin),
         aws_hosts: Some(admin.aws_hosts.borrow().clone()),
-        sources: status.sources.iter().map(source).collect(),
+        config_hash: Some(admin.config.borrow().hash.clone()),
+        sources,
         drained_zones: status
             .drained
             .iter()
@@ -110,11 +105,53 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
             .iter()
             .map(|(ip, changes)| FlappingDocument { ip: *ip, changes: *changes })
             .collect(),
+        last_round,
+    }
+}
+
+/// `/api/v1/sources`.
+pub(super) fn sources(status: &Status, started: Instant, now: Instant) -> SourcesDocument {
+    let source = |source: &SourceStatus| SourceDocument {
+        name: source.name.to_string(),
+        age_secs: age_secs(source, started, now).map(whole_secs),
+        from_state_file: source.confirmed.is_none() && source.from_state_file.is_some(),
+        endpoints: source.endpoints,
+        error: source.error.clone(),
+        lack: source.lack.clone(),
+        missing_permissions: source.missing_permissions.iter().map(ToString::to_string).collect(),
+    };
+    SourcesDocument {
+        sources: status.sources.iter().map(source).collect(),
         last_round: status.round.as_ref().map(|round| RoundDocument {
             age_secs: now.saturating_duration_since(round.ended).as_secs(),
             outcome: round.outcome.to_owned(),
             reason: round.reason.clone(),
         }),
+    }
+}
+
+/// `/api/v1/upstreams`.
+pub(super) fn upstreams(admin: &Admin, now: Instant) -> UpstreamsDocument {
+    let forwarder = admin.settings.borrow().forwarder.clone();
+    let reports = forwarder.upstreams();
+    let upstream = reports.iter().map(|report| UpstreamDocument {
+        address: report.address.to_string(),
+        zones: report.zones.iter().map(ToString::to_string).collect(),
+        state: match (report.failing, report.rtt) {
+            (true, _) => "failing",
+            (false, None) => "unasked",
+            (false, Some(_)) => "up",
+        }
+        .to_owned(),
+        rtt_micros: report.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+        asked_without: report.lacks.iter().map(|lack| lack.word().to_owned()).collect(),
+        limited: report.limited,
+        trusted: report.trusted,
+    });
+    UpstreamsDocument {
+        upstreams: upstream.collect(),
+        budget: budget(admin),
+        loops: loops(admin, now),
     }
 }
 

@@ -25,12 +25,13 @@ use super::{
     loops::Lookout,
     reload::Loader,
     requests::{Asked, Requests},
-    start::{aws_hosts, host_lookup, raise_descriptors, refused_problem, settings},
+    start::{aws_hosts, host_lookup, in_force, raise_descriptors, refused_problem, settings},
     systemd::notify,
+    traffic::watch_traffic,
     watchdog::watchdog,
 };
 use crate::{
-    admin::{self, Admin, Order, json::AwsHostsDocument},
+    admin::{self, Admin, InForce, Order, json::AwsHostsDocument},
     answer::{Responder, Settings},
     config::{Config, Problem},
     forward::LookupConfig,
@@ -38,7 +39,7 @@ use crate::{
     refresh::{Control, Inputs, Publications, Reconfigure, Refresher, Status},
     serve::{End, Server},
     table::{self, Reader},
-    telemetry::{Metrics, MetricsError},
+    telemetry::{Metrics, MetricsError, Traffic},
 };
 
 /// Reloads waiting for the control loop: `reload` waits for each, so there is one.
@@ -68,6 +69,8 @@ pub struct Daemon {
     control: Control,
     pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
+    pub(super) in_force: watch::Sender<Arc<InForce>>,
+    traffic: Arc<Traffic>,
     /// When we end, if we drain.
     pub(super) draining: watch::Sender<Option<Instant>>,
     requests: Requests,
@@ -146,6 +149,8 @@ impl Daemon {
             control: refresher.control(),
             aws_hosts: watch::Sender::new(aws_hosts(&config.lookup)),
             stopping: watch::Sender::new(false),
+            in_force: watch::Sender::new(Arc::new(in_force(&config))),
+            traffic: Arc::default(),
             draining: watch::Sender::new(None),
             requests: Requests::new(asked)?,
             asks,
@@ -166,6 +171,8 @@ impl Daemon {
             listening: daemon.server.listening(),
         };
         daemon.start_among_queries("the look-out for loops", lookout.run(token.clone()));
+        let watched = watch_traffic(daemon.metrics.clone(), daemon.traffic.clone(), token.clone());
+        daemon.start("the look at the traffic", watched);
         let (subscribed, metrics) = (daemon.settings.subscribe(), daemon.metrics.clone());
         let watched = watch_allowance(subscribed, metrics, token.clone());
         daemon.start("the look at the interfaces", watched);
@@ -311,6 +318,8 @@ impl Daemon {
             listening: self.server.listening(),
             aws_hosts: self.aws_hosts.subscribe(),
             stopping: self.stopping.subscribe(),
+            config: self.in_force.subscribe(),
+            traffic: Arc::clone(&self.traffic),
             draining: self.draining.subscribe(),
             orders: self.asks.clone(),
             metrics: Arc::clone(&self.metrics),

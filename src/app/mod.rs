@@ -17,6 +17,7 @@ mod requests;
 mod runtimes;
 mod start;
 mod systemd;
+mod traffic;
 mod watchdog;
 
 /// For commands that ask other hubs, and what is served and answers here.

@@ -10,7 +10,7 @@ use super::{
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
     effects::effects,
     handover::{hand_over, release_address},
-    start::{aws_hosts, certificate_doubts, refused_problem, settings, trust_problem},
+    start::{aws_hosts, certificate_doubts, in_force, refused_problem, settings, trust_problem},
     systemd::{notify, notify_reloading},
 };
 use crate::{
@@ -206,6 +206,7 @@ impl Daemon {
         if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {
             tracing::warn!("the control loop is slow to take the new configuration");
         }
+        self.in_force.send_replace(Arc::new(in_force(&config)));
         let wanted = self.wanted(&config);
         hand_over(&opened);
         let listened = self.server.listening().borrow().clone();

@@ -14,7 +14,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{cookies::cookies, handover::Inheritance};
 use crate::{
-    admin::json::{AwsHostsDocument, AwsZoneDocument},
+    admin::{
+        InForce,
+        json::{AwsHostsDocument, AwsZoneDocument},
+    },
     answer::{About, Rates, Settings},
     base::Chain,
     config::{Config, Place, Problem},
@@ -229,6 +232,15 @@ fn observers(
                     it with LogsDirectory=); \"\" is standard output";
         Box::new(config.places.problem(Place::QueryLog, &what, "no query can be logged", help))
     })
+}
+
+/// The configuration for who looks.
+pub(super) fn in_force(config: &Config) -> InForce {
+    InForce {
+        toml: config.effective.toml.clone(),
+        hash: config.effective.hash.clone(),
+        probes: config.health.tcp_port.is_some(),
+    }
 }
 
 /// What NSID tells.

@@ -83,6 +83,11 @@ impl RecordType {
     pub const fn is_meta(self) -> bool {
         matches!(self, RecordType(0) | RecordType::OPT | RecordType(128..=254))
     }
+
+    /// The types that have a name here.
+    pub fn named() -> impl Iterator<Item = RecordType> {
+        TYPE_NAMES.iter().map(|(rtype, _)| *rtype)
+    }
 }
 
 impl fmt::Display for RecordType {

@@ -6,6 +6,7 @@
 mod aliases;
 mod answers;
 mod clients;
+mod effective;
 mod file;
 mod forward;
 mod limits;
@@ -35,6 +36,7 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
+pub use effective::Effective;
 pub use places::{Place, Places};
 pub use problem::{ConfigErrors, Problem, render_all};
 pub use schema::schema;
@@ -84,6 +86,8 @@ pub struct Config {
     pub observers: ObserversConfig,
     /// What works and is hardly meant, in the order of the file.
     pub warnings: Vec<Problem>,
+    /// The whole of it as one text, for people.
+    pub effective: Effective,
     /// Where what only a start can try stands in the file.
     pub places: Places,
 }
@@ -126,6 +130,7 @@ fn parse_with(
         log: log::log(&written.log),
         observers: log::observers(&mut found, &written),
         warnings: Vec::new(),
+        effective: Effective::new(text, &schema::tree()),
         places: found.places(&written),
     };
     match found.has_problems() {

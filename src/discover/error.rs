@@ -280,6 +280,28 @@ impl DiscoverError {
         }
     }
 
+    /// The IAM action that the caller lacks, if that is why.
+    pub fn permission(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { action, .. } => Some(action.permission()),
+            Self::RoleDenied { .. } => Some(Action::AssumeRole.permission()),
+            Self::Throttled { .. }
+            | Self::NoCredentials { .. }
+            | Self::ExpiredCredentials { .. }
+            | Self::NoRegion
+            | Self::TimedOut { .. }
+            | Self::Unreachable { .. }
+            | Self::Garbage { .. }
+            | Self::Service { .. }
+            | Self::FileMissing { .. }
+            | Self::File { .. }
+            | Self::FileTooBig { .. }
+            | Self::Json { .. }
+            | Self::NoCaCertificates { .. }
+            | Self::NotBuiltIn => None,
+        }
+    }
+
     /// An answer with a hole, told without a parser.
     pub(super) fn garbage(action: Action, what: impl Into<String>) -> Self {
         Self::Garbage { action, what: what.into(), source: None }

@@ -126,6 +126,11 @@ impl Upstream {
         Self { budget, ports, ..self }
     }
 
+    /// Whether AWS limits packets to it.
+    pub(super) fn is_limited(&self) -> bool {
+        self.budget.is_some()
+    }
+
     /// Leave to send it so many packets now.
     pub(super) fn spend(&self, packets: u32) -> Result<(), OverBudget> {
         self.budget.as_ref().map_or(Ok(()), |budget| budget.spend(packets, Instant::now()))

@@ -25,8 +25,12 @@ pub(super) struct KnownSource {
     pub(super) confirmed: Option<Instant>,
     pub(super) from_state_file: Option<u64>,
     pub(super) error: Option<String>,
+    /// The IAM action that the caller lacked.
+    pub(super) error_permission: Option<&'static str>,
     /// What it went without when it was last asked with success.
     pub(super) lack: Option<String>,
+    /// The IAM action that the caller lacked for it.
+    pub(super) lack_permission: Option<&'static str>,
     pub(super) guard: Guard,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
@@ -49,7 +53,9 @@ impl Known {
             confirmed: None,
             from_state_file: None,
             error: None,
+            error_permission: None,
             lack: None,
+            lack_permission: None,
             guard: Guard::default(),
             doubt: Arc::default(),
             asked: watch::Sender::new(0),
@@ -124,6 +130,7 @@ impl Known {
             endpoints: source.facts.as_ref().map_or(0, |facts| facts.endpoints.len()),
             error: source.error.clone(),
             lack: source.lack.clone(),
+            missing_permissions: source.missing_permissions(),
         };
         self.0.iter().map(status).collect()
     }
@@ -132,6 +139,12 @@ impl Known {
 // === impl KnownSource ===
 
 impl KnownSource {
+    /// The IAM actions that the caller lacked when it was last asked.
+    fn missing_permissions(&self) -> Vec<&'static str> {
+        let of_error = self.error_permission.filter(|_| self.error.is_some());
+        of_error.into_iter().chain(self.lack_permission).collect()
+    }
+
     /// Has the next look ask for everything anew.
     pub(super) fn doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);

@@ -152,6 +152,7 @@ impl Refresher {
             (_, _) => (),
         }
         source.lack = text;
+        source.lack_permission = lack.and_then(DiscoverError::permission);
     }
 
     /// A source could not be asked: one line with everything, and what it told before stays.
@@ -170,6 +171,7 @@ impl Refresher {
         if let Some(source) = self.known.get_mut(name) {
             source.reported = true;
             source.error = Some(text.clone());
+            source.error_permission = error.permission();
         }
         (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
     }

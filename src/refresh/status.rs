@@ -34,6 +34,8 @@ pub struct SourceStatus {
     pub error: Option<String>,
     /// What it goes without since it could not be had, likewise.
     pub lack: Option<String>,
+    /// The IAM actions that the caller lacks, if one of these two is for that.
+    pub missing_permissions: Vec<&'static str>,
 }
 
 /// How a round ended.

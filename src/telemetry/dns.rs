@@ -69,8 +69,8 @@ const REQUEST_LABELS: usize = Proto::ALL.len() * 2 * TYPE_LABELS;
 
 /// Metrics of the query path.
 pub struct DnsMetrics {
-    requests: IntCounterVec,
-    responses: IntCounterVec,
+    pub(super) requests: IntCounterVec,
+    pub(super) responses: IntCounterVec,
     /// Answers by service.
     pub services: ServiceMetrics,
     durations: Vec<Histogram>,

@@ -13,6 +13,7 @@ mod seldom;
 mod services;
 mod tls;
 mod told;
+mod traffic;
 mod upstream;
 
 pub use budget::{BudgetMetrics, Spared};
@@ -26,6 +27,7 @@ pub(crate) use seldom::seldom;
 pub use services::ServiceMetrics;
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use told::{Output, ToldMetrics, Untold};
+pub use traffic::{Counts, TRAFFIC_EVERY, Traffic, TrafficSample};
 pub use upstream::{
     CacheResult, ForwardMetrics, LoopProbe, UpstreamFailure, UpstreamLack, UpstreamMetrics,
     UpstreamMismatch,

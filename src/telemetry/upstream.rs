@@ -364,6 +364,12 @@ impl UpstreamMetrics {
         self.smoothed.set(time.as_secs_f64());
     }
 
+    /// What it is asked without.
+    pub fn lacking(&self) -> impl Iterator<Item = UpstreamLack> {
+        let lacks = UpstreamLack::ALL.iter().zip(&self.lacks);
+        lacks.filter(|(_, gauge)| gauge.get() != 0).map(|(lack, _)| *lack)
+    }
+
     /// Tells whether it is asked without a feature.
     pub fn lacks(&self, lack: UpstreamLack, without: bool) {
         if let Some(gauge) = self.lacks.get(lack as usize) {

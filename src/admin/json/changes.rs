@@ -1,19 +1,20 @@
 //! The tables that went into force, and what a look at the sources came to.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::refresh::{Publication, SourceRound};
 
 /// The last tables that went into force: `/api/v1/changes`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangesDocument {
     /// The newest first, 50 at most.
     pub tables: Vec<PublicationDocument>,
 }
 
 /// A table that went into force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicationDocument {
     /// Its number since the start.
     pub generation: u64,
@@ -36,7 +37,7 @@ pub struct PublicationDocument {
 }
 
 /// What looks at the sources came to: `/api/v1/refresh`, on the control socket alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefreshDocument {
     /// Those asked, as they ended.
     pub sources: Vec<SourceRoundDocument>,
@@ -45,7 +46,7 @@ pub struct RefreshDocument {
 }
 
 /// One look at one source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceRoundDocument {
     /// The source.
     pub source: String,

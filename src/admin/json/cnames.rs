@@ -1,11 +1,12 @@
 //! Names that stand for others.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::CnameClaim;
 
 /// A name that stands for another: a CNAME, and behind it whatever that one has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CnameDocument {
     /// The name, or `*.` and the name below which all are answered.
     pub name: String,

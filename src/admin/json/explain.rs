@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,9 +13,9 @@ use crate::{
     base::printable,
 };
 
-/// Why a client gets what it gets: `/api/v1/explain`. Prints as an
-/// [`Explanation`] does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a client gets what it gets: `/api/v1/explain`. Prints as
+/// the command does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainDocument {
     /// The name asked for.
     pub name: String,
@@ -38,7 +39,7 @@ pub struct ExplainDocument {
 }
 
 /// An address given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GivenDocument {
     /// The address.
     pub ip: IpAddr,
@@ -49,7 +50,7 @@ pub struct GivenDocument {
 }
 
 /// One step of an explanation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepDocument {
     /// What it is about: `access`, `view`, `zone`, `match`, `caveat`, `declined`, `forward` or
     /// `result`.

@@ -2,10 +2,11 @@
 //!
 //! Texts and figures alone: what they come from is another room's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Packets to the upstreams that AWS limits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetDocument {
     /// Those upstreams.
     pub upstreams: Vec<String>,
@@ -20,7 +21,7 @@ pub struct BudgetDocument {
 }
 
 /// A forwarding loop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopDocument {
     /// Who is not asked for names in `domain`.
     pub upstream: String,
@@ -31,7 +32,7 @@ pub struct LoopDocument {
 }
 
 /// Who is asked for AWS's hosts: never the daemon itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AwsHostsDocument {
     /// The key of the configuration that says so.
     pub key: String,
@@ -42,7 +43,7 @@ pub struct AwsHostsDocument {
 }
 
 /// Who is asked for the hosts in a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AwsZoneDocument {
     /// The zone.
     pub name: String,

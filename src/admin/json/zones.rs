@@ -4,13 +4,14 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PublicationDocument;
 use crate::refresh::ZoneReport;
 
 /// A drained zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrainedZoneDocument {
     /// Its id, or its name where no id is known.
     pub zone: String,
@@ -19,7 +20,7 @@ pub struct DrainedZoneDocument {
 }
 
 /// An address that goes down and comes up again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlappingDocument {
     /// The address.
     pub ip: IpAddr,
@@ -29,7 +30,7 @@ pub struct FlappingDocument {
 
 /// What an order to drain a zone came to: `/api/v1/drain-az` and `/api/v1/undrain-az`, on the
 /// control socket alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneDocument {
     /// The zone as it is remembered: its id, or its name where no id is known.
     pub zone: String,

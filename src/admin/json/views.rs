@@ -1,0 +1,70 @@
+//! Who is in which view, and what a view takes away.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    policy::ViewConfig,
+    table::{AnswerTable, ViewTable},
+};
+
+/// Every view of the table in force: `/api/v1/views`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ViewsDocument {
+    /// In the order in which they match a client; the last is everybody else's.
+    pub views: Vec<ViewRuleDocument>,
+}
+
+/// One view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ViewRuleDocument {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes everybody whom no other view has taken.
+    pub rest: bool,
+    /// Networks of its clients; none means any.
+    pub clients: Vec<String>,
+    /// Addresses of ours that they ask; none means any.
+    pub listeners: Vec<SocketAddr>,
+    /// Only endpoints with all of these tags.
+    pub tags: BTreeMap<String, String>,
+    /// Services that it leaves to the upstream, besides those that every view does.
+    pub deny: Vec<String>,
+    /// Names answered.
+    pub names: usize,
+    /// Names and endpoints not answered, by reason.
+    pub declined: BTreeMap<String, usize>,
+}
+
+// === impl ViewsDocument ===
+
+impl From<&AnswerTable> for ViewsDocument {
+    fn from(table: &AnswerTable) -> Self {
+        Self { views: table.views().map(ViewRuleDocument::from).collect() }
+    }
+}
+
+// === impl ViewRuleDocument ===
+
+impl From<&ViewTable> for ViewRuleDocument {
+    fn from(view: &ViewTable) -> Self {
+        let rule = view.rule();
+        let mut declined: BTreeMap<String, usize> = BTreeMap::new();
+        for why in view.declined().iter().map(|it| it.why.word()) {
+            *declined.entry(why.to_owned()).or_default() += 1;
+        }
+        let texts = |of: fn(&ViewConfig) -> Vec<String>| rule.map(of).unwrap_or_default();
+        Self {
+            name: view.name().to_string(),
+            rest: rule.is_none(),
+            clients: texts(|it| it.clients.iter().map(ToString::to_string).collect()),
+            listeners: rule.map(|it| it.listeners.clone()).unwrap_or_default(),
+            tags: rule.map(|it| it.tags.clone()).unwrap_or_default(),
+            deny: texts(|it| it.deny.iter().map(ToString::to_string).collect()),
+            names: view.len(),
+            declined,
+        }
+    }
+}
