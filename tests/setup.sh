@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need on a Debian machine that has Rust: Debian packages, cargo-nextest,
-# cargo-fuzz, and a Python environment under the target folder. Run it as often as you like: what is
-# there stays, and a second run takes a second.
+# cargo-fuzz, and under the target folder Python environments and what drives a browser. Run it as often
+# as you like: what is there stays, and a second run takes a second.
 #
 # No daemon that a package brings is left running or enabled: the tests start their own. systemd-resolved
 # is unpacked beside the Python environment and not installed, for it would take over the machine's
@@ -14,6 +14,8 @@ venv=${HUBDNS_TEST_VENV:-$target/venv}
 resolved=$(dirname "$venv")/systemd-resolved
 root=$(dirname "$venv")/systemd-root
 root_packages=curl,dbus,ethtool,systemd,systemd-sysv
+schemathesis=$(dirname "$venv")/schemathesis
+browser=$(dirname "$venv")/browser
 policy=/usr/sbin/policy-rc.d
 
 packages=(
@@ -21,6 +23,7 @@ packages=(
     bind9           # a resolver in front of ours; signs zones
     bind9-dnsutils  # dig
     ca-certificates
+    chromium        # looks at the page
     curl            # orders of the end-to-end test
     bind9-utils     # dnstap-read
     dnsmasq-base    # a resolver in front of ours, as are those below
@@ -140,23 +143,41 @@ install_cargo_tools() {
     cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
 }
 
-# The environment is made anew when the list of packages, or Python, is another one.
+# The environment $1 is made anew when the list of packages $2, or Python, is another one.
 install_venv() {
-    local stamp
-    stamp=$(python3 --version; cat "$here/requirements.txt")
-    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]; then
+    local made=$1 packages=$2 stamp
+    stamp=$(python3 --version; cat "$packages")
+    if [ -x "$made/bin/python" ] && [ "$(cat "$made/.stamp" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
-    echo "setup: making $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$here/requirements.txt"
-    echo "$stamp" >"$venv/.stamp"
+    echo "setup: making $made"
+    rm -rf "$made"
+    python3 -m venv "$made"
+    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$packages"
+    echo "$stamp" >"$made/.stamp"
+}
+
+# What drives the browser: two packages without dependencies, at the versions of the lock file.
+install_browser_driver() {
+    command -v npm >/dev/null || {
+        echo "setup: no npm: install Node.js 20 or later first (Debian: npm)" >&2
+        return 1
+    }
+    if cmp --silent "$here/page/package-lock.json" "$browser/package-lock.json" &&
+        [ -d "$browser/node_modules" ]; then
+        return
+    fi
+    echo "setup: making $browser"
+    mkdir -p "$browser"
+    cp "$here/page/package.json" "$here/page/package-lock.json" "$browser"
+    npm ci --prefix "$browser" --no-fund --no-audit --loglevel=error
 }
 
 install_packages
 unpack_resolved
 make_root
 install_cargo_tools
-install_venv
+install_venv "$venv" "$here/requirements.txt"
+# Apart: it wants other versions of what moto needs.
+install_venv "$schemathesis" "$here/page/requirements.txt"
+install_browser_driver

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use axum::{
     Extension,
     extract::Request,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,9 @@ pub(super) enum Caller {
     /// The control socket: from this machine.
     Control,
 }
+
+/// No page elsewhere may load what is here, not even as a picture.
+const SAME_ORIGIN: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Paths that monitoring asks by whatever name it knows a machine by. They tell no name that is
 /// answered and no address of a client, so a page elsewhere gains nothing by them.
@@ -39,6 +42,12 @@ pub(super) async fn guard(
     let refused_method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(SAME_ORIGIN, HeaderValue::from_static("same-origin"));
+    // What is no page needs nothing at all; the page says itself what it needs.
+    let policy = headers.entry(header::CONTENT_SECURITY_POLICY);
+    policy.or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if refused_method {
         // A path that takes another method has said so itself.

@@ -1,4 +1,4 @@
-//! HTTP for people and Prometheus: metrics, live, ready, the JSON API.
+//! HTTP for people and Prometheus: metrics, live, ready, the page, the JSON API.
 //!
 //! Looks and never changes anything: only GET is answered. The control socket speaks the same, and
 //! [`client`] asks it. [`json`] has the documents, which commands also make without a daemon.
@@ -11,6 +11,7 @@ pub mod json;
 mod listen;
 mod openapi;
 mod orders;
+mod page;
 mod parameters;
 mod routes;
 mod standing;

@@ -27,6 +27,11 @@ impl Refusal {
     pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
         Self { status, why: why.into() }
     }
+
+    /// What its client is told.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -54,6 +59,11 @@ impl Parameters {
             }
         }
         Ok(Self(pairs))
+    }
+
+    /// Parameters that were read elsewhere.
+    pub(super) fn new<'p>(given: impl Iterator<Item = (&'p str, &'p str)>) -> Self {
+        Self(given.map(|(key, text)| (key.to_owned(), text.to_owned())).collect())
     }
 
     /// A parameter's text, if it is there.

@@ -26,6 +26,7 @@ use super::{
     },
     openapi,
     orders::Order,
+    page,
     parameters::{Parameters, Refusal},
     standing,
 };
@@ -35,10 +36,9 @@ use crate::{
     table::Published,
 };
 
-/// What there is, as `/` tells it.
+/// What there is, as an unknown path is told.
 const INDEX: &str = "\
-hubdns
-
+/                  the page for people
 /metrics           for Prometheus
 /livez             200 while the process serves
 /readyz            200 when it answers queries, else 503 and the reasons
@@ -64,7 +64,7 @@ const DNS_PORT: u16 = 53;
 #[derive(Clone)]
 pub(super) struct Site {
     pub(super) admin: Arc<Admin>,
-    started: Instant,
+    pub(super) started: Instant,
 }
 
 // === impl Admin ===
@@ -92,7 +92,7 @@ impl Admin {
 
     fn routes(self, more: Router<Site>) -> Router {
         let site = Site { admin: Arc::new(self), started: Instant::now() };
-        more.route("/", get(async || INDEX))
+        more.route("/", get(page::page))
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
@@ -208,6 +208,15 @@ async fn explain(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::read(&uri, &["name", "type", "from", "listener"])?;
+    Ok(document(&explained(&site.admin, caller, &parameters)?))
+}
+
+/// What the parameters ask to be explained.
+pub(super) fn explained(
+    admin: &Admin,
+    caller: Caller,
+    parameters: &Parameters,
+) -> Result<ExplainDocument, Refusal> {
     let name = "say a domain name, such as sqs.eu-west-1.amazonaws.com";
     let name: Name = parameters
         .value("name", name)?
@@ -219,14 +228,14 @@ async fn explain(
         Caller::Control => IpAddr::V4(Ipv4Addr::LOCALHOST),
     });
     // First: before there is a table no socket is bound either, and that is no fault of the asker's.
-    let published = in_force(&site.admin)?;
-    let listener = listener(&parameters, &site.admin)?;
-    let settings = site.admin.settings.borrow().clone();
+    let published = in_force(admin)?;
+    let listener = listener(parameters, admin)?;
+    let settings = admin.settings.borrow().clone();
     // The table knows IPv4 clients by their IPv4 addresses alone.
     let vantage = Vantage { client: client.to_canonical(), listener };
     let explanation =
         answer::explain(published.table(), settings.forwarder.config(), &name, rtype, vantage);
-    Ok(document(&ExplainDocument::from(&explanation)))
+    Ok(ExplainDocument::from(&explanation))
 }
 
 /// Makes the cache forget `name` and all below it, or everything.
@@ -316,7 +325,7 @@ async fn nothing(uri: Uri) -> Refusal {
         .filter(|line| line.starts_with('/'))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let why = format!("there is no {}; there are: /, {}", uri.path(), paths.join(", "));
+    let why = format!("there is no {}; there are: {}", uri.path(), paths.join(", "));
     Refusal::new(StatusCode::NOT_FOUND, why)
 }
 

@@ -91,7 +91,8 @@ fn welcome(dns: SocketAddr, admin: SocketAddr, upstream: Option<SocketAddr>) -> 
   {dig} example.com
       {others}
 
-  curl http://{admin}/api/v1/names      what is answered, from what, and what is not and why
+  http://{admin}/      the page: what is answered, from what, and why; with a browser
+  curl http://{admin}/api/v1/names      the same for programs
   Ctrl-C ends it.
 "
     )

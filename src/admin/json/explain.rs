@@ -60,7 +60,7 @@ pub struct StepDocument {
 }
 
 /// The answer of the live path, beside what was explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveDocument {
     /// Whether it is what was explained; nothing where it was not asked, or an upstream decides.
     pub agrees: Option<bool>,

@@ -1,0 +1,214 @@
+//! What the answers stand on: sources, views, upstreams.
+
+use maud::{Markup, html};
+
+use super::{
+    View,
+    parts::{self, Shape, age, fact, grouped},
+};
+use crate::admin::json::{
+    BudgetDocument, SourceDocument, UpstreamDocument, ViewRuleDocument, ViewsDocument,
+};
+
+/// Packets a second that AWS takes from one interface; more are lost.
+const PACKETS_MAX: u32 = 1_024;
+
+// === impl View ===
+
+impl View {
+    pub(super) fn sources(&self) -> Markup {
+        let round = self.status.last_round.as_ref();
+        html! {
+            section aria-labelledby="discovery" {
+                h2 #discovery { "Sources" }
+                div #sources {
+                    (parts::table(
+                        "Sources",
+                        &html! {
+                            @match round {
+                                Some(round) => {
+                                    "The last look ended " (age(round.age_secs)) " ago: "
+                                    (round.outcome)
+                                    @if let Some(why) = &round.reason { ", since " (why) }
+                                    "."
+                                }
+                                None => "No look has ended yet.",
+                            }
+                        },
+                        &parts::head(&["Source", "State", "Endpoints", "Told", "Last error"]),
+                        &html! { @for source in &self.status.sources { (source_row(source)) } },
+                    ))
+                    @if let Some(hosts) = &self.status.aws_hosts {
+                        p { small {
+                            "AWS's hosts are looked up by " code { (hosts.key) } ": "
+                            @if hosts.upstreams.is_empty() { "nobody" }
+                            (hosts.upstreams.join(", "))
+                            @for zone in &hosts.zones {
+                                "; below " code { (zone.name) } " " (zone.upstreams.join(", "))
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn views(&self) -> Markup {
+        let views = ViewsDocument::from(self.published.table());
+        html! {
+            section aria-labelledby="audiences" {
+                h2 #audiences { "Views" }
+                div #views {
+                    (parts::table(
+                        "Views",
+                        &html! { "The first that a client matches is its view." },
+                        &parts::head(&["View", "Clients", "Asking", "Endpoints with", "Leaves out",
+                            "Names"]),
+                        &html! { @for view in &views.views { (view_row(view)) } },
+                    ))
+                }
+            }
+        }
+    }
+
+    pub(super) fn upstreams(&self) -> Markup {
+        let told = &self.upstreams;
+        html! {
+            section aria-labelledby="forwarding" {
+                h2 #forwarding { "Upstreams" }
+                div #upstreams {
+                    @if told.upstreams.is_empty() {
+                        p.soft { "None: what is not ours is answered with SERVFAIL." }
+                    } @else {
+                        (parts::table(
+                            "Upstreams",
+                            &html! { "Who is asked for what is not ours." },
+                            &parts::head(&["Upstream", "State", "Answers in", "Asked for", "Remarks"]),
+                            &html! { @for it in &told.upstreams { (upstream_row(it)) } },
+                        ))
+                    }
+                    @if let Some(budget) = &told.budget { (packets(budget)) }
+                    @for it in &told.loops {
+                        p { (Shape::Bad.with("loop")) " " code { (it.upstream) }
+                            " asks us again for names in " code { (it.domain) } ", since "
+                            (age(it.age_secs)) "." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn source_row(source: &SourceDocument) -> Markup {
+    let state = match (&source.error, source.age_secs) {
+        (Some(_), _) => Shape::Bad.with("fails"),
+        (None, None) => Shape::Open.with("not heard yet"),
+        (None, Some(_)) if source.from_state_file => Shape::Open.with("from the state file"),
+        (None, Some(_)) if source.lack.is_some() => Shape::Doubtful.with("in part"),
+        (None, Some(_)) => Shape::Good.with("answers"),
+    };
+    html! {
+        tr {
+            th scope="row" { (source.name) }
+            td { (state) }
+            td { (grouped(source.endpoints)) }
+            td {
+                @match source.age_secs {
+                    Some(secs) => { (age(secs)) " ago" },
+                    None => "never",
+                }
+            }
+            td {
+                @if source.error.is_none() && source.lack.is_none() { span.off { "none" } }
+                @for error in source.error.iter().chain(&source.lack) { code { (error) } }
+                @if !source.missing_permissions.is_empty() {
+                    p { "Missing IAM action: "
+                        strong { (source.missing_permissions.join(", ")) } }
+                }
+            }
+        }
+    }
+}
+
+fn view_row(view: &ViewRuleDocument) -> Markup {
+    let list = |texts: &[String], none: &str| {
+        html! { @if texts.is_empty() { span.off { (none) } } @else { (texts.join(", ")) } }
+    };
+    let listeners: Vec<String> = view.listeners.iter().map(ToString::to_string).collect();
+    let tags: Vec<String> = view.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let declined: usize = view.declined.values().sum();
+    html! {
+        tr {
+            th scope="row" { (view.name) }
+            td { (list(&view.clients, if view.rest { "everybody else" } else { "any" })) }
+            td { (list(&listeners, "any listener")) }
+            td { (list(&tags, "any tags")) }
+            td { (list(&view.deny, "nothing more")) }
+            td {
+                (grouped(view.names))
+                small { (grouped(declined)) " not answered" }
+            }
+        }
+    }
+}
+
+fn upstream_row(upstream: &UpstreamDocument) -> Markup {
+    let state = match upstream.state.as_str() {
+        "up" => Shape::Good.with("up"),
+        "failing" => Shape::Bad.with("does not answer"),
+        _ => Shape::Open.with("not asked yet"),
+    };
+    let zones = upstream.zones.iter().map(|zone| match zone.as_str() {
+        "." => "all that is in no zone",
+        zone => zone,
+    });
+    let mut remarks: Vec<String> =
+        upstream.asked_without.iter().map(|it| format!("asked without {it}")).collect();
+    if upstream.limited {
+        remarks.push("limited by AWS".to_owned());
+    }
+    if upstream.trusted {
+        remarks.push("trusted to validate".to_owned());
+    }
+    html! {
+        tr {
+            th scope="row" { code { (upstream.address) } }
+            td { (state) }
+            td {
+                @match upstream.rtt_micros {
+                    Some(micros) => (millis(micros)),
+                    None => span.off { "not known" },
+                }
+            }
+            td { (zones.collect::<Vec<_>>().join(", ")) }
+            td {
+                @if remarks.is_empty() { span.off { "none" } } @else { (remarks.join(", ")) }
+            }
+        }
+    }
+}
+
+/// Packets of those that AWS takes.
+fn packets(budget: &BudgetDocument) -> Markup {
+    let BudgetDocument { packets, peak, soft, hard, .. } = budget;
+    html! {
+        h3 #packets { "Packets a second to " (budget.upstreams.join(", ")) }
+        p {
+            meter aria-labelledby="packets" min="0" max=(PACKETS_MAX) high=(soft) value=(packets) {}
+            " " (grouped(packets)) " of " (grouped(PACKETS_MAX)) " that AWS takes"
+        }
+        dl {
+            (fact("Peak of two minutes", &grouped(peak)))
+            (fact("Spared from", &grouped(soft)))
+            (fact("Not sent above", &grouped(hard)))
+        }
+    }
+}
+
+/// `0.42 ms`, `12.0 ms`.
+fn millis(micros: u64) -> String {
+    match micros {
+        0..10_000 => format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10),
+        _ => format!("{} ms", micros / 1_000),
+    }
+}

@@ -1,0 +1,183 @@
+//! The page at `/`: one document with all that is known, made anew for each visit.
+//!
+//! It needs no script, and with it explains without a reload and keeps itself up to date. Nothing
+//! is loaded from elsewhere. It changes nothing, and holds no text that was not escaped.
+
+mod asked;
+mod changes;
+mod explain;
+mod hub;
+mod names;
+mod parts;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod verdict;
+
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE64;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ring::digest::{SHA256, digest};
+use tokio::time::Instant;
+
+use super::{
+    guard::Caller,
+    json::{
+        ChangesDocument, ConfigDocument, ExplainDocument, StatusDocument, TrafficDocument,
+        UpstreamsDocument,
+    },
+    parameters::Refusal,
+    routes::{Site, explained},
+    standing,
+};
+use crate::table::Published;
+use asked::Asked;
+use verdict::Verdict;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Nothing but our own style and script, which are known by their hashes, and nobody's frame.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = |text: &str| BASE64.encode(digest(&SHA256, text.as_bytes()).as_ref());
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// All that one visit shows, as it was at one moment.
+struct View {
+    asked: Asked,
+    identity: String,
+    status: StatusDocument,
+    upstreams: UpstreamsDocument,
+    traffic: TrafficDocument,
+    changes: ChangesDocument,
+    config: ConfigDocument,
+    probes: bool,
+    /// Nothing when nothing was asked.
+    explained: Option<Result<ExplainDocument, String>>,
+    published: Arc<Published>,
+}
+
+/// `/`.
+pub(super) async fn page(
+    State(site): State<Site>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let view = View::new(&site, caller, Asked::read(&uri)?);
+    // As for the names of the JSON API: nobody should wait for it.
+    let written = tokio::task::spawn_blocking(move || view.document().into_string()).await;
+    let page = written
+        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page was not written"))?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+    ];
+    Ok((headers, page).into_response())
+}
+
+// === impl View ===
+
+impl View {
+    fn new(site: &Site, caller: Caller, asked: Asked) -> Self {
+        let (admin, now) = (&site.admin, Instant::now());
+        let config = admin.config.borrow().clone();
+        let is_asked = asked::EXPLAIN.iter().any(|key| !asked.text(key).is_empty());
+        let explained = is_asked.then(|| {
+            let told = explained(admin, caller, &asked.explain());
+            told.map_err(|refusal| refusal.why().to_owned())
+        });
+        Self {
+            identity: String::from_utf8_lossy(&admin.settings.borrow().identity).into_owned(),
+            status: standing::status(admin, site.started, now),
+            upstreams: standing::upstreams(admin, now),
+            traffic: TrafficDocument::new(&admin.traffic.samples()),
+            changes: ChangesDocument::from(&**admin.publications.borrow()),
+            config: ConfigDocument { hash: config.hash.clone(), toml: config.toml.clone() },
+            probes: config.probes,
+            explained,
+            published: admin.table.hold(),
+            asked,
+        }
+    }
+
+    fn document(&self) -> Markup {
+        let verdict = Verdict::of(&self.status, &self.upstreams, &self.published);
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (verdict.word()) " · hubdns " (self.identity) }
+                    link rel="icon" href=(verdict.icon());
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    a.skip href="#explain" { "Skip to the content" }
+                    (parts::shapes())
+                    (self.header())
+                    main.wrap {
+                        p #lost .bad role="alert" hidden {}
+                        (verdict.section(&self.status, &self.config.hash))
+                        (self.explain())
+                        (self.names())
+                        (self.declined())
+                        (self.sources())
+                        (self.views())
+                        (self.upstreams())
+                        (self.traffic())
+                        (self.changes())
+                        (self.config())
+                    }
+                    footer.wrap {
+                        p {
+                            "As it was when this page was loaded. " span #told {}
+                            " The same for programs: " a href="/api/v1/openapi.json" { "/api/v1" }
+                            ", " a href="/metrics" { "/metrics" } "."
+                        }
+                    }
+                    script { (PreEscaped(SCRIPT)) }
+                }
+            }
+        }
+    }
+
+    fn header(&self) -> Markup {
+        let parts = [
+            ("explain", "Explain"),
+            ("answered", "Names"),
+            ("not-answered", "Not answered"),
+            ("discovery", "Sources"),
+            ("audiences", "Views"),
+            ("forwarding", "Upstreams"),
+            ("questions", "Traffic"),
+            ("history", "Changes"),
+            ("build", "Configuration"),
+        ];
+        html! {
+            header.wrap {
+                h1 { "hubdns " small { (self.identity) } }
+                nav aria-label="Parts of this page" {
+                    ul {
+                        @for (part, name) in parts { li { a href={ "#" (part) } { (name) } } }
+                    }
+                }
+            }
+        }
+    }
+}

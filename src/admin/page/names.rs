@@ -1,0 +1,288 @@
+//! The names that are answered, name by zone, and those that are not.
+//!
+//! A hub may have thousands: so many are shown at once as a person reads, and the filter finds the
+//! others.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::{
+    View,
+    parts::{self, Shape, count, grouped},
+};
+use crate::{
+    admin::json::{AddressDocument, DeclinedDocument, NameDocument},
+    policy::{Address, Caveat, Claim, Declined},
+    table::ViewTable,
+};
+
+/// Rows of a list at once.
+const ROWS_MAX: usize = 100;
+
+/// A zone and what it is called: its id where that is known, which is the same in all accounts.
+type Zones = BTreeMap<String, String>;
+
+/// Which rows of a list are shown.
+struct Slice {
+    first: usize,
+    all: usize,
+    page: usize,
+}
+
+// === impl View ===
+
+impl View {
+    /// The view whose names are shown: the one asked for, else everybody else's.
+    fn shown(&self) -> Option<&ViewTable> {
+        let table = self.published.table();
+        let asked = self.asked.text("view");
+        table.view(asked).or_else(|| table.views().last())
+    }
+
+    pub(super) fn names(&self) -> Markup {
+        let views: Vec<&str> =
+            self.published.table().views().map(|view| view.name().as_str()).collect();
+        let shown = self.shown().map_or("", |view| view.name().as_str());
+        html! {
+            section aria-labelledby="answered" {
+                h2 #answered { "Names that are answered" }
+                form action="/#answered" method="get" data-part="answered" role="search" {
+                    label.wide {
+                        "Find a name, endpoint, address or service"
+                        input #q name="q" type="search" value=(self.asked.text("q"))
+                            autocomplete="off" autocapitalize="none" spellcheck="false";
+                    }
+                    label {
+                        "View"
+                        select name="view" {
+                            @for view in &views { option selected[*view == shown] { (view) } }
+                        }
+                    }
+                    (self.asked.hidden(&["q", "view"]))
+                    button { "Find" }
+                }
+                div #names { (self.names_list()) }
+            }
+        }
+    }
+
+    fn names_list(&self) -> Markup {
+        let Some(view) = self.shown() else { return html! { p.soft { "None." } } };
+        let wanted = self.asked.text("q").to_ascii_lowercase();
+        let all: Vec<&Claim> = view.entries().iter().map(|entry| entry.claim()).collect();
+        let found: Vec<&Claim> =
+            all.iter().copied().filter(|claim| is_found(claim, &wanted)).collect();
+        let mut zones = Zones::new();
+        all.iter().flat_map(|claim| addresses(claim)).for_each(|address| note(&mut zones, address));
+        let slice = Slice::new(found.len(), self.asked.page("names"));
+        let rows: Vec<NameDocument> =
+            slice.of(&found).iter().map(|claim| NameDocument::from(*claim)).collect();
+        let caption = html! {
+            (slice.told("name", "names")) " of view " b { (view.name()) }
+            @if !wanted.is_empty() { " with “" (wanted) "”, of " (grouped(all.len())) }
+            ". One address answers when it is up."
+        };
+        let head = html! {
+            th scope="col" { "Name" }
+            th scope="col" { "From" }
+            @for (id, name) in &zones {
+                th scope="col" { (name) @if id != name { " " span.mono { (id) } } }
+            }
+        };
+        html! {
+            @if found.is_empty() { p.soft { (nothing(all.len(), "name")) } } @else {
+                (parts::table(
+                    "Names that are answered", &caption, &head,
+                    &html! { @for name in &rows { (self.name_row(name, &zones)) } },
+                ))
+                (self.pager("names", "answered", &slice))
+            }
+        }
+    }
+
+    fn name_row(&self, name: &NameDocument, zones: &Zones) -> Markup {
+        let here = |zone: &str| {
+            let all = name.addresses.iter().chain(&name.left_out);
+            all.filter(|it| it.az_id.as_deref().unwrap_or(&it.az) == zone).collect::<Vec<_>>()
+        };
+        html! {
+            tr {
+                th scope="row" {
+                    code { (name.name) }
+                    small {
+                        (name.types.join(", ")) " · " (origin(&name.origin))
+                        @for caveat in &name.caveats { " · " (caveat.caveat.replace('_', " ")) }
+                    }
+                }
+                td { (name.service) small { code { (name.endpoint) } " · " (name.source) } }
+                @for zone in zones.keys() {
+                    td {
+                        @let here = here(zone);
+                        @if here.is_empty() { span.off { "none" } }
+                        @for address in here { (self.address(address)) }
+                    }
+                }
+            }
+        }
+    }
+
+    fn address(&self, address: &AddressDocument) -> Markup {
+        let (shape, word) = match (address.state.as_str(), self.probes) {
+            ("given", true) => (Shape::Good, "up"),
+            ("given", false) => (Shape::Open, "not probed"),
+            ("down", _) => (Shape::Bad, "down"),
+            ("drained", _) => (Shape::Out, "drained"),
+            ("down_given", _) => (Shape::Doubtful, "down, given"),
+            ("drained_given", _) => (Shape::Doubtful, "drained, given"),
+            // A word that this page does not know is still told.
+            (other, _) => (Shape::Open, other),
+        };
+        html! {
+            div.eni {
+                (shape.with(word)) " " code { (address.ip) } small.mono { (address.eni) }
+            }
+        }
+    }
+
+    pub(super) fn declined(&self) -> Markup {
+        let view = self.shown();
+        let all = view.map_or(&[][..], |view| view.declined());
+        let wanted = self.asked.text("q").to_ascii_lowercase();
+        let found: Vec<&Declined> = all.iter().filter(|it| is_declined(it, &wanted)).collect();
+        let slice = Slice::new(found.len(), self.asked.page("declined"));
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        found.iter().for_each(|it| *reasons.entry(it.why.word()).or_default() += 1);
+        let reasons: Vec<String> =
+            reasons.iter().map(|(why, times)| format!("{why} {times}")).collect();
+        let caption = html! { (slice.told("line", "lines")) ", by reason: " (reasons.join(", ")) };
+        let rows = slice.of(&found).iter().map(|it| DeclinedDocument::from(*it));
+        html! {
+            section aria-labelledby="not-answered" {
+                h2 #not-answered { "Not answered, and why" }
+                div #declined {
+                    @if found.is_empty() { p.soft { (nothing(all.len(), "line")) } } @else {
+                        (parts::table(
+                            "Not answered, and why", &caption,
+                            &parts::head(&["Name", "Endpoint", "Reason"]),
+                            &html! { @for row in rows { (declined_row(&row)) } },
+                        ))
+                        (self.pager("declined", "not-answered", &slice))
+                    }
+                }
+            }
+        }
+    }
+
+    fn pager(&self, list: &'static str, part: &str, slice: &Slice) -> Markup {
+        let (page, last) = (slice.page, slice.pages());
+        let link = |to: usize, text: &str| {
+            html! { a href=(self.asked.link(list, &to.to_string(), part)) { (text) } }
+        };
+        html! {
+            @if 1 < last {
+                nav.pager aria-label={ "Pages of " (list) } {
+                    @if 1 < page { (link(page - 1, "Before")) }
+                    span { "Page " (page) " of " (last) }
+                    @if page < last { (link(page + 1, "Next")) }
+                }
+            }
+        }
+    }
+}
+
+// === impl Slice ===
+
+impl Slice {
+    fn new(all: usize, page: usize) -> Self {
+        let page = page.min(all.div_ceil(ROWS_MAX).max(1));
+        Self { first: (page - 1) * ROWS_MAX, all, page }
+    }
+
+    fn pages(&self) -> usize {
+        self.all.div_ceil(ROWS_MAX)
+    }
+
+    fn of<'l, T>(&self, list: &'l [T]) -> &'l [T] {
+        let end = (self.first + ROWS_MAX).min(list.len());
+        list.get(self.first..end).unwrap_or_default()
+    }
+
+    /// `27 names`, `101 to 200 of 5,000 names`.
+    fn told(&self, one: &str, many: &str) -> String {
+        let all = count(self.all, one, many);
+        match self.pages() {
+            0 | 1 => all,
+            _ => {
+                let end = (self.first + ROWS_MAX).min(self.all);
+                format!("{} to {} of {all}", grouped(self.first + 1), grouped(end))
+            }
+        }
+    }
+}
+
+fn declined_row(row: &DeclinedDocument) -> Markup {
+    html! {
+        tr {
+            th scope="row" {
+                @match &row.name {
+                    Some(name) => code { (name) },
+                    None => span.off { "the whole endpoint" },
+                }
+            }
+            td {
+                (row.service.as_deref().unwrap_or("none"))
+                @if let Some(endpoint) = &row.endpoint { small { code { (endpoint) } } }
+            }
+            td { b { (row.reason.replace('_', " ")) } small { (row.why) } }
+        }
+    }
+}
+
+fn nothing(all: usize, one: &str) -> String {
+    match all {
+        0 => "None.".to_owned(),
+        _ => format!("No {one} has that in it."),
+    }
+}
+
+fn origin(word: &str) -> &str {
+    match word {
+        "published" => "published by the service",
+        "s3_apex" => "apex of a published wildcard",
+        "dns_entry" => "of the endpoint",
+        other => other,
+    }
+}
+
+fn is_found(claim: &Claim, wanted: &str) -> bool {
+    wanted.is_empty()
+        || claim.pattern.to_string().contains(wanted)
+        || claim.endpoint.as_str().contains(wanted)
+        || claim.service.as_str().contains(wanted)
+        || addresses(claim).any(|address| {
+            address.ip.to_string().contains(wanted) || address.eni.as_str().contains(wanted)
+        })
+}
+
+fn is_declined(declined: &Declined, wanted: &str) -> bool {
+    let has =
+        |text: Option<&str>| text.is_some_and(|text| text.to_ascii_lowercase().contains(wanted));
+    wanted.is_empty()
+        || has(declined.name.as_deref())
+        || has(declined.endpoint.as_ref().map(|it| it.as_str()))
+        || has(declined.service.as_ref().map(|it| it.as_str()))
+        || has(Some(declined.why.word()))
+}
+
+/// The addresses of a name, those that are not given among them.
+fn addresses(claim: &Claim) -> impl Iterator<Item = &Address> {
+    claim.addresses.iter().chain(claim.caveats.iter().flat_map(Caveat::addresses))
+}
+
+fn note(zones: &mut Zones, address: &Address) {
+    let id = address.az.id.as_deref().unwrap_or(&address.az.name);
+    if !zones.contains_key(id) {
+        zones.insert(id.to_owned(), address.az.name.to_string());
+    }
+}

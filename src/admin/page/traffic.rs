@@ -1,0 +1,148 @@
+//! The last quarter of an hour: drawn, and as text.
+
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use super::{
+    View,
+    parts::{self, grouped},
+};
+use crate::admin::json::TrafficSampleDocument;
+
+/// Samples in a minute, of the table.
+const SAMPLES_A_ROW: usize = 6;
+/// Width of a sample, and height of the whole, in the drawing's own units.
+const STEP: usize = 10;
+const HEIGHT: u64 = 160;
+/// Samples that the drawing has room for.
+const SAMPLES: usize = 90;
+
+/// What is drawn, from the ground up.
+const KINDS: [(&str, &str, fn(&TrafficSampleDocument) -> u64); 4] = [
+    ("fa", "our own names", |it| it.table),
+    ("fb", "from the cache", |it| it.cache),
+    ("fc", "from upstreams", |it| it.upstream),
+    ("fd", "old answers, refusals, errors", |it| it.stale + it.local),
+];
+
+// === impl View ===
+
+impl View {
+    pub(super) fn traffic(&self) -> Markup {
+        let samples = &self.traffic.samples;
+        let answers: u64 = samples.iter().map(answers).sum();
+        html! {
+            section aria-labelledby="questions" {
+                h2 #questions { "Answers of the last 15 minutes" }
+                div #traffic {
+                    @if answers == 0 { p.soft { "None." } } @else { (self.chart(answers)) }
+                }
+            }
+        }
+    }
+
+    fn chart(&self, all: u64) -> Markup {
+        let (samples, secs) = (&self.traffic.samples, self.traffic.sample_secs);
+        let peak = samples.iter().map(answers).max().unwrap_or_default().max(1);
+        let now = samples.last().map(answers).unwrap_or_default();
+        let servfail: u64 = samples.iter().map(|it| it.servfail).sum();
+        let told = format!(
+            "{} answers; {} a second now, {} at the peak; {} SERVFAIL",
+            grouped(all),
+            a_second(now, secs),
+            a_second(peak, secs),
+            grouped(servfail)
+        );
+        let first = samples.first().map_or("", |it| clock(&it.at));
+        let last = samples.last().map_or("", |it| clock(&it.at));
+        html! {
+            p { (told) "." }
+            figure {
+                svg.chart viewBox={ "0 0 " (SAMPLES * STEP) " " (HEIGHT) } role="img"
+                    preserveAspectRatio="none" aria-label=(told) {
+                    @for (at, (class, ..)) in KINDS.iter().enumerate() {
+                        path class=(class) d=(band(samples, at, peak)) {}
+                    }
+                }
+                div.axis { span { (first) } span { (last) " UTC" } }
+                figcaption {
+                    ul.key {
+                        @for (class, name, of) in KINDS {
+                            li {
+                                svg width="12" height="12" aria-hidden="true" {
+                                    rect width="12" height="12" class=(class) {}
+                                }
+                                (name) ": " (grouped(samples.iter().map(of).sum::<u64>()))
+                            }
+                        }
+                    }
+                }
+            }
+            details #values {
+                summary { "The values, by minute" }
+                (self.values())
+            }
+        }
+    }
+
+    fn values(&self) -> Markup {
+        let minutes = self.traffic.samples.rchunks(SAMPLES_A_ROW);
+        let sum = |minute: &[TrafficSampleDocument], of: fn(&TrafficSampleDocument) -> u64| {
+            grouped(minute.iter().map(of).sum::<u64>())
+        };
+        parts::table(
+            "Answers by minute",
+            &html! { "Answers, by the minute that ended then, the newest first." },
+            &html! {
+                th scope="col" { "UTC" }
+                @for (_, name, _) in KINDS { th.n scope="col" { (name) } }
+                th.n scope="col" { "SERVFAIL" }
+            },
+            &html! {
+                @for minute in minutes {
+                    tr {
+                        th scope="row" { (minute.last().map_or("", |it| clock(&it.at))) }
+                        @for (_, _, of) in KINDS { td.n { (sum(minute, of)) } }
+                        td.n { (sum(minute, |it| it.servfail)) }
+                    }
+                }
+            },
+        )
+    }
+}
+
+/// The band of one kind on top of those before it, as steps from the right end.
+fn band(samples: &[TrafficSampleDocument], kind: usize, peak: u64) -> String {
+    let upto = |sample: &TrafficSampleDocument, kinds: usize| {
+        let sum: u64 = KINDS.iter().take(kinds).map(|(.., of)| of(sample)).sum();
+        HEIGHT - sum.saturating_mul(HEIGHT) / peak
+    };
+    let left = SAMPLES.saturating_sub(samples.len()) * STEP;
+    let mut path = String::new();
+    for (at, sample) in samples.iter().enumerate() {
+        let (low, high) = (upto(sample, kind), upto(sample, kind + 1));
+        if high < low {
+            let x = left + at * STEP;
+            let _ = write!(path, "M{x} {low}V{high}h{STEP}V{low}z");
+        }
+    }
+    path
+}
+
+fn answers(sample: &TrafficSampleDocument) -> u64 {
+    KINDS.iter().map(|(.., of)| of(sample)).sum()
+}
+
+fn a_second(count: u64, secs: u64) -> String {
+    match count.checked_div(secs) {
+        Some(0) if 0 < count => "less than 1".to_owned(),
+        Some(rate) => grouped(rate),
+        None => grouped(count),
+    }
+}
+
+/// `20:31:05` of `2026-11-21T20:31:05Z`.
+fn clock(at: &str) -> &str {
+    at.split_once('T').map_or(at, |(_, clock)| clock.trim_end_matches('Z'))
+}

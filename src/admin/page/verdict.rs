@@ -1,0 +1,165 @@
+//! Whether all is well, in a word and in as many lines as there are reasons.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::parts::{Shape, age, count, fact, grouped};
+use crate::{
+    admin::json::{StatusDocument, UpstreamsDocument},
+    policy::Caveat,
+    table::Published,
+};
+
+/// What a person should know before all else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    level: Level,
+    reasons: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Ready,
+    /// Ready, and something is wrong.
+    Doubtful,
+    NotReady,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    pub(super) fn of(
+        status: &StatusDocument,
+        upstreams: &UpstreamsDocument,
+        published: &Published,
+    ) -> Self {
+        let mut doubts = Vec::new();
+        doubts.extend(status.sources.iter().filter_map(|source| {
+            let error = source.error.as_deref()?;
+            // No age: who listens to the page is told of a reason once.
+            let facts = match source.age_secs {
+                Some(_) => "its last facts stay in force",
+                None => "it has told nothing yet",
+            };
+            Some(format!("Discovery fails: source {}: {error}; {facts}", source.name))
+        }));
+        let stale = status.sources.iter().filter(|it| it.error.is_none() && it.from_state_file);
+        doubts.extend(stale.map(|source| {
+            format!("Source {} has not been heard yet; its facts are of the last run", source.name)
+        }));
+        let held_back = status.last_round.iter().filter(|it| it.outcome == "kept");
+        // A source that fails has said so itself.
+        if status.sources.iter().all(|it| it.error.is_none()) {
+            let why = held_back.filter_map(|round| round.reason.as_deref());
+            doubts.extend(why.map(|why| format!("What discovery found is held back: {why}")));
+        }
+        let failing = upstreams.upstreams.iter().filter(|it| it.state == "failing");
+        doubts.extend(failing.map(|it| format!("Upstream {} does not answer", it.address)));
+        let open = failing_open(published);
+        if !open.is_empty() {
+            let endpoints: Vec<&str> = open.into_iter().collect();
+            let all = endpoints.join(", ");
+            doubts.push(format!("No address answers probes, so all are given: {all}"));
+        }
+        let zones = status.drained_zones.iter();
+        doubts.extend(zones.map(|it| format!("Zone {} is drained since {}", it.zone, it.since)));
+        if !status.flapping.is_empty() {
+            let addresses = count(status.flapping.len(), "address", "addresses");
+            doubts.push(format!("Going up and down again and again: {addresses}"));
+        }
+        let level = match (status.ready, doubts.is_empty()) {
+            (false, _) => Level::NotReady,
+            (true, true) => Level::Ready,
+            (true, false) => Level::Doubtful,
+        };
+        let mut reasons = status.reasons.clone();
+        reasons.extend(doubts);
+        Self { level, reasons }
+    }
+
+    pub(super) fn word(&self) -> &'static str {
+        match self.level {
+            Level::Ready => "Ready",
+            Level::Doubtful => "Ready, with problems",
+            Level::NotReady => "Not ready",
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self.level {
+            Level::Ready => "verdict v-ok",
+            Level::Doubtful => "verdict v-warn",
+            Level::NotReady => "verdict v-bad",
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        match self.level {
+            Level::Ready => Shape::Good,
+            Level::Doubtful => Shape::Doubtful,
+            Level::NotReady => Shape::Bad,
+        }
+    }
+
+    /// The verdict's shape for the tab, without an asset of its own.
+    pub(super) fn icon(&self) -> &'static str {
+        match self.level {
+            Level::Ready => {
+                "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 12 12'\
+                 %3E%3Ccircle cx='6' cy='6' r='5' fill='%23208a4f'/%3E%3C/svg%3E"
+            }
+            Level::Doubtful => {
+                "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 12 12'\
+                 %3E%3Cpath d='M6 1l6 10H0z' fill='%23c08a1e'/%3E%3C/svg%3E"
+            }
+            Level::NotReady => {
+                "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 12 12'\
+                 %3E%3Cpath d='M1 1h10v10H1z' fill='%23c0392b'/%3E%3C/svg%3E"
+            }
+        }
+    }
+
+    pub(super) fn section(&self, status: &StatusDocument, config_hash: &str) -> Markup {
+        let views = status.views.iter();
+        let names = views.map(|view| view.names).max().unwrap_or_default();
+        let endpoints: usize = status.sources.iter().map(|source| source.endpoints).sum();
+        let oldest = status.sources.iter().map(|source| source.age_secs).max().flatten();
+        let unheard = status.sources.iter().any(|source| source.age_secs.is_none());
+        let listeners: Vec<String> = status.listeners.iter().map(ToString::to_string).collect();
+        html! {
+            section #verdict class=(self.class()) aria-label="Verdict" {
+                div role="status" {
+                    strong { (self.shape().with(self.word())) }
+                    @if !self.reasons.is_empty() {
+                        ul { @for reason in &self.reasons { li { (reason) } } }
+                    }
+                }
+                dl {
+                    (fact("Names", &grouped(names)))
+                    (fact("Endpoints", &grouped(endpoints)))
+                    (fact("Discovery", &match (oldest, unheard) {
+                        (Some(secs), false) => format!("{} ago", age(secs)),
+                        (Some(secs), true) => format!("{} ago; not all have told", age(secs)),
+                        (None, _) => "nothing told yet".to_owned(),
+                    }))
+                    (fact("Generation", &status.generation.to_string()))
+                    (fact("Table", status.table_hash.as_deref().unwrap_or("none")))
+                    (fact("Configuration", config_hash))
+                    (fact("Listens", &match listeners.is_empty() {
+                        true => "nowhere yet".to_owned(),
+                        false => listeners.join(", "),
+                    }))
+                }
+            }
+        }
+    }
+}
+
+/// The endpoints none of whose addresses answers.
+fn failing_open(published: &Published) -> BTreeSet<&str> {
+    let claims = published.table().views().flat_map(|view| view.entries()).map(|it| it.claim());
+    let is_open = |caveat: &Caveat| matches!(caveat, Caveat::FailingOpen(_));
+    let open = claims.filter(|claim| claim.caveats.iter().any(is_open));
+    open.map(|claim| claim.endpoint.as_str()).collect()
+}

@@ -1,0 +1,194 @@
+// Looks at the page as a person does, with a real Chromium. Run by tests/page/main.rs:
+//   node browser.js CASE ORIGIN FOLDER [EXPECTED]
+// What is wrong is thrown. Screenshots are left in FOLDER, whoever wants to look.
+'use strict';
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+
+const [kind, origin, folder, expected] = process.argv.slice(2);
+const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+// Chromium looks for Google's hosts at each start unless it is told not to.
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const SQS = 'sqs.eu-west-1.amazonaws.com';
+
+// A page on which nothing may be refused, fail, or come from elsewhere.
+async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.ills = [];
+  page.on('console', (line) => ['error', 'warning'].includes(line.type()) && page.ills.push(line.text()));
+  page.on('pageerror', (error) => page.ills.push(String(error)));
+  page.on('request', (request) => {
+    const there = new URL(request.url());
+    if (there.protocol !== 'data:' && there.origin !== origin) page.ills.push('asked ' + request.url());
+    if (request.method() !== 'GET') page.ills.push(request.method() + ' ' + request.url());
+  });
+  await page.goto(origin + url, { waitUntil: 'load' });
+  return page;
+}
+
+async function close(page) {
+  assert.deepEqual(page.ills, []);
+  await page.context().close();
+}
+
+// Its own script is kept out by the page's policy, so it comes by the debugger's way.
+async function accessible(page, what) {
+  await page.evaluate(axe + ';0');
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const told = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join('\n    ')}`);
+  assert.deepEqual(told, [], what);
+  assert.ok(found.passes.length > 15, 'axe looked at the page');
+}
+
+const shot = (page, name) =>
+  page.screenshot({ path: path.join(folder, name + '.png'), fullPage: true });
+
+const steps = (page) => page.locator('#result ol.steps li').allInnerTexts();
+
+const cases = {
+  async looks(browser) {
+    const query = `/?name=${SQS}&from=10.0.1.7`;
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, query, { colorScheme });
+      await accessible(page, colorScheme);
+      await shot(page, colorScheme);
+      await close(page);
+    }
+    for (const width of [320, 768]) {
+      const page = await open(browser, query, { viewport: { width, height: 800 } });
+      const [needs, has] = await page.evaluate(() =>
+        [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+      assert.ok(needs <= has, `${needs} of ${has} pixels`);
+      await accessible(page, `${width} pixels`);
+      await shot(page, `wide-${width}`);
+      await close(page);
+    }
+    const page = await open(browser, '/', { forcedColors: 'active' });
+    await shot(page, 'forced-colors');
+    await close(page);
+  },
+
+  async explains(browser) {
+    const command = JSON.parse(expected);
+    const page = await open(browser, '/');
+    await page.getByLabel('Name', { exact: true }).fill(command.name);
+    await page.getByLabel('Client address').fill(command.client);
+    await page.getByLabel('Listener').fill(command.listener);
+    await page.evaluate(() => { globalThis.here = true; });
+    await page.getByRole('button', { name: 'Explain' }).click();
+    await page.locator('#result ol.steps').waitFor();
+    assert.ok(await page.evaluate(() => globalThis.here), 'without a reload');
+    const said = command.steps.map((it) => `${it.about} ${it.text}`);
+    assert.deepEqual(await steps(page), said);
+    const given = await page.locator('#result tbody th').allInnerTexts();
+    assert.deepEqual(given, command.given.map((it) => it.ip));
+    // The address of the page now, and the link to it, lead to the same.
+    const link = new URL(await page.getByRole('link', { name: 'Link to this' }).getAttribute('href'), origin);
+    for (const there of [page.url(), link.href]) {
+      const again = await open(browser, there.slice(origin.length));
+      assert.deepEqual(await steps(again), said);
+      await close(again);
+    }
+    // Back is where nothing was asked.
+    await page.goBack();
+    await page.locator('#result ol.steps').waitFor({ state: 'detached' });
+    await close(page);
+    const wrong = await open(browser, '/?name=a..b');
+    assert.match(await wrong.locator('#result').innerText(), /Not explained.*empty label/);
+    await close(wrong);
+  },
+
+  async scriptless(browser) {
+    const page = await open(browser, '/', { javaScriptEnabled: false });
+    await page.getByLabel('Name', { exact: true }).fill(SQS);
+    await page.getByRole('button', { name: 'Explain' }).click();
+    await page.locator('#result ol.steps').waitFor();
+    assert.ok((await steps(page)).length > 3);
+    const rows = page.locator('#names tbody tr');
+    const all = await rows.count();
+    await page.getByLabel(/^Find/).fill('sqs');
+    await page.getByRole('button', { name: 'Find' }).click();
+    await page.waitForURL(/q=sqs/);
+    const found = await rows.count();
+    assert.ok(0 < found && found < all, `${found} of ${all}`);
+    assert.ok((await steps(page)).length > 3, 'what was explained stays');
+    await page.locator('#values summary, #toml summary').last().click();
+    assert.match(await page.locator('#toml pre').innerText(), /\[answers\]/);
+    await close(page);
+  },
+
+  async keyboard(browser) {
+    const page = await open(browser, '/');
+    const focus = () => page.evaluate(() => {
+      const it = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(it);
+      return { tag: it.tagName, text: it.name || it.id || it.innerText.slice(0, 30), href: it.getAttribute('href'),
+        seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 };
+    });
+    await page.keyboard.press('Tab');
+    assert.equal((await focus()).href, '#explain', 'the first is the way past the head');
+    await page.keyboard.press('Enter');
+    const names = [];
+    for (let at = 0; at < 60; at += 1) {
+      await page.keyboard.press('Tab');
+      const here = await focus();
+      if (here.tag === 'BODY') break;
+      assert.ok(here.seen, `the focus is seen on ${JSON.stringify(here)}`);
+      names.push(here.text);
+    }
+    for (const wanted of ['name', 'type', 'from', 'listener', 'q', 'view'])
+      assert.ok(names.includes(wanted), `${wanted} is reached: ${names}`);
+    await page.locator('input[name=name]').focus();
+    await page.keyboard.type(SQS);
+    await page.keyboard.press('Enter');
+    await page.locator('#result ol.steps').waitFor();
+    assert.equal((await focus()).text, 'result', 'the answer has the focus');
+    await page.locator('#q').focus();
+    await page.keyboard.type('kms');
+    await page.waitForURL(/q=kms/);
+    await page.waitForFunction(() => document.querySelectorAll('#names tbody tr').length < 20);
+    assert.equal((await focus()).text, 'q', 'who types goes on typing');
+    await close(page);
+  },
+
+  // Says when it looks, and looks until discovery fails and works again.
+  async verdict(browser) {
+    const page = await open(browser, '/');
+    const status = page.locator('#verdict [role=status]');
+    assert.match(await status.innerText(), /^Ready$/m);
+    console.log('looking');
+    await page.locator('#verdict [role=status]:has-text("Ready, with problems")').waitFor();
+    assert.match(await status.innerText(), /Discovery fails: source hub: .*DescribeVpcEndpoints/);
+    assert.match(await page.title(), /^Ready, with problems/);
+    await page.locator('#sources:has-text("Missing IAM action: ec2:DescribeVpcEndpoints")').waitFor();
+    await accessible(page, 'while discovery fails');
+    await shot(page, 'discovery-fails');
+    console.log('seen');
+    await page.waitForFunction(() => document.querySelector('#verdict strong').innerText === 'Ready');
+    console.log('back');
+    // And when nobody answers at all, the page says that it is old.
+    await page.locator('#lost:not([hidden])').waitFor();
+    assert.match(await page.locator('#lost').innerText(), /has not answered this page/);
+    page.ills = page.ills.filter((ill) => !/Failed to load resource|ERR_CONNECTION/.test(ill));
+    await close(page);
+  },
+};
+
+(async () => {
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags });
+  try {
+    for (const name of kind.split(',')) {
+      await cases[name](browser);
+      console.log(`${name}: as it should be`);
+    }
+  } finally {
+    await browser.close();
+  }
+})().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
