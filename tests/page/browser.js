@@ -47,7 +47,8 @@ async function accessible(page, what) {
 const shot = (page, name) =>
   page.screenshot({ path: path.join(folder, name + '.png'), fullPage: true });
 
-const steps = (page) => page.locator('#result ol.steps li').allInnerTexts();
+const steps = async (page) =>
+  (await page.locator('#result ol.steps li').allTextContents()).map((text) => text.trim());
 
 const cases = {
   async looks(browser) {

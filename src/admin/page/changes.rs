@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    View,
+    Visit,
     parts::{count, fact},
 };
 use crate::admin::json::PublicationDocument;
@@ -12,9 +12,9 @@ use crate::admin::json::PublicationDocument;
 const TABLES_MAX: usize = 10;
 const LINES_MAX: usize = 40;
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     pub(super) fn changes(&self) -> Markup {
         let tables = &self.changes.tables;
         html! {

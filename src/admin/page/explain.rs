@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    View, asked,
+    Visit, asked,
     parts::{self, Shape},
 };
 use crate::{admin::json::ExplainDocument, base::RecordType};
@@ -11,9 +11,9 @@ use crate::{admin::json::ExplainDocument, base::RecordType};
 /// The types that a person picks from; any other can be written into the address.
 const TYPES: [&str; 8] = ["A", "AAAA", "HTTPS", "CNAME", "TXT", "MX", "SRV", "NS"];
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     pub(super) fn explain(&self) -> Markup {
         let asked = |key| self.asked.text(key);
         let field = |key: &'static str, label: &str, hint: &str, class: Option<&str>| {
@@ -70,11 +70,11 @@ impl View {
                 code { (name) " " (r#type) } " from " code { (client) } " to " code { (listener) }
                 ": " (shape(decision).with(decision))
             }
-            ol.steps { @for step in &told.steps { li { b { (step.about) } " " (step.text) } } }
+            ol.steps { @for step in &told.steps { li { b { (step.about) } " " span { (step.text) } } } }
             @if !told.given.is_empty() {
                 (parts::table(
                     "Addresses given",
-                    &html! { "Addresses given, in this order or another one turned" },
+                    &html! { "Addresses given" },
                     &parts::head(&["Address", "Zone", "Interface"]),
                     &html! {
                         @for given in &told.given {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    View,
+    Visit,
     parts::{self, Shape, age, fact, grouped},
 };
 use crate::admin::json::{
@@ -13,9 +13,9 @@ use crate::admin::json::{
 /// Packets a second that AWS takes from one interface; more are lost.
 const PACKETS_MAX: u32 = 1_024;
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     pub(super) fn sources(&self) -> Markup {
         let round = self.status.last_round.as_ref();
         html! {

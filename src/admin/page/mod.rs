@@ -57,7 +57,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// All that one visit shows, as it was at one moment.
-struct View {
+struct Visit {
     asked: Asked,
     identity: String,
     status: StatusDocument,
@@ -77,9 +77,9 @@ pub(super) async fn page(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let view = View::new(&site, caller, Asked::read(&uri)?);
+    let visit = Visit::new(&site, caller, Asked::read(&uri)?);
     // As for the names of the JSON API: nobody should wait for it.
-    let written = tokio::task::spawn_blocking(move || view.document().into_string()).await;
+    let written = tokio::task::spawn_blocking(move || visit.document().into_string()).await;
     let page = written
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page was not written"))?;
     let headers = [
@@ -89,9 +89,9 @@ pub(super) async fn page(
     Ok((headers, page).into_response())
 }
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     fn new(site: &Site, caller: Caller, asked: Asked) -> Self {
         let (admin, now) = (&site.admin, Instant::now());
         let config = admin.config.borrow().clone();

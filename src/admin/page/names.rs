@@ -3,25 +3,25 @@
 //! A hub may have thousands: so many are shown at once as a person reads, and the filter finds the
 //! others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
 use super::{
-    View,
-    parts::{self, Shape, count, grouped},
+    Visit,
+    parts::{self, Shape, age, count, grouped},
 };
 use crate::{
     admin::json::{AddressDocument, DeclinedDocument, NameDocument},
-    policy::{Address, Caveat, Claim, Declined},
+    policy::{Address, Caveat, Claim, CnameClaim, Declined},
     table::ViewTable,
 };
 
 /// Rows of a list at once.
-const ROWS_MAX: usize = 100;
+const ROWS_MAX: usize = 25;
 
-/// A zone and what it is called: its id where that is known, which is the same in all accounts.
-type Zones = BTreeMap<String, String>;
+/// The columns: a zone's name, and its id where that is known, which is the same in all accounts.
+type Zones = BTreeSet<(String, String)>;
 
 /// Which rows of a list are shown.
 struct Slice {
@@ -30,9 +30,9 @@ struct Slice {
     page: usize,
 }
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     /// The view whose names are shown: the one asked for, else everybody else's.
     fn shown(&self) -> Option<&ViewTable> {
         let table = self.published.table();
@@ -81,23 +81,26 @@ impl View {
         let caption = html! {
             (slice.told("name", "names")) " of view " b { (view.name()) }
             @if !wanted.is_empty() { " with “" (wanted) "”, of " (grouped(all.len())) }
-            ". One address answers when it is up."
+            "."
         };
         let head = html! {
             th scope="col" { "Name" }
             th scope="col" { "From" }
-            @for (id, name) in &zones {
+            @for (name, id) in &zones {
                 th scope="col" { (name) @if id != name { " " span.mono { (id) } } }
             }
         };
         html! {
             @if found.is_empty() { p.soft { (nothing(all.len(), "name")) } } @else {
-                (parts::table(
-                    "Names that are answered", &caption, &head,
-                    &html! { @for name in &rows { (self.name_row(name, &zones)) } },
-                ))
+                div.names {
+                    (parts::table(
+                        "Names that are answered", &caption, &head,
+                        &html! { @for name in &rows { (self.name_row(name, &zones)) } },
+                    ))
+                }
                 (self.pager("names", "answered", &slice))
             }
+            (cnames(view, &wanted))
         }
     }
 
@@ -116,7 +119,7 @@ impl View {
                     }
                 }
                 td { (name.service) small { code { (name.endpoint) } " · " (name.source) } }
-                @for zone in zones.keys() {
+                @for (_, zone) in zones {
                     td {
                         @let here = here(zone);
                         @if here.is_empty() { span.off { "none" } }
@@ -140,7 +143,7 @@ impl View {
         };
         html! {
             div.eni {
-                (shape.with(word)) " " code { (address.ip) } small.mono { (address.eni) }
+                (shape.with(word)) code { (address.ip) } small.mono { (address.eni) }
             }
         }
     }
@@ -182,9 +185,11 @@ impl View {
         html! {
             @if 1 < last {
                 nav.pager aria-label={ "Pages of " (list) } {
+                    @if 2 < page { (link(1, "First")) }
                     @if 1 < page { (link(page - 1, "Before")) }
                     span { "Page " (page) " of " (last) }
                     @if page < last { (link(page + 1, "Next")) }
+                    @if page + 1 < last { (link(last, "Last")) }
                 }
             }
         }
@@ -217,6 +222,37 @@ impl Slice {
                 let end = (self.first + ROWS_MAX).min(self.all);
                 format!("{} to {} of {all}", grouped(self.first + 1), grouped(end))
             }
+        }
+    }
+}
+
+/// Names that stand for others: as many as a person reads, the filter finds the rest.
+fn cnames(view: &ViewTable, wanted: &str) -> Markup {
+    let found: Vec<&CnameClaim> = view
+        .cnames()
+        .iter()
+        .filter(|it| {
+            it.pattern.to_string().contains(wanted) || it.target.to_string().contains(wanted)
+        })
+        .collect();
+    let slice = Slice::new(found.len(), 1);
+    html! {
+        @if !found.is_empty() {
+            h3 { "Names that stand for others" }
+            (parts::table(
+                "Names that stand for others",
+                &html! { (slice.told("name", "names")) "." },
+                &parts::head(&["Name", "Stands for", "Kept"]),
+                &html! {
+                    @for cname in slice.of(&found) {
+                        tr {
+                            th scope="row" { code { (cname.pattern) } }
+                            td { code { (cname.target) } }
+                            td { (age(cname.ttl.as_secs().into())) }
+                        }
+                    }
+                },
+            ))
         }
     }
 }
@@ -282,7 +318,8 @@ fn addresses(claim: &Claim) -> impl Iterator<Item = &Address> {
 
 fn note(zones: &mut Zones, address: &Address) {
     let id = address.az.id.as_deref().unwrap_or(&address.az.name);
-    if !zones.contains_key(id) {
-        zones.insert(id.to_owned(), address.az.name.to_string());
+    // Another account has another name for it.
+    if !zones.iter().any(|(_, known)| known == id) {
+        zones.insert((address.az.name.to_string(), id.to_owned()));
     }
 }

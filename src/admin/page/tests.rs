@@ -41,12 +41,13 @@ async fn each_view_and_each_page_of_names_has_a_link() {
     let start = Instant::now();
     let page = daemon.get("/").await.body;
     let took = start.elapsed();
-    assert!(page.contains("1 to 100 of 5,001 names"), "the first hundred");
+    assert!(page.contains("1 to 25 of 5,001 names"), "the first");
     assert!(page.contains("href=\"/?names=2#answered\""));
+    eprintln!("measured: the page of 5,001 names: {} octets in {took:?}", page.len());
     // Twenty times what it takes on a quiet machine with a build for debugging.
     assert!(took.as_secs() < 5, "{took:?}");
-    assert!(page.len() < 400_000, "{} octets", page.len());
-    let last = daemon.get("/?names=51&view=default").await.body;
+    assert!(page.len() < 100_000, "{} octets", page.len());
+    let last = daemon.get("/?names=201&view=default").await.body;
     assert!(last.contains("5,001 to 5,001 of 5,001 names"));
     let found = daemon.get("/?q=N4321.").await.body;
     assert!(found.contains("n4321.example") && found.contains("1 name of view"), "{found}");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::{
-    View,
+    Visit,
     parts::{self, grouped},
 };
 use crate::admin::json::TrafficSampleDocument;
@@ -18,17 +18,20 @@ const HEIGHT: u64 = 160;
 /// Samples that the drawing has room for.
 const SAMPLES: usize = 90;
 
+/// What of a sample is counted.
+type Of = fn(&TrafficSampleDocument) -> u64;
+
 /// What is drawn, from the ground up.
-const KINDS: [(&str, &str, fn(&TrafficSampleDocument) -> u64); 4] = [
+const KINDS: [(&str, &str, Of); 4] = [
     ("fa", "our own names", |it| it.table),
     ("fb", "from the cache", |it| it.cache),
     ("fc", "from upstreams", |it| it.upstream),
     ("fd", "old answers, refusals, errors", |it| it.stale + it.local),
 ];
 
-// === impl View ===
+// === impl Visit ===
 
-impl View {
+impl Visit {
     pub(super) fn traffic(&self) -> Markup {
         let samples = &self.traffic.samples;
         let answers: u64 = samples.iter().map(answers).sum();
@@ -88,9 +91,8 @@ impl View {
 
     fn values(&self) -> Markup {
         let minutes = self.traffic.samples.rchunks(SAMPLES_A_ROW);
-        let sum = |minute: &[TrafficSampleDocument], of: fn(&TrafficSampleDocument) -> u64| {
-            grouped(minute.iter().map(of).sum::<u64>())
-        };
+        let sum =
+            |minute: &[TrafficSampleDocument], of: Of| grouped(minute.iter().map(of).sum::<u64>());
         parts::table(
             "Answers by minute",
             &html! { "Answers, by the minute that ended then, the newest first." },
