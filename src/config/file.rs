@@ -336,7 +336,7 @@ pub(super) struct Cache {
     pub(super) serve_stale_secs: Located<i64>,
 }
 
-/// HTTP for people and Prometheus: /metrics, /livez, /readyz, /api/v1/...
+/// HTTP for people and Prometheus: the page at /, /metrics, /livez, /readyz, /api/v1/...
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Admin {

@@ -120,7 +120,7 @@ fn the_verdict_follows_discovery_while_one_looks() {
         double.url()
     ));
     let mut browser = browse("verdict", daemon.admin(), daemon.dir(), "");
-    let mut says = |browser: &mut Process, word: &str| {
+    let says = |browser: &mut Process, word: &str| {
         eventually(&format!("the browser says {word}"), BROWSED_WITHIN, || {
             assert!(browser.ended().is_none(), "{}{}", browser.stdout(), browser.stderr());
             browser.stdout().contains(word).then_some(())

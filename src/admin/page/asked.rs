@@ -57,13 +57,6 @@ impl Asked {
         with_parameters("/", &all) + "#" + part
     }
 
-    /// A link to what is explained, and to nothing else.
-    pub(super) fn permalink(&self) -> String {
-        let given = EXPLAIN.iter().map(|key| (*key, self.text(key)));
-        let given: Vec<_> = given.filter(|(_, text)| !text.is_empty()).collect();
-        with_parameters("/", &given) + "#explain"
-    }
-
     /// What one form has not asked for and should not forget.
     pub(super) fn hidden(&self, asks: &[&str]) -> Markup {
         let others = [&EXPLAIN[..], &LIST].concat();

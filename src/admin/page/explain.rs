@@ -6,7 +6,10 @@ use super::{
     Visit, asked,
     parts::{self, Shape},
 };
-use crate::{admin::json::ExplainDocument, base::RecordType};
+use crate::{
+    admin::{client::with_parameters, json::ExplainDocument},
+    base::RecordType,
+};
 
 /// The types that a person picks from; any other can be written into the address.
 const TYPES: [&str; 8] = ["A", "AAAA", "HTTPS", "CNAME", "TXT", "MX", "SRV", "NS"];
@@ -64,6 +67,10 @@ impl Visit {
 
     fn told(&self, told: &ExplainDocument) -> Markup {
         let ExplainDocument { name, r#type, client, listener, decision, .. } = told;
+        // Whole: without the client's address it would mean whoever follows it.
+        let (from, to) = (client.to_string(), listener.to_string());
+        let given = asked::EXPLAIN.into_iter().zip([name, r#type, &from, &to].map(String::as_str));
+        let link = with_parameters("/", &given.collect::<Vec<_>>()) + "#explain";
         let command = format!("hubdns explain {name} {type} --from {client} --listener {listener}");
         html! {
             h3 {
@@ -88,7 +95,7 @@ impl Visit {
                 ))
             }
             p { small {
-                a href=(self.asked.permalink()) { "Link to this" }
+                a href=(link) { "Link to this" }
                 " The same in a terminal: " code { (command) }
             } }
         }

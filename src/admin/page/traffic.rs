@@ -57,7 +57,6 @@ impl Visit {
             a_second(peak, secs),
             grouped(servfail)
         );
-        let first = samples.first().map_or("", |it| clock(&it.at));
         let last = samples.last().map_or("", |it| clock(&it.at));
         html! {
             p { (told) "." }
@@ -68,7 +67,7 @@ impl Visit {
                         path class=(class) d=(band(samples, at, peak)) {}
                     }
                 }
-                div.axis { span { (first) } span { (last) " UTC" } }
+                div.axis { span { "15 min before" } span { (last) " UTC" } }
                 figcaption {
                     ul.key {
                         @for (class, name, of) in KINDS {
