@@ -136,7 +136,14 @@ pub(super) fn upstreams(admin: &Admin, now: Instant) -> UpstreamsDocument {
     let reports = forwarder.upstreams();
     let upstream = reports.iter().map(|report| UpstreamDocument {
         address: report.address.to_string(),
-        zones: report.zones.iter().map(ToString::to_string).collect(),
+        zones: report
+            .asked_for
+            .iter()
+            .map(|it| match &it.view {
+                Some(view) => format!("{view}: {}", it.zone),
+                None => it.zone.to_string(),
+            })
+            .collect(),
         state: match (report.failing, report.rtt) {
             (true, _) => "failing",
             (false, None) => "unasked",

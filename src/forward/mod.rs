@@ -54,6 +54,6 @@ pub use lookup::HostLookup;
 pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};
 pub use probing::Look;
-pub use report::UpstreamReport;
+pub use report::{AskedFor, UpstreamReport};
 pub use trial::{Trial, ask_as_client};
 pub use trust::{TrustError, client_config};

@@ -21,7 +21,8 @@ pub struct UpstreamsDocument {
 pub struct UpstreamDocument {
     /// As it is configured, with its port.
     pub address: String,
-    /// The zones that it is asked for; `.` stands for what is in no zone.
+    /// The zones that it is asked for, `VIEW: ZONE` where a view alone says so; `.` stands for what is
+    /// in no zone.
     pub zones: Vec<String>,
     /// `up`, `failing` (others are asked first), or `unasked` so far.
     pub state: String,

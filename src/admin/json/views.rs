@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    policy::ViewConfig,
+    policy::{ViewConfig, ViewKind},
     table::{AnswerTable, ViewTable},
 };
 
@@ -30,6 +30,13 @@ pub struct ViewRuleDocument {
     pub listeners: Vec<SocketAddr>,
     /// Only endpoints with all of these tags.
     pub tags: BTreeMap<String, String>,
+    /// Only endpoints in one of these VPCs, of one of these accounts, or with one of these ids; none
+    /// means any.
+    pub only: Vec<String>,
+    /// Whether its clients are on premises.
+    pub onprem: bool,
+    /// Services, or names, that it does not leave to the upstream though every other view does.
+    pub allow: Vec<String>,
     /// Services that it leaves to the upstream, besides those that every view does.
     pub deny: Vec<String>,
     /// Names answered.
@@ -62,9 +69,20 @@ impl From<&ViewTable> for ViewRuleDocument {
             clients: texts(|it| it.clients.iter().map(ToString::to_string).collect()),
             listeners: rule.map(|it| it.listeners.clone()).unwrap_or_default(),
             tags: rule.map(|it| it.tags.clone()).unwrap_or_default(),
+            only: texts(only),
+            onprem: rule.is_some_and(|it| it.kind == ViewKind::Onprem),
+            allow: texts(|it| it.allow.iter().map(ToString::to_string).collect()),
             deny: texts(|it| it.deny.iter().map(ToString::to_string).collect()),
             names: view.len(),
             declined,
         }
     }
+}
+
+/// What endpoints have to be, besides their tags.
+fn only(rule: &ViewConfig) -> Vec<String> {
+    let vpcs = rule.vpc_ids.iter().map(ToString::to_string);
+    let accounts = rule.accounts.iter().map(ToString::to_string);
+    let endpoints = rule.endpoints.iter().map(ToString::to_string);
+    vpcs.chain(accounts).chain(endpoints).collect()
 }

@@ -62,7 +62,7 @@ impl Visit {
                     (parts::table(
                         "Views",
                         &html! { "The first that a client matches is its view." },
-                        &parts::head(&["View", "Clients", "Asking", "Endpoints with", "Leaves out",
+                        &parts::head(&["View", "Clients", "Asking", "Only endpoints", "Leaves out",
                             "Names"]),
                         &html! { @for view in &views.views { (view_row(view)) } },
                     ))
@@ -135,15 +135,22 @@ fn view_row(view: &ViewRuleDocument) -> Markup {
         html! { @if texts.is_empty() { span.off { (none) } } @else { (texts.join(", ")) } }
     };
     let listeners: Vec<String> = view.listeners.iter().map(ToString::to_string).collect();
-    let tags: Vec<String> = view.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let tags = view.tags.iter().map(|(key, value)| format!("{key}={value}"));
+    let only: Vec<String> = tags.chain(view.only.iter().cloned()).collect();
     let declined: usize = view.declined.values().sum();
     html! {
         tr {
-            th scope="row" { (view.name) }
+            th scope="row" {
+                (view.name)
+                @if view.onprem { small { "on premises" } }
+            }
             td { (list(&view.clients, if view.rest { "everybody else" } else { "any" })) }
             td { (list(&listeners, "any listener")) }
-            td { (list(&tags, "any tags")) }
-            td { (list(&view.deny, "nothing more")) }
+            td { (list(&only, "any endpoint")) }
+            td {
+                (list(&view.deny, "nothing more"))
+                @if !view.allow.is_empty() { small { "but not " (view.allow.join(", ")) } }
+            }
             td {
                 (grouped(view.names))
                 small { (grouped(declined)) " not answered" }
@@ -158,9 +165,9 @@ fn upstream_row(upstream: &UpstreamDocument) -> Markup {
         "failing" => Shape::Bad.with("does not answer"),
         _ => Shape::Open.with("not asked yet"),
     };
-    let zones = upstream.zones.iter().map(|zone| match zone.as_str() {
-        "." => "all that is in no zone",
-        zone => zone,
+    let zones = upstream.zones.iter().map(|zone| match zone.strip_suffix('.') {
+        Some(view) => format!("{view}all that is in no zone"),
+        None => zone.clone(),
     });
     let mut remarks: Vec<String> =
         upstream.asked_without.iter().map(|it| format!("asked without {it}")).collect();
