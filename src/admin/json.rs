@@ -35,8 +35,8 @@ pub use plan::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub use top::{RateDocument, TopDocument};
 pub use status::{RoundDocument, SourceDocument, SourcesDocument, StatusDocument, ViewSummary};
+pub use top::{RateDocument, TopDocument};
 pub use traffic::{TrafficDocument, TrafficSampleDocument};
 pub use upstreams::{UpstreamDocument, UpstreamsDocument};
 pub use views::{ViewRuleDocument, ViewsDocument};
