@@ -132,6 +132,8 @@ pub struct Declined {
 /// Why a name is not answered. `word` is the label in metrics, log and `explain`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    /// Another source tells of the same endpoint and answers for it.
+    OtherSource(SourceName),
     /// The endpoint is not in a state that carries traffic.
     State(Arc<str>),
     /// This kind of endpoint has no addresses that a name could lead to.

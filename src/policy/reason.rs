@@ -12,6 +12,7 @@ impl Reason {
     /// One word, the same in metrics, log and `explain`.
     pub fn word(&self) -> &'static str {
         match self {
+            Reason::OtherSource(_) => "other_source",
             Reason::State(_) => "state",
             Reason::Kind(_) => "kind",
             Reason::Denied(_) => "denied",
@@ -50,6 +51,9 @@ fn lesson(kind: &EndpointKind) -> &'static str {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Reason::OtherSource(source) => {
+                write!(f, "the source {source} tells of this endpoint too and answers for it")
+            }
             Reason::State(state) => write!(f, "the endpoint is {state}, not available"),
             Reason::Kind(kind) => {
                 let lesson = lesson(&EndpointKind::from(&**kind));

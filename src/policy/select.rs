@@ -3,20 +3,20 @@
 //! Knows states and kinds, and asks the terms of the view; knows no name beyond asking which kind it is of.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     net::IpAddr,
     sync::Arc,
 };
 
 use crate::{
-    base::{EniId, Pattern, SourceName},
+    base::{EndpointId, EniId, Pattern, SourceName},
     inventory::{
         Endpoint, EndpointKind, EndpointState, Interface, Inventory, RecordIpType, Service,
         SourceFacts, Verification,
     },
 };
 
-use super::{Address, Declined, Origin, Precedence, Reason, config::short_name, terms::Terms};
+use super::{Address, Declined, Origin, Reason, config::short_name, terms::Terms};
 
 /// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
 /// endpoints whose record type is `service-defined`; a partition that is not listed gets A alone,
@@ -35,14 +35,16 @@ pub(super) struct Speaker<'i> {
     pub(super) short: String,
     /// Both families, sorted by zone, then by address.
     pub(super) addresses: Arc<[Address]>,
-    /// An earlier source has found the same endpoint.
-    known_before: bool,
+    /// The source that answers for the endpoint, where another one has found the same.
+    told_by: Option<&'i SourceName>,
 }
 
-/// Every endpoint of every source, in the sources' order and then by id.
+/// Every endpoint of every source, in the sources' order and then by id. Where several sources tell
+/// of one endpoint, the first that sees its interfaces answers for it: an account may be shown an
+/// endpoint whose interfaces are another's.
 pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
-    let mut seen = HashSet::new();
-    let mut speakers = Vec::new();
+    let mut tellers: HashMap<&EndpointId, (bool, &SourceName)> = HashMap::new();
+    let mut speakers: Vec<Speaker<'_>> = Vec::new();
     for (rank, facts) in inventory.sources.iter().enumerate() {
         let interfaces: HashMap<&EniId, &Interface> =
             facts.interfaces.iter().map(|eni| (&eni.id, eni)).collect();
@@ -50,16 +52,26 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
         let mut endpoints: Vec<&Endpoint> = facts.endpoints.iter().collect();
         endpoints.sort_by(|a, b| a.id.cmp(&b.id));
         for endpoint in endpoints {
-            speakers.push(Speaker {
+            let speaker = Speaker {
                 facts,
                 rank,
                 endpoint,
                 service: services.get(&endpoint.service).copied(),
                 short: short_name(&endpoint.service.as_str().to_ascii_lowercase()).to_owned(),
                 addresses: addresses(endpoint, &interfaces).into(),
-                known_before: !seen.insert(&endpoint.id),
-            });
+                told_by: None,
+            };
+            let this = (!speaker.addresses.is_empty(), &facts.source);
+            let teller = tellers.entry(&endpoint.id).or_insert(this);
+            if this.0 && !teller.0 {
+                *teller = this;
+            }
+            speakers.push(speaker);
         }
+    }
+    for speaker in &mut speakers {
+        let teller = tellers.get(&speaker.endpoint.id).map(|(_, source)| *source);
+        speaker.told_by = teller.filter(|source| *source != speaker.source());
     }
     speakers
 }
@@ -118,12 +130,12 @@ fn is_verified(service: &Service) -> bool {
 
 // === impl Speaker ===
 
-impl Speaker<'_> {
+impl<'i> Speaker<'i> {
     /// Why nothing at all of this endpoint is answered in a view; `None` when it may speak.
     pub(super) fn refusal(&self, terms: &Terms<'_>) -> Option<Reason> {
         let endpoint = self.endpoint;
-        if self.known_before {
-            return Some(Reason::Conflict { winner: endpoint.id.clone(), by: Precedence::Source });
+        if let Some(source) = self.told_by {
+            return Some(Reason::OtherSource(source.clone()));
         }
         match &endpoint.kind {
             EndpointKind::Interface => (),
@@ -162,7 +174,7 @@ impl Speaker<'_> {
         }
     }
 
-    pub(super) fn source(&self) -> &SourceName {
+    pub(super) fn source(&self) -> &'i SourceName {
         &self.facts.source
     }
 

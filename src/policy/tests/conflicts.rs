@@ -28,6 +28,29 @@ fn a_conflict_goes_to_the_source_then_the_age_then_the_id() {
 }
 
 #[test]
+fn of_sources_that_tell_of_one_endpoint_the_first_that_sees_its_interfaces_answers() {
+    let seen = |source: &str| format!("vpce-1 s a=10.0.0.1 names=n source={source}\n");
+    let blind = |source: &str| format!("vpce-1 s names=n source={source}\n");
+    for (facts, source, others) in [
+        (seen("one") + &seen("two"), "one", "two"),
+        (blind("one") + &seen("two") + &seen("three"), "two", "one three"),
+        (blind("one") + &blind("two"), "", "one two"),
+    ] {
+        let plan = plan(&inventory(&facts), &config());
+        let view = &plan.views[0];
+        let claimed: Vec<&str> = view.claims.iter().map(|claim| claim.source.as_str()).collect();
+        assert_eq!(claimed.join(" "), source, "{facts}");
+        let mut declined: Vec<String> =
+            view.declined.iter().map(|it| it.source.as_ref().unwrap().to_string()).collect();
+        declined.sort_by_key(|source| others.find(source.as_str()));
+        assert_eq!(declined.join(" "), others, "{facts}");
+    }
+    let plan = plan(&inventory(&(blind("one") + &seen("two"))), &config());
+    let why = plan.views[0].declined[0].why.to_string();
+    assert_eq!(why, "the source two tells of this endpoint too and answers for it");
+}
+
+#[test]
 fn an_alias_beats_a_published_name() {
     let facts = "vpce-1 com.amazonaws.eu-west-1.one a=10.0.0.1 names=n created=1
                  vpce-2 com.amazonaws.eu-west-1.two a=10.0.0.2 names=m created=2";
@@ -92,7 +115,10 @@ fn an_endpoint_seen_by_two_sources_speaks_for_the_first() {
         &aliases(&[("sqs.R", "sqs")]),
     );
     let view = &plan.views[0];
-    assert_eq!(lines(view), ["sqs.r alias vpce-1 10.0.1.5 10.0.2.5", "sqs.R x vpce-1 conflict"]);
+    assert_eq!(
+        lines(view),
+        ["sqs.r alias vpce-1 10.0.1.5 10.0.2.5", "sqs.R x vpce-1 other_source"]
+    );
     assert_eq!(view.claims[0].source.as_str(), "one");
     assert_eq!(view.declined[0].source.as_ref().unwrap().as_str(), "two");
 }
