@@ -13,7 +13,9 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::{
     base::{Az, Chain, Rcode, SourceName},
     config::Config,
-    discover::{DiscoverError, Drains, HostLookup, Source, drains_path, read_drains, read_state},
+    discover::{
+        CallPace, DiscoverError, Drains, HostLookup, Source, drains_path, read_drains, read_state,
+    },
     forward::{ForwardConfig, ForwardError, Forwarder, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
     policy,
@@ -42,8 +44,9 @@ pub enum OfflineError {
 
 /// Asks every source of the configuration once.
 pub async fn ask_sources(config: &Config, lookup: &HostLookup) -> Vec<Asked> {
+    let pace = CallPace::new();
     let asks = config.sources.iter().map(|source| {
-        let mut source = Source::new(source.clone(), lookup.clone());
+        let mut source = Source::new(source.clone(), lookup.clone(), pace.clone());
         async move {
             let facts = source.fetch(true).await;
             Asked { source: source.name().clone(), facts }

@@ -69,6 +69,7 @@ format = "text"
         kind: SourceKind::Demo,
         vpc_ids: Vec::new(),
         subnets: false,
+        interval: None,
         tags: Default::default(),
     }];
     Ok(config)

@@ -10,7 +10,7 @@ use crate::{
     app::host_lookup,
     base::{Chain, printable},
     config::Config,
-    discover::{Recorded, Source, SourceConfig, normalise, save},
+    discover::{CallPace, Recorded, Source, SourceConfig, normalise, save},
     inventory::SourceFacts,
 };
 
@@ -24,12 +24,13 @@ pub(super) fn discover(args: &DiscoverArgs) -> anyhow::Result<ExitCode> {
 
 async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitCode> {
     let lookup = host_lookup(&config.lookup);
+    let pace = CallPace::new();
     let mut failed = false;
     for source in &config.sources {
-        let mut asked = Source::new(source.clone(), lookup.clone());
+        let mut asked = Source::new(source.clone(), lookup.clone(), pace.clone());
         let recorded = asked.record(true).await;
-        if let Some(lack) = asked.lack() {
-            complain(&format!("source {}, subnets left out: {}", source.name, Chain(&lack)));
+        for lack in asked.lacks() {
+            complain(&format!("source {}, left out: {lack}", source.name));
         }
         let found = recorded.and_then(|(region, recorded)| {
             let facts = normalise(source, region, &recorded)?;

@@ -93,7 +93,7 @@ fn source(source: &SourceDocument) -> String {
         }
     };
     let error = source.error.as_deref().map(|error| format!("; FAILS: {}", printable(error)));
-    let lack = source.lack.as_deref().map(|lack| format!("; without zones: {}", printable(lack)));
+    let lack = source.lack.as_deref().map(|lack| format!("; without {}", printable(lack)));
     let ills: String = error.into_iter().chain(lack).collect();
     format!("{}: {age}{ills}", printable(&source.name))
 }
@@ -164,7 +164,7 @@ mod tests {
         status.listeners = vec![];
         status.sources[0].from_state_file = true;
         status.sources[0].error = Some("EC2 refused \u{1b}[31m".to_owned());
-        status.sources[0].lack = Some("no ec2:DescribeSubnets".to_owned());
+        status.sources[0].lack = Some("zones: no ec2:DescribeSubnets".to_owned());
         status.drained_zones = vec![DrainedZoneDocument::new("euw1-az1", 1_700_000_000)];
         status.flapping = vec![FlappingDocument { ip: "10.0.1.5".parse().unwrap(), changes: 6 }];
         insta::assert_snapshot!(screen(&status), @r"

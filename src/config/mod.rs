@@ -14,6 +14,7 @@ mod located;
 mod log;
 mod places;
 mod problem;
+mod roles;
 mod schema;
 mod serve;
 mod shape;

@@ -4,16 +4,22 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
     path::Path,
+    time::Duration,
 };
 
 use super::{
     answers::DISCOVER,
     file::{File, Kind, Source},
+    limits::INTERVAL_SECS,
     located::{Located, Text},
     problem::Findings,
+    roles::roles,
     words::{self, read, read_all},
 };
-use crate::discover::{SourceConfig, SourceKind};
+use crate::{
+    base::{Region, VpcId},
+    discover::{Role, RoleName, SourceConfig, SourceKind},
+};
 
 /// Every source. `folder` is where the configuration file lies; `is_folder` looks at the disk.
 pub(super) fn sources(
@@ -29,24 +35,30 @@ pub(super) fn sources(
             .help("add one: [[source]] with name = \"main\" and kind = \"ec2\"");
     }
     let mut names = Names::new("source.name");
-    file.source
-        .iter()
-        .filter_map(|source| {
-            let name = names.take(found, source.value.name.as_ref());
-            let kind = kind(found, source, folder, is_folder);
-            let vpc_ids = source.value.vpc_ids.as_deref().unwrap_or_default();
-            let vpc_ids = read_all(found, "source.vpc_ids", vpc_ids, |text| {
-                words::ec2_id(text, "vpc").map(Into::into)
-            });
-            Some(SourceConfig {
-                name: name?.as_str().into(),
-                kind: kind?,
-                vpc_ids: vpc_ids.into_iter().map(|(_, id)| id).collect(),
-                tags: tags(source.value.tags.as_ref()),
-                subnets: file.zones.keys().any(|key| key.value == DISCOVER.0),
-            })
-        })
-        .collect()
+    let subnets = file.zones.keys().any(|key| key.value == DISCOVER.0);
+    let mut sources = Vec::new();
+    for source in &file.source {
+        let written = &source.value;
+        let kinds = kinds(found, source, folder, is_folder);
+        let vpc_ids = written.vpc_ids.as_deref().unwrap_or_default();
+        let vpc_ids = read_all(found, "source.vpc_ids", vpc_ids, |text| {
+            words::ec2_id(text, "vpc").map(VpcId::from)
+        });
+        let vpc_ids: Vec<VpcId> = vpc_ids.into_iter().map(|(_, id)| id).collect();
+        let interval = written.interval_secs.as_ref();
+        let interval =
+            interval.map(|secs| INTERVAL_SECS.check(found, "source.interval_secs", secs));
+        let called = names.of_source(found, written.name.as_ref(), &kinds);
+        sources.extend(called.into_iter().zip(kinds).map(|(name, kind)| SourceConfig {
+            name: name.as_str().into(),
+            kind,
+            vpc_ids: vpc_ids.clone(),
+            tags: tags(written.tags.as_ref()),
+            subnets,
+            interval: interval.map(Duration::from_secs),
+        }));
+    }
+    sources
 }
 
 /// `tags` of a source or a view. EC2 takes any text for both, so there is nothing to check.
@@ -55,38 +67,49 @@ pub(super) fn tags(written: Option<&BTreeMap<Text, Text>>) -> BTreeMap<String, S
     pairs.map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 
-fn kind(
+/// What a table stands for: one source, or one for each of its accounts.
+fn kinds(
     found: &mut Findings,
     source: &Located<Source>,
     folder: &Path,
     is_folder: &dyn Fn(&Path) -> bool,
-) -> Option<SourceKind> {
+) -> Vec<SourceKind> {
     let Located { value: source, span } = source;
     let region = source.region.as_ref();
     let region = region.and_then(|text| read_owned(found, "source.region", text, words::region));
-    let role = source.role_arn.as_ref();
-    let role = role.and_then(|text| read_owned(found, "source.role_arn", text, words::role_arn));
     let url = source.endpoint_url.as_ref();
     let url = url.and_then(|text| read_owned(found, "source.endpoint_url", text, words::url));
-    let ec2_only = [
-        ("region", &source.region),
-        ("role_arn", &source.role_arn),
-        ("endpoint_url", &source.endpoint_url),
-    ];
-    match source.kind.as_ref()?.value {
-        Kind::Ec2 => {
-            stray(found, "files", &[("path", &source.path)]);
-            Some(SourceKind::Ec2 {
-                region: region.map(|text| text.as_str().into()),
-                role_arn: role,
-                endpoint_url: url,
-            })
+    let roles = roles(found, source);
+    match source.kind.as_ref().map(|kind| kind.value) {
+        Some(Kind::Ec2) => {
+            stray(found, "files", &[("path", span_of(&source.path))]);
+            let ec2 = |role| SourceKind::Ec2 {
+                region: region.as_deref().map(Region::from),
+                role,
+                endpoint_url: url.clone(),
+            };
+            roles.into_iter().map(ec2).collect()
         }
-        Kind::Files => {
+        Some(Kind::Files) => {
+            let ec2_only = [
+                ("region", span_of(&source.region)),
+                ("role_arn", span_of(&source.role_arn)),
+                ("accounts", source.accounts.as_ref().map(|list| &list.span)),
+                ("role_name", span_of(&source.role_name)),
+                ("external_id", span_of(&source.external_id)),
+                ("session_name", span_of(&source.session_name)),
+                ("session_tags", source.session_tags.as_ref().map(|_| span)),
+                ("endpoint_url", span_of(&source.endpoint_url)),
+            ];
             stray(found, "ec2", &ec2_only);
-            files(found, source, span, folder, is_folder)
+            files(found, source, span, folder, is_folder).into_iter().collect()
         }
+        None => Vec::new(),
     }
+}
+
+fn span_of(text: &Option<Text>) -> Option<&Range<usize>> {
+    text.as_ref().map(|text| &text.span)
 }
 
 fn files(
@@ -119,20 +142,20 @@ fn files(
     Some(SourceKind::Files { path })
 }
 
-/// Keys that belong to the other kind: ignoring them would hide a mistake.
-fn stray(found: &mut Findings, other: &str, keys: &[(&str, &Option<Text>)]) {
-    for (key, value) in keys {
-        if let Some(text) = value {
+/// Keys that belong to the other kind, by their places: ignoring them would hide a mistake.
+fn stray(found: &mut Findings, other: &str, keys: &[(&str, Option<&Range<usize>>)]) {
+    for (key, span) in keys {
+        if let Some(span) = span {
             let what = format!("`{key}` is only for sources of kind \"{other}\"");
             found
-                .problem(format!("source.{key}"), &text.span, what)
+                .problem(format!("source.{key}"), span, what)
                 .label("not of this source's kind")
                 .help(format!("remove it, or write kind = \"{other}\""));
         }
     }
 }
 
-fn read_owned(
+pub(super) fn read_owned(
     found: &mut Findings,
     key: &str,
     text: &Text,
@@ -170,5 +193,29 @@ impl Names {
             }
         }
         Some(name)
+    }
+
+    /// What the sources of one table are called: as the table is, and one that asks an account of
+    /// a list by that account, too.
+    fn of_source(
+        &mut self,
+        found: &mut Findings,
+        text: Option<&Text>,
+        kinds: &[SourceKind],
+    ) -> Vec<String> {
+        let Some(text) = text else { return Vec::new() };
+        let one = |kind: &SourceKind| {
+            let value = match kind {
+                SourceKind::Ec2 {
+                    role: Some(Role { name: RoleName::In(account, _), .. }), ..
+                } => format!("{}-{account}", text.value),
+                SourceKind::Ec2 { .. } | SourceKind::Files { .. } | SourceKind::Demo => {
+                    text.value.clone()
+                }
+            };
+            self.take(found, Some(&Located { value, span: text.span.clone() }))
+        };
+        // Without the rest once one is wrong: the others are so alike.
+        kinds.iter().map_while(one).collect()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Config, load, parse, render_all, schema};
 use crate::{
     base::{Ttl, TtlBounds},
-    discover::SourceKind,
+    discover::{Role, RoleName, SourceConfig, SourceKind},
     forward::{BudgetConfig, LookupFrom},
     policy::{AliasSet, AliasTarget, Lender, ServiceRule, ViewKind},
     telemetry::LogFormat,

@@ -2,6 +2,8 @@
 //!
 //! Pure. Every function says in one line why a text is not what it should be, and what would be.
 
+mod iam;
+
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -12,6 +14,9 @@ use crate::{
     forward::{AddressError, UpstreamAddress},
     policy::{AllowRule, AllowedResource, ServiceRule},
     serve::ListenAddress,
+};
+pub(super) use iam::{
+    account, external_id, role_arn, role_name, session_name, session_tag_key, session_tag_value,
 };
 
 /// Octets of a `[[source]]`'s or `[[view]]`'s name: it becomes a metric label and a column.
@@ -197,14 +202,6 @@ pub(super) fn ec2_id<'t>(text: &'t str, prefix: &str) -> Result<&'t str, Wrong> 
     }
 }
 
-/// An account's twelve digits.
-pub(super) fn account(text: &str) -> Result<&str, Wrong> {
-    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Ok(text),
-        false => Err(wrong("not an account", "allowed: its twelve digits, as \"123456789012\"")),
-    }
-}
-
 /// `eu-west-1`, `us-gov-east-1`: words and a number joined by hyphens.
 pub(super) fn region(text: &str) -> Result<&str, Wrong> {
     let words: Vec<&str> = text.split('-').collect();
@@ -235,27 +232,6 @@ pub(super) fn zone(text: &str) -> Result<&str, Wrong> {
             "not an availability zone",
             "allowed: a zone's name or id, as \"eu-west-1a\" or \"euw1-az2\"",
         )),
-    }
-}
-
-/// `arn:PARTITION:iam::ACCOUNT:role/NAME`.
-pub(super) fn role_arn(text: &str) -> Result<&str, Wrong> {
-    let shape = "allowed: \"arn:aws:iam::123456789012:role/NAME\"; the partition may be another";
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let [arn, partition, iam, region, account, resource] = parts.as_slice() else {
-        return Err(wrong("not the ARN of a role", shape));
-    };
-    let is_account = self::account(account).is_ok();
-    let is_role = resource.strip_prefix("role/").is_some_and(|name| {
-        !name.is_empty() && !name.ends_with('/') && name.bytes().all(|b| b.is_ascii_graphic())
-    });
-    if *arn != "arn" || !partition.starts_with("aws") || *iam != "iam" || !region.is_empty() {
-        return Err(wrong("not the ARN of a role", shape));
-    }
-    match (is_account, is_role) {
-        (false, _) => Err(wrong("its account is not twelve digits", shape)),
-        (true, false) => Err(wrong("it does not end with role/NAME", shape)),
-        (true, true) => Ok(text),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where the facts come from.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::base::{Region, SourceName, VpcId};
+use crate::base::{AccountId, Region, SourceName, VpcId};
 
 /// One `[[source]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct SourceConfig {
     pub tags: BTreeMap<String, String>,
     /// Whether its subnets are asked for, since zones are discovered.
     pub subnets: bool,
+    /// `interval_secs`: between two looks at it; `None` for that of all sources.
+    pub interval: Option<Duration>,
 }
 
 /// How a source is asked.
@@ -26,8 +28,8 @@ pub enum SourceKind {
     Ec2 {
         /// `region`; `None` takes the environment's, the profile's or the metadata service's.
         region: Option<Region>,
-        /// `role_arn`: assumed before asking.
-        role_arn: Option<String>,
+        /// Assumed before asking.
+        role: Option<Role>,
         /// `endpoint_url`: another EC2 API than AWS's.
         endpoint_url: Option<String>,
     },
@@ -39,4 +41,80 @@ pub enum SourceKind {
     },
     /// The recording inside the binary: what `hubdns demo` answers from.
     Demo,
+}
+
+/// A role that is assumed by STS, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Which one.
+    pub name: RoleName,
+    /// `external_id`: what the role's trust policy may ask for.
+    pub external_id: Option<String>,
+    /// `session_name`: how the role's owner finds us in CloudTrail.
+    pub session_name: String,
+    /// `session_tags`: for conditions in policies.
+    pub session_tags: BTreeMap<String, String>,
+}
+
+/// Which role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleName {
+    /// `role_arn`.
+    Arn(String),
+    /// `role_name`, which may have a path before it, in one of `accounts`.
+    In(AccountId, String),
+}
+
+// === impl RoleName ===
+
+impl RoleName {
+    /// The role's ARN, in the partition of the region that is asked: no role is assumed across
+    /// partitions.
+    pub fn arn(&self, region: &Region) -> Cow<'_, str> {
+        match self {
+            RoleName::Arn(arn) => Cow::Borrowed(arn),
+            RoleName::In(account, name) => {
+                let partition = partition(region.as_str());
+                Cow::Owned(format!("arn:{partition}:iam::{account}:role/{name}"))
+            }
+        }
+    }
+}
+
+/// The partition that a region is in. Regions of `aws` have no beginning of their own.
+fn partition(region: &str) -> &'static str {
+    const OTHERS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    let other = OTHERS.iter().find(|(beginning, _)| region.starts_with(beginning));
+    other.map_or("aws", |(_, partition)| partition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RoleName;
+
+    #[test]
+    fn a_role_in_an_account_is_in_the_partition_of_the_region() {
+        let role = RoleName::In("111122223333".into(), "network/hubdns-read".to_owned());
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            let arn = format!("arn:{partition}:iam::111122223333:role/network/hubdns-read");
+            assert_eq!(role.arn(&region.into()), arn);
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub fn demo() -> Recorded {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
         interfaces: interfaces.network_interfaces,
+        associations: None,
         subnets: None,
     }
 }

@@ -172,6 +172,8 @@ pub enum Action {
     DescribeVpcEndpointServices,
     /// `ec2:DescribeNetworkInterfaces`.
     DescribeNetworkInterfaces,
+    /// `ec2:DescribeVpcEndpointAssociations`.
+    DescribeVpcEndpointAssociations,
     /// `ec2:DescribeSubnets`.
     DescribeSubnets,
     /// `sts:AssumeRole`.
@@ -187,6 +189,7 @@ pub const ACTIONS: &[&str] = &[
     "DescribeVpcEndpoints",
     "DescribeVpcEndpointServices",
     "DescribeNetworkInterfaces",
+    "DescribeVpcEndpointAssociations",
     "DescribeSubnets",
     "AssumeRole",
     "setup",
@@ -317,6 +320,7 @@ impl Action {
             Self::DescribeVpcEndpoints => "DescribeVpcEndpoints",
             Self::DescribeVpcEndpointServices => "DescribeVpcEndpointServices",
             Self::DescribeNetworkInterfaces => "DescribeNetworkInterfaces",
+            Self::DescribeVpcEndpointAssociations => "DescribeVpcEndpointAssociations",
             Self::DescribeSubnets => "DescribeSubnets",
             Self::AssumeRole => "AssumeRole",
             Self::Setup => "setup",
@@ -330,6 +334,7 @@ impl Action {
             Self::DescribeVpcEndpoints => "ec2:DescribeVpcEndpoints",
             Self::DescribeVpcEndpointServices => "ec2:DescribeVpcEndpointServices",
             Self::DescribeNetworkInterfaces => "ec2:DescribeNetworkInterfaces",
+            Self::DescribeVpcEndpointAssociations => "ec2:DescribeVpcEndpointAssociations",
             Self::DescribeSubnets => "ec2:DescribeSubnets",
             Self::AssumeRole => "sts:AssumeRole",
             Self::Setup | Self::Files => self.as_str(),

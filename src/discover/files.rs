@@ -13,7 +13,10 @@ use serde::de::DeserializeOwned;
 use super::{
     disk::aside,
     error::DiscoverError,
-    recorded::{EndpointsFile, InterfacesFile, Recorded, ServicesFile},
+    recorded::{
+        AssociationsFile, EndpointsFile, InterfacesFile, Recorded, RecordedAssociation,
+        ServicesFile,
+    },
 };
 
 /// Bytes of one file. The services of a whole region are 0.2 MB and an interface is 2 kB, so this
@@ -26,7 +29,8 @@ pub(super) const ENDPOINTS_FILE: &str = "vpc-endpoints.json";
 pub(super) const SERVICES_FILE: &str = "vpc-endpoint-services.json";
 /// What `aws ec2 describe-network-interfaces` prints.
 pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
-
+/// What `aws ec2 describe-vpc-endpoint-associations` prints, where there are any.
+pub(super) const ASSOCIATIONS_FILE: &str = "vpc-endpoint-associations.json";
 /// What `aws ec2 describe-subnets` prints, where zones are discovered.
 pub(super) const SUBNETS_FILE: &str = "subnets.json";
 
@@ -47,8 +51,19 @@ fn read(folder: &Path) -> Result<Recorded, DiscoverError> {
         endpoints: endpoints.vpc_endpoints,
         services: services.service_details,
         interfaces: interfaces.network_interfaces,
+        associations: associations(folder)?,
         subnets: None,
     })
+}
+
+/// A folder of before there were any has none, and neither has one of a hub without VPC Lattice.
+fn associations(folder: &Path) -> Result<Option<Vec<RecordedAssociation>>, DiscoverError> {
+    let command = "aws ec2 describe-vpc-endpoint-associations --output json";
+    match file::<AssociationsFile>(folder.join(ASSOCIATIONS_FILE), command) {
+        Ok(read) => Ok(Some(read.vpc_endpoint_associations)),
+        Err(DiscoverError::FileMissing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn file<T: DeserializeOwned>(

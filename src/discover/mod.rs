@@ -13,6 +13,7 @@ mod save;
 mod demo;
 mod state;
 mod drains;
+mod lack;
 mod lookup;
 #[cfg(feature = "ec2")]
 mod hosts;
@@ -22,18 +23,22 @@ mod certificates;
 mod ec2;
 mod source;
 mod subnets;
+mod pace;
 
-pub use config::{SourceConfig, SourceKind};
+pub use config::{Role, RoleName, SourceConfig, SourceKind};
 pub use demo::demo;
 pub use drains::{Drains, drains_path, read_drains, write_drains};
 pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
 pub use files::{FILE_BYTES_MAX, read_files};
+pub use lack::{Dispensable, Lack};
 pub use lookup::HostLookup;
 pub use normalise::normalise;
+pub use pace::CallPace;
 pub use recorded::{
-    Recorded, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
-    RecordedIpv6Address, RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress,
-    RecordedPrivateName, RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
+    Recorded, RecordedAssociation, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint,
+    RecordedInterface, RecordedIpv6Address, RecordedIpv6Network, RecordedIpv6State,
+    RecordedPrivateAddress, RecordedPrivateName, RecordedService, RecordedServiceType,
+    RecordedSubnet, RecordedTag,
 };
 pub use save::save;
 pub use source::Source;

@@ -15,15 +15,18 @@ use jiff::Timestamp;
 use crate::{
     base::{AccountId, Az, EndpointId, EniId, Region, ServiceName, VpcId},
     inventory::{
-        Endpoint, EndpointKind, EndpointState, Interface, IpAddressType, RecordIpType, Service,
-        SourceFacts, Verification,
+        Association, Endpoint, EndpointKind, EndpointState, Interface, IpAddressType, RecordIpType,
+        Service, SourceFacts, Verification,
     },
 };
 
 use super::{
     config::{SourceConfig, SourceKind},
     error::{Action, DiscoverError},
-    recorded::{Recorded, RecordedEndpoint, RecordedInterface, RecordedService},
+    recorded::{
+        Recorded, RecordedAssociation, RecordedDnsEntry, RecordedEndpoint, RecordedInterface,
+        RecordedService,
+    },
     subnets::subnets,
 };
 
@@ -74,7 +77,11 @@ pub fn normalise(
         region.clone(),
         endpoints
             .into_iter()
-            .map(|item| endpoint(item, region.as_ref(), of(Action::DescribeVpcEndpoints)))
+            .map(|item| {
+                let action = of(Action::DescribeVpcEndpoints);
+                let associations = associations(item, recorded.associations.as_deref());
+                endpoint(item, region.as_ref(), action).map(|it| Endpoint { associations, ..it })
+            })
             .collect::<Result<_, _>>()?,
         services.into_iter().map(service).collect(),
         interfaces
@@ -148,7 +155,35 @@ fn endpoint(
             .filter(|name| seen.insert(name.clone()))
             .collect(),
         interfaces,
+        associations: None,
     })
+}
+
+/// What is told of an endpoint that has associations; nothing for one that has not, or where
+/// nothing could be told.
+fn associations(
+    item: &RecordedEndpoint,
+    told: Option<&[RecordedAssociation]>,
+) -> Option<Vec<Association>> {
+    let told = told.filter(|_| item.has_associations())?;
+    let name = |entry: &Option<RecordedDnsEntry>| entry.as_ref()?.dns_name.clone();
+    let its = told.iter().filter(|it| it.vpc_endpoint_id == item.vpc_endpoint_id);
+    let mut associations: Vec<Association> = its
+        .map(|it| Association {
+            id: Arc::from(it.id.as_str()),
+            accessibility: it
+                .associated_resource_accessibility
+                .as_deref()
+                .unwrap_or_default()
+                .into(),
+            dns_name: name(&it.dns_entry),
+            private_name: name(&it.private_dns_entry),
+            agreed: item.private_dns_enabled.unwrap_or(false),
+        })
+        .collect();
+    associations.sort();
+    associations.dedup_by(|b, a| a.id == b.id);
+    Some(associations)
 }
 
 fn service(item: &RecordedService) -> Service {

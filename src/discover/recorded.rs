@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{Action, DiscoverError};
+use crate::inventory::EndpointKind;
 
 /// One source's raw lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub struct Recorded {
     pub services: Vec<RecordedService>,
     /// `NetworkInterfaces` of `aws ec2 describe-network-interfaces`.
     pub interfaces: Vec<RecordedInterface>,
+    /// `VpcEndpointAssociations` of `aws ec2 describe-vpc-endpoint-associations`; nothing where
+    /// they were not asked for or not told.
+    pub associations: Option<Vec<RecordedAssociation>>,
     /// `Subnets` of `aws ec2 describe-subnets`; nothing where they were not asked for or not told.
     pub subnets: Option<Vec<RecordedSubnet>>,
 }
@@ -42,6 +46,13 @@ pub(super) struct ServicesFile {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct InterfacesFile {
     pub(super) network_interfaces: Vec<RecordedInterface>,
+}
+
+/// `vpc-endpoint-associations.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AssociationsFile {
+    pub(super) vpc_endpoint_associations: Vec<RecordedAssociation>,
 }
 
 /// `subnets.json`.
@@ -186,6 +197,27 @@ pub struct RecordedIpv6Address {
     pub ipv6_address: String,
 }
 
+/// One of `VpcEndpointAssociations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[expect(missing_docs, reason = "the fields are EC2's, by EC2's names")]
+pub struct RecordedAssociation {
+    pub id: String,
+    pub vpc_endpoint_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_network_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub associated_resource_accessibility: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_entry: Option<RecordedDnsEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_dns_entry: Option<RecordedDnsEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub associated_resource_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_configuration_group_arn: Option<String>,
+}
+
 /// One of `Subnets`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -236,8 +268,22 @@ impl Recorded {
         for (at, item) in self.interfaces.iter().enumerate() {
             item.check(of(Action::DescribeNetworkInterfaces), at)?;
         }
-        Ok(())
+        let associations = self.associations.as_deref().unwrap_or_default();
+        check_associations(associations, of(Action::DescribeVpcEndpointAssociations))
     }
+}
+
+/// The same for the associations alone, which a look can do without.
+pub(super) fn check_associations(
+    items: &[RecordedAssociation],
+    action: Action,
+) -> Result<(), DiscoverError> {
+    let list = "VpcEndpointAssociations";
+    for (at, item) in items.iter().enumerate() {
+        require(action, list, at, "Id", &item.id)?;
+        require(action, list, at, "VpcEndpointId", &item.vpc_endpoint_id)?;
+    }
+    Ok(())
 }
 
 // === impl RecordedEndpoint ===
@@ -256,6 +302,11 @@ impl RecordedEndpoint {
             require(action, "VpcEndpoints", at, "a NetworkInterfaceId", id)?;
         }
         require(action, "VpcEndpoints", at, "ServiceName", self.service())
+    }
+
+    /// Whether its names come by associations.
+    pub(super) fn has_associations(&self) -> bool {
+        EndpointKind::from(self.vpc_endpoint_type.as_str()).has_associations()
     }
 
     /// What it leads to: a service's name; for VPC Lattice, which has none, an ARN.

@@ -12,8 +12,10 @@ use serde::Serialize;
 use super::{
     disk::{unblocked, write_whole},
     error::DiscoverError,
-    files::{ENDPOINTS_FILE, INTERFACES_FILE, SERVICES_FILE, SUBNETS_FILE},
-    recorded::{EndpointsFile, InterfacesFile, Recorded, ServicesFile, SubnetsFile},
+    files::{ASSOCIATIONS_FILE, ENDPOINTS_FILE, INTERFACES_FILE, SERVICES_FILE, SUBNETS_FILE},
+    recorded::{
+        AssociationsFile, EndpointsFile, InterfacesFile, Recorded, ServicesFile, SubnetsFile,
+    },
 };
 
 /// Readable by all: nothing in a recording opens anything.
@@ -41,12 +43,15 @@ pub async fn save(recorded: &Recorded, folder: &Path) -> Result<(), DiscoverErro
     write(folder.join(ENDPOINTS_FILE), &endpoints).await?;
     write(folder.join(SERVICES_FILE), &services).await?;
     write(folder.join(INTERFACES_FILE), &interfaces).await?;
-    match &recorded.subnets {
-        Some(subnets) => {
-            write(folder.join(SUBNETS_FILE), &SubnetsFile { subnets: subnets.clone() }).await
-        }
-        None => Ok(()),
+    // Last, and only where they were told: without them a folder is read as an older one is.
+    if let Some(associations) = recorded.associations.clone() {
+        let file = AssociationsFile { vpc_endpoint_associations: associations };
+        write(folder.join(ASSOCIATIONS_FILE), &file).await?;
     }
+    if let Some(subnets) = recorded.subnets.clone() {
+        write(folder.join(SUBNETS_FILE), &SubnetsFile { subnets }).await?;
+    }
+    Ok(())
 }
 
 async fn write(path: PathBuf, value: &impl Serialize) -> Result<(), DiscoverError> {

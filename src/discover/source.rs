@@ -2,6 +2,8 @@
 //!
 //! Holds what a source remembers between two looks; decides nothing about the facts.
 
+use std::time::Duration;
+
 #[cfg(feature = "ec2")]
 use super::ec2::Ec2;
 use super::{
@@ -10,8 +12,10 @@ use super::{
     disk::aside,
     error::DiscoverError,
     files::read_files,
+    lack::{Dispensable, Lack},
     lookup::HostLookup,
     normalise::normalise,
+    pace::CallPace,
     recorded::Recorded,
     subnets::read_subnets,
 };
@@ -24,7 +28,7 @@ use crate::{
 pub struct Source {
     config: SourceConfig,
     /// What the last look at files went without.
-    lack: Option<DiscoverError>,
+    lack: Option<Lack>,
     #[cfg(feature = "ec2")]
     ec2: Ec2,
 }
@@ -33,30 +37,36 @@ pub struct Source {
 
 impl Source {
     /// A source that has not been asked yet: nothing is opened or looked up before the first
-    /// [`fetch`](Self::fetch). `lookup` finds the hosts of AWS's APIs.
-    pub fn new(config: SourceConfig, lookup: HostLookup) -> Source {
+    /// [`fetch`](Self::fetch). `lookup` finds the hosts of AWS's APIs, and `pace` is shared with
+    /// all other sources.
+    pub fn new(config: SourceConfig, lookup: HostLookup, pace: CallPace) -> Source {
         #[cfg(not(feature = "ec2"))]
-        drop(lookup);
+        drop((lookup, pace));
         Source {
             #[cfg(feature = "ec2")]
-            ec2: Ec2::new(config.clone(), lookup),
+            ec2: Ec2::new(config.clone(), lookup, pace),
             config,
             lack: None,
         }
     }
 
-    /// What the last look that succeeded went without, told once: the subnets, if they are wanted.
-    pub fn lack(&mut self) -> Option<DiscoverError> {
+    /// What the last look that succeeded went without, told once.
+    pub fn lacks(&mut self) -> Vec<Lack> {
         #[cfg(feature = "ec2")]
-        let of_ec2 = self.ec2.lack();
+        let of_ec2 = self.ec2.lacks();
         #[cfg(not(feature = "ec2"))]
-        let of_ec2 = None;
-        self.lack.take().or(of_ec2)
+        let of_ec2 = Vec::new();
+        self.lack.take().into_iter().chain(of_ec2).collect()
     }
 
     /// The `[[source]]`'s name.
     pub fn name(&self) -> &SourceName {
         &self.config.name
+    }
+
+    /// `interval_secs`, where the source has its own.
+    pub fn interval(&self) -> Option<Duration> {
+        self.config.interval
     }
 
     /// The facts as they are now. Services are asked for only when `ask_services` says so, or when
@@ -82,7 +92,7 @@ impl Source {
                 if self.config.subnets {
                     match read_subnets(path).await {
                         Ok(subnets) => recorded.subnets = Some(subnets),
-                        Err(error) => self.lack = Some(error),
+                        Err(error) => self.lack = Some(Lack { of: Dispensable::Zones, error }),
                     }
                 }
                 Ok((None, recorded))
@@ -119,7 +129,7 @@ mod tests {
     use super::Source;
     use crate::{
         base::SourceName,
-        discover::{SourceConfig, SourceKind},
+        discover::{CallPace, HostLookup, SourceConfig, SourceKind},
     };
 
     fn source(kind: SourceKind) -> Source {
@@ -128,9 +138,12 @@ mod tests {
             kind,
             vpc_ids: Vec::new(),
             subnets: false,
+            interval: None,
             tags: Default::default(),
         };
-        Source::new(config, Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()))
+        let lookup: HostLookup =
+            Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed());
+        Source::new(config, lookup, CallPace::new())
     }
 
     #[tokio::test]
@@ -146,7 +159,7 @@ mod tests {
     #[cfg(not(feature = "ec2"))]
     #[tokio::test]
     async fn without_the_feature_an_ec2_source_says_so() {
-        let mut hub = source(SourceKind::Ec2 { region: None, role_arn: None, endpoint_url: None });
+        let mut hub = source(SourceKind::Ec2 { region: None, role: None, endpoint_url: None });
         let error = hub.fetch(true).await.unwrap_err();
         assert_eq!(error.to_string(), "this hubdns was built without the feature ec2");
     }

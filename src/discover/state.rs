@@ -219,6 +219,7 @@ mod tests {
             kind: SourceKind::Files { path: PathBuf::new() },
             vpc_ids: Vec::new(),
             subnets: false,
+            interval: None,
             tags: Default::default(),
         };
         Inventory { sources: vec![normalise(&source, None, &demo()).unwrap().into()] }

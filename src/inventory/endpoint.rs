@@ -41,6 +41,27 @@ pub struct Endpoint {
     pub dns_entries: Vec<String>,
     /// `NetworkInterfaceIds`, sorted.
     pub interfaces: Vec<EniId>,
+    /// Of a Resource or ServiceNetwork endpoint what DescribeVpcEndpointAssociations tells, sorted
+    /// by id; nothing where that could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub associations: Option<Vec<Association>>,
+}
+
+/// One thing that a Resource or ServiceNetwork endpoint leads to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Association {
+    /// `Id`.
+    pub id: Arc<str>,
+    /// `AssociatedResourceAccessibility`.
+    pub accessibility: Accessibility,
+    /// `DnsEntry.DnsName`: its own name, which is public and leads to addresses of the endpoint.
+    pub dns_name: Option<String>,
+    /// `PrivateDnsEntry.DnsName`: the name that the resource's owner chose.
+    pub private_name: Option<String>,
+    /// Whether `PrivateDnsEnabled` is set on the endpoint, by which its owner agreed to names that
+    /// others choose.
+    pub agreed: bool,
 }
 
 /// A word of an open list: one we know, or another verbatim. AWS adds words without notice, and
@@ -105,9 +126,9 @@ open_words! {
         Gateway = "Gateway",
         /// Traffic inspection; nothing asks for it by name.
         GatewayLoadBalancer = "GatewayLoadBalancer",
-        /// A VPC Lattice resource.
+        /// A VPC Lattice resource, or a group of them.
         Resource = "Resource",
-        /// A VPC Lattice service network.
+        /// A VPC Lattice service network: resources and services of it.
         ServiceNetwork = "ServiceNetwork",
         /// An AWS-managed tunnel.
         Tunnel = "Tunnel",
@@ -133,6 +154,15 @@ open_words! {
         /// Some of its parts are in use.
         Partial = "partial",
     }
+    /// `AssociatedResourceAccessibility`.
+    Accessibility {
+        /// It can be reached.
+        Accessible = "Accessible",
+        /// The same as the filters of EC2 spell it.
+        Available = "AVAILABLE",
+        /// It cannot.
+        Inaccessible = "Inaccessible",
+    }
     /// `IpAddressType`: the addresses its interfaces have.
     IpAddressType {
         /// IPv4 alone.
@@ -152,6 +182,34 @@ open_words! {
         Dualstack = "dualstack",
         /// By the name: the service's dual-stack names have both, the others A.
         ServiceDefined = "service-defined",
+    }
+}
+
+// === impl EndpointKind ===
+
+impl EndpointKind {
+    /// Whether such an endpoint's names come by associations: no service publishes any for it.
+    pub fn has_associations(&self) -> bool {
+        match self {
+            Self::Resource | Self::ServiceNetwork => true,
+            Self::Interface
+            | Self::Gateway
+            | Self::GatewayLoadBalancer
+            | Self::Tunnel
+            | Self::Other(_) => false,
+        }
+    }
+}
+
+// === impl Accessibility ===
+
+impl Accessibility {
+    /// Whether it leads anywhere now. A word that AWS adds later does not.
+    pub fn is_accessible(&self) -> bool {
+        match self {
+            Self::Accessible | Self::Available => true,
+            Self::Inaccessible | Self::Other(_) => false,
+        }
     }
 }
 

@@ -14,10 +14,27 @@ impl SourceFacts {
     /// An interface's addresses never change in its life. Where none of an endpoint's interfaces
     /// is known at all, because they were replaced, it keeps those it had.
     pub fn mended(self, before: &SourceFacts) -> (SourceFacts, bool) {
-        if self.is_whole() {
-            let subnets = self.subnets.clone().or_else(|| before.subnets.clone());
-            return (self.with_subnets(subnets), false);
+        let late = self.with_associations(before);
+        if late.is_whole() {
+            let subnets = late.subnets.clone().or_else(|| before.subnets.clone());
+            return (late.with_subnets(subnets), false);
         }
+        late.with_what_is_late(before)
+    }
+
+    /// The same, where the associations of endpoints could not be asked with those before. Like
+    /// subnets they are no reason to look again: an action that is denied stays so.
+    fn with_associations(mut self, before: &SourceFacts) -> SourceFacts {
+        let known = |endpoint: &Endpoint| {
+            before.endpoint(endpoint).and_then(|old| old.associations.clone())
+        };
+        for endpoint in self.endpoints.iter_mut().filter(|it| it.associations.is_none()) {
+            endpoint.associations = known(endpoint);
+        }
+        self
+    }
+
+    fn with_what_is_late(self, before: &SourceFacts) -> (SourceFacts, bool) {
         let mut interfaces = self.interfaces.clone();
         let mut services = self.services.clone();
         let mut endpoints = self.endpoints.clone();
@@ -52,7 +69,8 @@ impl SourceFacts {
     fn is_whole(&self) -> bool {
         let available = |it: &&Endpoint| it.state == EndpointState::Available;
         self.endpoints.iter().filter(available).all(|endpoint| {
-            self.service(&endpoint.service).is_some()
+            let needs_no_service = endpoint.kind.has_associations();
+            (needs_no_service || self.service(&endpoint.service).is_some())
                 && endpoint.interfaces.iter().all(|id| self.interface(id).is_some())
         })
     }

@@ -7,7 +7,9 @@ mod endpoint;
 mod mend;
 mod service;
 
-pub use endpoint::{Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType};
+pub use endpoint::{
+    Accessibility, Association, Endpoint, EndpointKind, EndpointState, IpAddressType, RecordIpType,
+};
 pub use service::{Interface, Service, Subnet, Verification};
 
 use std::sync::Arc;

@@ -193,6 +193,7 @@ impl Real {
             vpc_ids: vec![],
             tags: BTreeMap::new(),
             subnets: false,
+            interval: None,
         };
         let inputs = Inputs {
             sources: SOURCES.iter().map(source).collect(),

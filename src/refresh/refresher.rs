@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     base::SourceName,
-    discover::{ACTIONS, CODES, HostLookup, Source, SourceConfig},
+    discover::{ACTIONS, CODES, CallPace, HostLookup, Source, SourceConfig},
     health::{HealthConfig, Prober, Unhealthy},
     inventory::Inventory,
     policy::{Outage, PolicyConfig},
@@ -81,6 +81,8 @@ pub struct Refresher {
     /// What the table in force leaves out.
     pub(super) outage: Outage,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
+    /// Of the calls of all sources, whatever configuration they are of.
+    pace: CallPace,
     /// Scouts and the prober. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
     scouts: CancellationToken,
@@ -125,6 +127,7 @@ impl Refresher {
             drained: DrainedZones::default(),
             outage: Outage::default(),
             found: mpsc::channel(FOUND_MAX),
+            pace: CallPace::new(),
             tasks: JoinSet::new(),
             scouts: CancellationToken::new(),
             prober: CancellationToken::new(),
@@ -219,7 +222,8 @@ impl Refresher {
                 doubt: Arc::clone(&known.doubt),
                 token: self.scouts.clone(),
             };
-            let source = Source::new(source.clone(), Arc::clone(&self.inputs.lookup));
+            let (lookup, pace) = (Arc::clone(&self.inputs.lookup), self.pace.clone());
+            let source = Source::new(source.clone(), lookup, pace);
             let found = self.found.0.clone();
             self.tasks.spawn(scout(source, Arc::clone(&config), found, signals));
         }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::{Chain, SourceName},
-    discover::DiscoverError,
+    discover::{DiscoverError, Lack},
     inventory::SourceFacts,
     telemetry::RoundOutcome,
 };
@@ -33,7 +33,7 @@ impl Refresher {
         let accept = self.awaited.accepts(&found.source, found.ticket);
         let (outcome, reason) = match found.facts {
             Ok(facts) => {
-                self.lacks(&found.source, found.lack.as_ref());
+                self.lacks(&found.source, &found.lacks);
                 self.confirmed(facts, accept).await
             }
             Err(error) => self.failed(&found.source, &error),
@@ -136,19 +136,20 @@ impl Refresher {
     }
 
     /// What a source went without: counted each time, and said when it is new or over.
-    fn lacks(&mut self, name: &SourceName, lack: Option<&DiscoverError>) {
-        if let Some(lack) = lack {
-            let (action, code) = (lack.action(), lack.code());
+    fn lacks(&mut self, name: &SourceName, lacks: &[Lack]) {
+        for Lack { error, .. } in lacks {
+            let (action, code) = (error.action(), error.code());
             self.metrics.control.discovery_failed(name.as_str(), action, code);
         }
-        let text = lack.map(|lack| Chain(lack).to_string());
+        let told: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+        let text = (!told.is_empty()).then(|| told.join("; "));
         let Some(source) = self.known.get_mut(name) else { return };
         match (&source.lack, &text) {
             (before, Some(now)) if before.as_ref() != Some(now) => tracing::warn!(
-                source = %name, error = now,
-                "zones are not discovered anew; the source's endpoints are as ever"
+                source = %name, without = now,
+                "something is not discovered; the source's other endpoints are as ever"
             ),
-            (Some(_), None) => tracing::info!(source = %name, "zones are discovered again"),
+            (Some(_), None) => tracing::info!(source = %name, "all is discovered again"),
             (_, _) => (),
         }
         source.lack = text;

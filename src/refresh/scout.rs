@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::RefreshConfig;
 use crate::{
     base::SourceName,
-    discover::{DiscoverError, Source},
+    discover::{DiscoverError, Lack, Source},
     inventory::SourceFacts,
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub(super) source: SourceName,
     pub(super) facts: Result<SourceFacts, DiscoverError>,
     /// What the source went without, which is no failure.
-    pub(super) lack: Option<DiscoverError>,
+    pub(super) lacks: Vec<Lack>,
     pub(super) took: Duration,
     /// Of the last order to look that came before this look began.
     pub(super) ticket: u64,
@@ -67,6 +67,7 @@ pub(super) async fn scout(
     found: mpsc::Sender<Found>,
     signals: Signals,
 ) {
+    let interval = source.interval().unwrap_or(config.interval);
     let Signals { mut nudge, mut asked, doubt, token } = signals;
     let mut services_asked: Option<Instant> = None;
     let mut retry = Some(RETRY_MIN);
@@ -87,17 +88,17 @@ pub(super) async fn scout(
                 if due {
                     services_asked = Some(started);
                 }
-                config.interval
+                interval
             }
             (Err(_), Some(pause)) => {
-                retry = Some(doubled(pause, config.interval));
+                retry = Some(doubled(pause, interval));
                 pause
             }
-            (Err(_), None) => config.interval,
+            (Err(_), None) => interval,
         };
         let name = source.name().clone();
-        let (took, lack) = (started.elapsed(), source.lack());
-        let found_now = Found { source: name, facts, lack, took, ticket, token: token.clone() };
+        let (took, lacks) = (started.elapsed(), source.lacks());
+        let found_now = Found { source: name, facts, lacks, took, ticket, token: token.clone() };
         let told = found.send(found_now);
         if !matches!(token.run_until_cancelled(told).await, Some(Ok(()))) {
             return;

@@ -91,7 +91,7 @@ fn subnets_that_cannot_be_had_take_nothing_down_and_what_was_known_stays() {
     };
     refresh();
     // Said when it begins, not each time.
-    assert_eq!(lines_with(&daemon, "zones are not discovered anew").len(), 1);
+    assert_eq!(lines_with(&daemon, "something is not discovered").len(), 1);
     assert_eq!(zone_of(&daemon, "10.0.2.7"), None);
 
     double.clear();

@@ -98,12 +98,45 @@ fn a_source_keeps_what_belongs_to_its_kind() {
         config.sources[0].kind,
         SourceKind::Ec2 {
             region: Some("eu-west-1".into()),
-            role_arn: Some("arn:aws:iam::123456789012:role/hubdns-read".to_owned()),
+            role: Some(Role {
+                name: RoleName::Arn("arn:aws:iam::123456789012:role/hubdns-read".to_owned()),
+                external_id: None,
+                session_name: "hubdns".to_owned(),
+                session_tags: [].into(),
+            }),
             endpoint_url: Some("http://127.0.0.1:5000".to_owned()),
         }
     );
     assert_eq!(config.sources[0].vpc_ids[0].as_str(), "vpc-0123");
     assert_eq!(config.sources[0].tags["dns"], "hub");
+}
+
+#[test]
+fn a_list_of_accounts_is_a_source_for_each() {
+    let text = r#"[[source]]
+name = "org"
+kind = "ec2"
+accounts = ["111122223333", "444455556666"]
+role_name = "network/hubdns-read"
+external_id = "hub:4711/a"
+session_name = "hub-a"
+session_tags = { team = "network", "cost centre" = "" }
+interval_secs = 120
+tags = { dns = "hub" }
+"#;
+    let config = good(text);
+    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    assert_eq!(names, ["org-111122223333", "org-444455556666"]);
+    let SourceConfig { kind, tags, interval, .. } = &config.sources[1];
+    let tag = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let role = Role {
+        name: RoleName::In("444455556666".into(), "network/hubdns-read".to_owned()),
+        external_id: Some("hub:4711/a".to_owned()),
+        session_name: "hub-a".to_owned(),
+        session_tags: [("team", "network"), ("cost centre", "")].map(tag).into(),
+    };
+    assert_eq!(*kind, SourceKind::Ec2 { region: None, role: Some(role), endpoint_url: None });
+    assert_eq!((tags["dns"].as_str(), *interval), ("hub", Some(Duration::from_secs(120))));
 }
 
 #[test]

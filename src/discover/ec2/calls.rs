@@ -2,16 +2,28 @@
 //!
 //! At most one filter a call: what else the configuration filters by is applied to the answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    time::Duration,
+};
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::Filter,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::timeout;
 
 use super::{ServiceKey, errors::Context, map, session::Session};
 use crate::{
     base::VpcId,
     discover::{
         error::{Action, DiscoverError},
-        recorded::{RecordedEndpoint, RecordedInterface, RecordedService, RecordedSubnet},
+        recorded::{
+            RecordedAssociation, RecordedEndpoint, RecordedInterface, RecordedService,
+            RecordedSubnet,
+        },
     },
 };
 
@@ -20,6 +32,9 @@ const PAGE_ITEMS: i32 = 1_000;
 /// Pages of one list. At 1,000 items a page this is far beyond any account; past it the server
 /// makes up tokens and we would never be done.
 const PAGES_MAX: usize = 500;
+/// For one call of a list that a look can do without: one that hangs must not keep the endpoints'
+/// changes waiting for longer.
+const DISPENSABLE_WITHIN: Duration = Duration::from_secs(10);
 /// Values of one filter: the most that EC2 takes.
 const FILTER_VALUES_MAX: usize = 200;
 
@@ -45,8 +60,8 @@ pub(super) async fn endpoints(
             .max_results(PAGE_ITEMS);
         let mut pages = Pages::new(action);
         while pages.more() {
-            let sent = call.clone().set_next_token(pages.token()).send().await;
-            let page = sent.map_err(|error| session.context(action).told(error))?;
+            let call = call.clone().set_next_token(pages.token());
+            let page = sent(session, action, call.send()).await?;
             found.extend(page.vpc_endpoints.unwrap_or_default().into_iter().map(map::endpoint));
             pages.go_on(page.next_token)?;
         }
@@ -77,8 +92,8 @@ pub(super) async fn services(
                 .max_results(PAGE_ITEMS);
             let mut pages = Pages::new(action);
             while pages.more() {
-                let sent = call.clone().set_next_token(pages.token()).send().await;
-                let page = sent.map_err(|error| session.context(action).told(error))?;
+                let call = call.clone().set_next_token(pages.token());
+                let page = sent(session, action, call.send()).await?;
                 found
                     .extend(page.service_details.unwrap_or_default().into_iter().map(map::service));
                 pages.go_on(page.next_token)?;
@@ -105,8 +120,8 @@ pub(super) async fn interfaces(
             .max_results(PAGE_ITEMS);
         let mut pages = Pages::new(action);
         while pages.more() {
-            let sent = call.clone().set_next_token(pages.token()).send().await;
-            let page = sent.map_err(|error| session.context(action).told(error))?;
+            let call = call.clone().set_next_token(pages.token());
+            let page = sent(session, action, call.send()).await?;
             found.extend(
                 page.network_interfaces.unwrap_or_default().into_iter().map(map::interface),
             );
@@ -116,19 +131,79 @@ pub(super) async fn interfaces(
     Ok(found)
 }
 
-/// Every subnet that the caller sees: those of its account, and those shared with it.
+/// What the Resource and ServiceNetwork endpoints of these ids lead to. A look can do without.
+pub(super) async fn associations(
+    session: &Session,
+    ids: &BTreeSet<String>,
+) -> Result<Vec<RecordedAssociation>, DiscoverError> {
+    let action = Action::DescribeVpcEndpointAssociations;
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut found = Vec::new();
+    for chunk in ids.chunks(FILTER_VALUES_MAX) {
+        let call = session
+            .client
+            .describe_vpc_endpoint_associations()
+            .set_filters(filter("vpc-endpoint-id", chunk))
+            .max_results(PAGE_ITEMS);
+        let mut pages = Pages::new(action);
+        while pages.more() {
+            let call = call.clone().set_next_token(pages.token());
+            let page = in_time(session, action, call.send()).await?;
+            let items = page.vpc_endpoint_associations.unwrap_or_default();
+            found.extend(items.into_iter().map(map::association));
+            pages.go_on(page.next_token)?;
+        }
+    }
+    Ok(found)
+}
+
+/// Every subnet that the caller sees: those of its account, and those shared with it. A look can do
+/// without.
 pub(super) async fn subnets(session: &Session) -> Result<Vec<RecordedSubnet>, DiscoverError> {
     let action = Action::DescribeSubnets;
     let call = session.client.describe_subnets().max_results(PAGE_ITEMS);
     let mut found = Vec::new();
     let mut pages = Pages::new(action);
     while pages.more() {
-        let sent = call.clone().set_next_token(pages.token()).send().await;
-        let page = sent.map_err(|error| session.context(action).told(error))?;
+        let call = call.clone().set_next_token(pages.token());
+        let page = in_time(session, action, call.send()).await?;
         found.extend(page.subnets.unwrap_or_default().into_iter().map(map::subnet));
         pages.go_on(page.next_token)?;
     }
     Ok(found)
+}
+
+/// Makes one call in its turn.
+async fn sent<O, E>(
+    session: &Session,
+    action: Action,
+    call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+) -> Result<O, DiscoverError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    session.pace.turn().await;
+    call.await.map_err(|error| session.context(action).told(error))
+}
+
+/// The same for a list that a look can do without: waiting for its turn takes what it takes, and
+/// the call itself not long.
+async fn in_time<O, E>(
+    session: &Session,
+    action: Action,
+    call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+) -> Result<O, DiscoverError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    session.pace.turn().await;
+    match timeout(DISPENSABLE_WITHIN, call).await {
+        Ok(told) => told.map_err(|error| session.context(action).told(error)),
+        Err(elapsed) => {
+            let (after, source) = (DISPENSABLE_WITHIN, elapsed.into());
+            Err(DiscoverError::TimedOut { action, after, source })
+        }
+    }
 }
 
 fn filter(name: &str, values: &[&str]) -> Option<Vec<Filter>> {

@@ -13,7 +13,8 @@ use crate::discover::error::{Action, Cause, DiscoverError, bounded_code};
 /// "You may not", as EC2 and STS say it.
 const DENIED: &[&str] = &["UnauthorizedOperation", "AccessDenied", "AccessDeniedException"];
 /// "Not so fast".
-const THROTTLED: &[&str] = &["RequestLimitExceeded", "Throttling", "ThrottlingException"];
+pub(super) const THROTTLED: &[&str] =
+    &["RequestLimitExceeded", "Throttling", "ThrottlingException"];
 /// "You were somebody once". `RequestExpired` is also what a wrong clock gets.
 const EXPIRED: &[&str] = &["ExpiredTokenException", "ExpiredToken", "RequestExpired"];
 

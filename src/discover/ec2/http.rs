@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_ec2::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -14,9 +16,11 @@ use aws_smithy_runtime_api::client::{
         SharedHttpConnector,
     },
     orchestrator::HttpRequest,
+    retries::RequestAttempts,
 };
 
-use crate::discover::{hosts::addresses, lookup::HostLookup};
+use super::errors::THROTTLED;
+use crate::discover::{hosts::addresses, lookup::HostLookup, pace::CallPace};
 
 /// A client for the SDK. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are obeyed, but not for
 /// addresses of this host and its link: the metadata service is not behind a proxy.
@@ -63,6 +67,11 @@ struct Resolver(HostLookup);
 /// without an error and with fewer items; its end is missing all the same.
 #[derive(Debug)]
 pub(super) struct WholeAnswers;
+
+/// Tells the pace what the SDK does by itself: its second and third attempts, and each answer that
+/// says "not so fast", be it followed by another attempt or not.
+#[derive(Debug)]
+pub(super) struct Paced(pub(super) CallPace);
 
 /// What [`WholeAnswers`] refuses.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +168,47 @@ impl Intercept for WholeAnswers {
             false => Err(CutShort.into()),
         }
     }
+}
+
+// === impl Paced ===
+
+impl Intercept for Paced {
+    fn name(&self) -> &'static str {
+        "Paced"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if config.load::<RequestAttempts>().is_some_and(|it| 1 < it.attempts()) {
+            self.0.debit();
+        }
+        Ok(())
+    }
+
+    // Before that the body is not read.
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let body = response.body().bytes().unwrap_or_default();
+        if !response.status().is_success() && is_throttled(body) {
+            self.0.throttled();
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error of EC2's, which is short, has a code that means "not so fast".
+fn is_throttled(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body);
+    THROTTLED.iter().any(|code| body.contains(&format!("<Code>{code}</Code>")))
 }
 
 #[cfg(test)]

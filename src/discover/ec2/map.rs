@@ -6,9 +6,9 @@ use aws_sdk_ec2::types;
 use aws_smithy_types::date_time::Format;
 
 use crate::discover::recorded::{
-    RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface, RecordedIpv6Address,
-    RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress, RecordedPrivateName,
-    RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
+    RecordedAssociation, RecordedDnsEntry, RecordedDnsOptions, RecordedEndpoint, RecordedInterface,
+    RecordedIpv6Address, RecordedIpv6Network, RecordedIpv6State, RecordedPrivateAddress,
+    RecordedPrivateName, RecordedService, RecordedServiceType, RecordedSubnet, RecordedTag,
 };
 
 pub(super) fn endpoint(found: types::VpcEndpoint) -> RecordedEndpoint {
@@ -112,6 +112,23 @@ pub(super) fn interface(found: types::NetworkInterface) -> RecordedInterface {
                 ipv6_address: address.ipv6_address.unwrap_or_default(),
             })
             .collect(),
+    }
+}
+
+pub(super) fn association(found: types::VpcEndpointAssociation) -> RecordedAssociation {
+    let entry = |entry: types::DnsEntry| RecordedDnsEntry {
+        dns_name: entry.dns_name,
+        hosted_zone_id: entry.hosted_zone_id,
+    };
+    RecordedAssociation {
+        id: found.id.unwrap_or_default(),
+        vpc_endpoint_id: found.vpc_endpoint_id.unwrap_or_default(),
+        service_network_arn: found.service_network_arn,
+        associated_resource_accessibility: found.associated_resource_accessibility,
+        dns_entry: found.dns_entry.map(entry),
+        private_dns_entry: found.private_dns_entry.map(entry),
+        associated_resource_arn: found.associated_resource_arn,
+        resource_configuration_group_arn: found.resource_configuration_group_arn,
     }
 }
 

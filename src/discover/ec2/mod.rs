@@ -9,44 +9,35 @@ mod http;
 mod map;
 mod session;
 
-use std::{collections::BTreeSet, time::Duration};
-
-use tokio::time::timeout;
+use std::collections::BTreeSet;
 
 use super::{
-    config::{SourceConfig, SourceKind},
+    config::{Role, SourceConfig, SourceKind},
     error::{Action, DiscoverError},
+    lack::{Dispensable, Lack, Remembered},
     lookup::HostLookup,
     normalise::wanted,
-    recorded::{Recorded, RecordedEndpoint, RecordedService, RecordedSubnet},
+    pace::CallPace,
+    recorded::{
+        Recorded, RecordedAssociation, RecordedEndpoint, RecordedService, RecordedSubnet,
+        check_associations,
+    },
     subnets::subnets,
 };
 use crate::base::Region;
 use session::Session;
 
-/// For the subnets, which a look can do without: a call that hangs must not keep the endpoints'
-/// changes waiting for longer.
-const SUBNETS_WITHIN: Duration = Duration::from_secs(10);
-
 /// One EC2 source between two looks.
 pub(super) struct Ec2 {
     config: SourceConfig,
     lookup: HostLookup,
+    pace: CallPace,
     /// Opened by the first look, and again by the one after a failure: credentials, region and
     /// connections may have been the reason.
     session: Option<Session>,
     known: KnownServices,
-    subnets: KnownSubnets,
-}
-
-/// The subnets as they were told last, which change as rarely.
-#[derive(Default)]
-struct KnownSubnets {
-    found: Option<Vec<RecordedSubnet>>,
-    /// Why they could not be had the last time.
-    lack: Option<DiscoverError>,
-    /// Whether that was so: then the next look asks again.
-    failed: bool,
+    associations: Remembered<RecordedAssociation>,
+    subnets: Remembered<RecordedSubnet>,
 }
 
 /// What was learned of services, which change rarely and cost a call.
@@ -68,26 +59,57 @@ struct ServiceKey {
 /// What an EC2 source is configured with beside its filters.
 struct Settings<'a> {
     region: Option<&'a str>,
-    role_arn: Option<&'a str>,
+    role: Option<&'a Role>,
     endpoint_url: Option<&'a str>,
 }
 
 // === impl Ec2 ===
 
 impl Ec2 {
-    pub(super) fn new(config: SourceConfig, lookup: HostLookup) -> Ec2 {
+    pub(super) fn new(config: SourceConfig, lookup: HostLookup, pace: CallPace) -> Ec2 {
         Ec2 {
             config,
             lookup,
+            pace,
             session: None,
             known: KnownServices::default(),
-            subnets: KnownSubnets::default(),
+            associations: Remembered::new(),
+            subnets: Remembered::new(),
         }
     }
 
     /// What the last look went without.
-    pub(super) fn lack(&mut self) -> Option<DiscoverError> {
-        self.subnets.lack.take()
+    pub(super) fn lacks(&mut self) -> Vec<Lack> {
+        let zones = self.subnets.lack(Dispensable::Zones);
+        zones.into_iter().chain(self.associations.lack(Dispensable::Associations)).collect()
+    }
+
+    /// Asks for what a look can do without.
+    async fn ask_for_more(&mut self, session: &Session, due: bool, recorded: &mut Recorded) {
+        let theirs = recorded.endpoints.iter().filter(|it| it.has_associations());
+        let ids: BTreeSet<String> = theirs
+            .filter(|it| wanted(&self.config, it))
+            .map(|it| it.vpc_endpoint_id.clone())
+            .collect();
+        // In each look: a service network's associations come and go as endpoints do.
+        if !ids.is_empty() {
+            let told = calls::associations(session, &ids).await.and_then(|found| {
+                check_associations(&found, Action::DescribeVpcEndpointAssociations)?;
+                Ok(found)
+            });
+            self.associations.take(told);
+            recorded.associations = self.associations.found.clone();
+        }
+        if self.config.subnets {
+            if due || self.subnets.failed || self.subnets.found.is_none() {
+                let told = calls::subnets(session).await.and_then(|found| {
+                    subnets(&found, Action::DescribeSubnets)?;
+                    Ok(found)
+                });
+                self.subnets.take(told);
+            }
+            recorded.subnets = self.subnets.found.clone();
+        }
     }
 
     /// The region and all that the source has in it. Dropped while it waits, it forgets its
@@ -98,15 +120,12 @@ impl Ec2 {
     ) -> Result<(Region, Recorded), DiscoverError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::open(&self.config, &self.lookup).await?,
+            None => Session::open(&self.config, &self.lookup, &self.pace).await?,
         };
         match ask(&self.config, &session, &self.known, ask_services).await {
             Ok((mut recorded, known)) => {
                 self.known = known;
-                if self.config.subnets {
-                    self.subnets.renew(&session, ask_services).await;
-                    recorded.subnets = self.subnets.found.clone();
-                }
+                self.ask_for_more(&session, ask_services, &mut recorded).await;
                 let region = session.region.clone();
                 self.session = Some(session);
                 Ok((region, recorded))
@@ -133,17 +152,21 @@ async fn ask(
         ..Recorded::default()
     };
     recorded.check(None)?;
-    // Other kinds have no interfaces of their own and no names that lead to them.
+    // Other kinds have no interfaces of their own and no names that lead to them; of these two
+    // only one has a service that publishes names.
+    let is_interface =
+        |it: &RecordedEndpoint| it.vpc_endpoint_type.eq_ignore_ascii_case("Interface");
     let used: Vec<&RecordedEndpoint> = recorded
         .endpoints
         .iter()
-        .filter(|endpoint| endpoint.vpc_endpoint_type.eq_ignore_ascii_case("Interface"))
+        .filter(|endpoint| is_interface(endpoint) || endpoint.has_associations())
         .filter(|endpoint| wanted(config, endpoint))
         .collect();
     let interfaces: BTreeSet<String> =
         used.iter().flat_map(|endpoint| endpoint.network_interface_ids.iter().cloned()).collect();
     let services: BTreeSet<ServiceKey> = used
         .iter()
+        .filter(|endpoint| is_interface(endpoint))
         .map(|endpoint| ServiceKey {
             region: endpoint
                 .service_region
@@ -169,46 +192,19 @@ async fn ask(
     Ok((recorded, known))
 }
 
-// === impl KnownSubnets ===
-
-impl KnownSubnets {
-    /// Asks, where it is time or nothing is known. A failure keeps what was told before.
-    async fn renew(&mut self, session: &Session, due: bool) {
-        if !due && !self.failed && self.found.is_some() {
-            return;
-        }
-        let action = Action::DescribeSubnets;
-        let asked = async {
-            let found = calls::subnets(session).await?;
-            subnets(&found, action)?;
-            Ok(found)
-        };
-        let told = timeout(SUBNETS_WITHIN, asked).await;
-        let told = told.unwrap_or_else(|elapsed| {
-            let (after, source) = (SUBNETS_WITHIN, elapsed.into());
-            Err(DiscoverError::TimedOut { action, after, source })
-        });
-        self.failed = told.is_err();
-        match told {
-            Ok(found) => (self.found, self.lack) = (Some(found), None),
-            Err(error) => self.lack = Some(error),
-        }
-    }
-}
-
 // === impl Settings ===
 
 impl<'a> Settings<'a> {
     /// A source of another kind has none of its own.
     fn of(config: &'a SourceConfig) -> Self {
         match &config.kind {
-            SourceKind::Ec2 { region, role_arn, endpoint_url } => Settings {
+            SourceKind::Ec2 { region, role, endpoint_url } => Settings {
                 region: region.as_ref().map(Region::as_str),
-                role_arn: role_arn.as_deref(),
+                role: role.as_ref(),
                 endpoint_url: endpoint_url.as_deref(),
             },
             SourceKind::Files { .. } | SourceKind::Demo => {
-                Settings { region: None, role_arn: None, endpoint_url: None }
+                Settings { region: None, role: None, endpoint_url: None }
             }
         }
     }

@@ -6,8 +6,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, identity::IdentityCache, retry::RetryConfig,
-    sts::AssumeRoleProvider, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, ConfigLoader,
+    identity::IdentityCache,
+    retry::RetryConfig,
+    sts::{AssumeRoleProvider, AssumeRoleProviderBuilder},
+    timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::Client;
@@ -16,13 +19,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::{
     Settings,
     errors::Limits,
-    http::{self, WholeAnswers},
+    http::{self, Paced, WholeAnswers},
 };
 use crate::{
     base::Region,
     discover::{
-        SourceConfig, certificates::require_ca_certificates, disk::unblocked, error::DiscoverError,
-        lookup::HostLookup,
+        Role, SourceConfig, certificates::require_ca_certificates, disk::unblocked,
+        error::DiscoverError, lookup::HostLookup, pace::CallPace,
     },
 };
 
@@ -52,6 +55,8 @@ pub(super) struct Session {
     /// The role it asks as, for what to say when that fails.
     pub(super) role: Option<String>,
     pub(super) limits: Limits,
+    /// What every call waits for, and this session's own.
+    pub(super) pace: CallPace,
 }
 
 // === impl Session ===
@@ -61,10 +66,11 @@ impl Session {
     pub(super) async fn open(
         config: &SourceConfig,
         lookup: &HostLookup,
+        pace: &CallPace,
     ) -> Result<Session, DiscoverError> {
         certified().await?;
         let loader = loader(http::client(lookup), &LIMITS, retries());
-        Session::from_loader(config, loader, LIMITS).await
+        Session::from_loader(config, loader, LIMITS, pace).await
     }
 
     /// Opens by what `loader` finds, and what the source says.
@@ -72,6 +78,7 @@ impl Session {
         config: &SourceConfig,
         mut loader: ConfigLoader,
         limits: Limits,
+        pace: &CallPace,
     ) -> Result<Session, DiscoverError> {
         let settings = Settings::of(config);
         if let Some(region) = settings.region {
@@ -81,18 +88,17 @@ impl Session {
         let Some(region) = shared.region().map(|region| Region::from(region.as_ref())) else {
             return Err(DiscoverError::NoRegion);
         };
-        if let Some(role) = settings.role_arn {
-            let provider = AssumeRoleProvider::builder(role)
-                .session_name(APP_NAME)
-                .configure(&shared)
-                .build()
-                .await;
+        let arn = settings.role.map(|role| role.name.arn(&region).into_owned());
+        if let (Some(role), Some(arn)) = (settings.role, &arn) {
+            let provider = assuming(role, arn).configure(&shared).build().await;
             shared = shared
                 .into_builder()
                 .credentials_provider(SharedCredentialsProvider::new(provider))
                 .build();
         }
-        let mut ec2 = aws_sdk_ec2::config::Builder::from(&shared).interceptor(WholeAnswers);
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(&shared)
+            .interceptor(WholeAnswers)
+            .interceptor(Paced(pace.clone()));
         // For EC2 alone: STS has an address of its own, `AWS_ENDPOINT_URL_STS`.
         if let Some(url) = settings.endpoint_url {
             ec2 = ec2.endpoint_url(url);
@@ -100,9 +106,23 @@ impl Session {
         Ok(Session {
             client: Client::from_conf(ec2.build()),
             region,
-            role: settings.role_arn.map(str::to_owned),
+            role: arn,
             limits,
+            pace: pace.clone(),
         })
+    }
+}
+
+/// Assumes `role`, of this ARN, as what it is configured with.
+fn assuming(role: &Role, arn: &str) -> AssumeRoleProviderBuilder {
+    let mut provider = AssumeRoleProvider::builder(arn).session_name(&role.session_name);
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    // Even an empty list of tags would ask for sts:TagSession.
+    match role.session_tags.is_empty() {
+        true => provider,
+        false => provider.tags(role.session_tags.clone()),
     }
 }
 

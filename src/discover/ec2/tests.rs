@@ -8,7 +8,7 @@ use std::{
     fmt, io,
     net::TcpListener,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_config::{ConfigLoader, retry::RetryConfig};
@@ -34,8 +34,8 @@ use super::{
 use crate::{
     base::{Chain, SourceName, VpcId},
     discover::{
-        ACTIONS, CODES, DiscoverError, HostLookup, Recorded, Source, SourceConfig, SourceKind,
-        normalise,
+        ACTIONS, CODES, CallPace, DiscoverError, HostLookup, Recorded, Role, RoleName, Source,
+        SourceConfig, SourceKind, normalise,
     },
     inventory::EndpointState,
 };
@@ -104,12 +104,22 @@ fn config(vpcs: &[&str], role_arn: Option<&str>, endpoint_url: Option<&str>) -> 
         name: SourceName::from("hub"),
         kind: SourceKind::Ec2 {
             region: Some("eu-west-1".into()),
-            role_arn: role_arn.map(str::to_owned),
+            role: role_arn.map(role),
             endpoint_url: endpoint_url.map(str::to_owned),
         },
         vpc_ids: vpcs.iter().map(|vpc| VpcId::from(*vpc)).collect(),
         tags: BTreeMap::new(),
         subnets: false,
+        interval: None,
+    }
+}
+
+fn role(arn: &str) -> Role {
+    Role {
+        name: RoleName::Arn(arn.to_owned()),
+        external_id: None,
+        session_name: "hubdns".to_owned(),
+        session_tags: BTreeMap::new(),
     }
 }
 
@@ -130,8 +140,12 @@ fn bare(http: SharedHttpClient, retries: RetryConfig) -> ConfigLoader {
 }
 
 async fn source_with(config: SourceConfig, loader: ConfigLoader) -> Ec2 {
-    let session = Session::from_loader(&config, loader, SHORT).await.unwrap();
-    Ec2 { session: Some(session), ..Ec2::new(config, no_lookup()) }
+    source_paced(config, loader, &CallPace::new()).await
+}
+
+async fn source_paced(config: SourceConfig, loader: ConfigLoader, pace: &CallPace) -> Ec2 {
+    let session = Session::from_loader(&config, loader, SHORT, pace).await.unwrap();
+    Ec2 { session: Some(session), ..Ec2::new(config, no_lookup(), pace.clone()) }
 }
 
 async fn source(api: &Api) -> Ec2 {
@@ -378,6 +392,29 @@ async fn a_throttled_call_is_tried_three_times() {
 }
 
 #[tokio::test]
+async fn sources_share_a_pace_that_a_throttled_answer_slows() {
+    let (throttled, good) =
+        (api(|_| refusal(503, "RequestLimitExceeded")), api(|_| endpoints(&[], None)));
+    let pace = CallPace::new();
+    let of = async |api: &Api| {
+        let http = SharedHttpClient::new(api.clone());
+        source_paced(config(&[], None, None), quick(http), &pace).await
+    };
+    let (mut throttled, mut other) = (of(&throttled).await, of(&good).await);
+    let began = Instant::now();
+    for _ in 0..10 {
+        other.fetch(true).await.unwrap();
+    }
+    let at_once = began.elapsed();
+    throttled.fetch(true).await.unwrap_err();
+    // Its attempts are counted, too: what comes next is 1 call in 200 ms, behind 2 that went before.
+    let began = Instant::now();
+    other.fetch(true).await.unwrap();
+    assert!(at_once < Duration::from_millis(400), "{at_once:?}");
+    assert!(Duration::from_millis(400) < began.elapsed(), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn other_refusals_are_told_by_their_code() {
     let expired = api(|_| refusal(400, "RequestExpired"));
     insta::assert_snapshot!(told(source(&expired).await).await, @r#"DescribeVpcEndpoints RequestExpired: the AWS credentials have expired, or this host's clock is wrong: DescribeVpcEndpoints failed: service error: unhandled error (RequestExpired): Error { code: "RequestExpired", message: "said EC2" }"#);
@@ -401,6 +438,6 @@ async fn a_look_dropped_while_it_waits_keeps_what_was_known() {
 #[test]
 fn a_look_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: &T) {}
-    let mut source = Source::new(config(&[], None, None), no_lookup());
+    let mut source = Source::new(config(&[], None, None), no_lookup(), CallPace::new());
     sendable(&source.fetch(true));
 }

@@ -18,6 +18,7 @@ fn source() -> SourceConfig {
         kind: SourceKind::Files { path: PathBuf::new() },
         vpc_ids: Vec::new(),
         subnets: false,
+        interval: None,
         tags: BTreeMap::new(),
     }
 }

@@ -43,8 +43,8 @@ async fn a_lookup_that_hangs_is_given_up_as_a_connection_is() {
         .empty_test_environment()
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"));
     let config = config(&[], None, None);
-    let session = Session::from_loader(&config, loader, limits).await;
-    let mut ec2 = Ec2::new(config, lookup);
+    let session = Session::from_loader(&config, loader, limits, &CallPace::new()).await;
+    let mut ec2 = Ec2::new(config, lookup, CallPace::new());
     ec2.session = Some(session.unwrap());
     let line = told(ec2).await;
     assert!(
@@ -67,9 +67,9 @@ async fn without_credentials_that_is_what_is_said() {
 async fn without_a_region_that_is_what_is_said() {
     let api = Api::new(|_| None);
     let mut config = config(&[], None, None);
-    config.kind = SourceKind::Ec2 { region: None, role_arn: None, endpoint_url: None };
+    config.kind = SourceKind::Ec2 { region: None, role: None, endpoint_url: None };
     let loader = quick(SharedHttpClient::new(api));
-    let opened = Session::from_loader(&config, loader, SHORT).await;
+    let opened = Session::from_loader(&config, loader, SHORT, &CallPace::new()).await;
     assert!(matches!(opened, Err(DiscoverError::NoRegion)));
 }
 
@@ -112,6 +112,44 @@ async fn a_role_is_assumed_and_ec2_is_asked_as_it() {
     ec2.fetch(false).await.unwrap();
     assert_eq!(api.count("Action=AssumeRole"), 1);
     assert_eq!(api.count("Action=DescribeVpcEndpoints&"), 2);
+}
+
+#[tokio::test]
+async fn a_session_has_the_external_id_the_tags_and_the_name_that_are_configured() {
+    let asked = async |role: Role| {
+        let api = Api::new(|_| None);
+        let mut config = config(&[], None, None);
+        config.kind = SourceKind::Ec2 {
+            region: Some("us-gov-west-1".into()),
+            role: Some(role),
+            endpoint_url: None,
+        };
+        let http = SharedHttpClient::new(api.clone());
+        let line = told(source_with(config, quick(http)).await).await;
+        assert!(line.starts_with("AssumeRole connect: "), "{line}");
+        let form = api.asked.lock().unwrap().first().cloned().unwrap();
+        let pairs = form.split('&').filter(|pair| !pair.starts_with("Version="));
+        pairs.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let plain = Role { name: RoleName::In("111122223333".into(), "r".to_owned()), ..role("") };
+    let arn = "RoleArn=arn%3Aaws-us-gov%3Aiam%3A%3A111122223333%3Arole%2Fr";
+    let first = ["Action=AssumeRole", arn, "RoleSessionName=hubdns"];
+    assert_eq!(asked(plain.clone()).await, first);
+    let whole = Role {
+        external_id: Some("hub:4711".to_owned()),
+        session_name: "hub-a".to_owned(),
+        session_tags: [("team".to_owned(), "network".to_owned())].into(),
+        ..plain
+    };
+    let expected = [
+        "Action=AssumeRole",
+        arn,
+        "RoleSessionName=hub-a",
+        "Tags.member.1.Key=team",
+        "Tags.member.1.Value=network",
+        "ExternalId=hub%3A4711",
+    ];
+    assert_eq!(asked(whole).await, expected);
 }
 
 #[tokio::test]

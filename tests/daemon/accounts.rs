@@ -1,0 +1,141 @@
+//! Many accounts, of which each is a source of its own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    ONE_INTERVAL, SOON, await_answer,
+    support::{Ec2Double, Endpoint, Hubdns, eventually},
+};
+
+fn account(at: usize) -> String {
+    format!("{:012}", 111_111_111_111 + at)
+}
+
+/// An endpoint in each of so many accounts, all reached by one double.
+fn accounts(double: &Ec2Double, count: usize) -> Vec<Endpoint> {
+    let endpoint = |at: usize| {
+        let one = json!({ "service": "sqs", "azs": { "a": format!("10.0.{at}.10") } });
+        let order = json!({ "account": account(at), "endpoints": [one] });
+        double.create(order).endpoints.remove(0)
+    };
+    (0..count).map(endpoint).collect()
+}
+
+/// The table of a source that asks so many accounts as one role.
+fn org(double: &Ec2Double, count: usize, more: &str) -> String {
+    let accounts: Vec<String> = (0..count).map(account).collect();
+    format!(
+        "[[source]]\nname = \"org\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n\
+         accounts = {accounts:?}\nrole_name = \"network/hubdns-read\"\n{more}\n",
+        double.url()
+    )
+}
+
+#[test]
+fn one_account_that_hangs_and_one_that_is_denied_delay_none_of_twenty() {
+    let (many, hanging, denied) = (Ec2Double::start(), Ec2Double::start(), Ec2Double::start());
+    let endpoints = accounts(&many, 20);
+    let one = |name: &str, double: &Ec2Double| {
+        format!(
+            "[[source]]\nname = \"{name}\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n",
+            double.url()
+        )
+    };
+    hanging.create_hub(json!([{ "service": "kms", "azs": { "a": "10.0.200.10" } }]));
+    denied.fault(json!({ "action": "*", "kind": "error", "times": 0, "status": 403,
+        "code": "UnauthorizedOperation" }));
+    let config = one("hanging", &hanging) + &one("denied", &denied) + &org(&many, 20, "");
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &many.url())]);
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let own = &endpoint.dns_entries[0];
+        assert_eq!(daemon.dig(&format!("{own} A")).data("A"), [format!("10.0.{at}.10")], "{own}");
+    }
+
+    hanging.fault(json!({ "action": "*", "kind": "delay", "delay_ms": 25_000, "times": 0 }));
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        many.replace_addresses(&endpoint.id, json!({ "a": format!("10.0.{at}.20") }));
+    }
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let own = &endpoint.dns_entries[0];
+        await_answer(&daemon, own, &[&format!("10.0.{at}.20")], ONE_INTERVAL);
+    }
+    // Each has its own age and its own failure; what the one that hangs told is still told.
+    let (_, text) = daemon.get("/api/v1/status");
+    let status: Value = serde_json::from_str(&text).unwrap();
+    let sources = status["sources"].as_array().unwrap();
+    assert_eq!(sources.len(), 22);
+    for source in sources {
+        let name = source["name"].as_str().unwrap();
+        let (age, error) = (&source["age_secs"], &source["error"]);
+        match name {
+            "denied" => assert!(error.as_str().unwrap().contains("ec2:DescribeVpcEndpoints")),
+            "hanging" => assert!(age.is_u64()),
+            _ => assert!(age.as_u64().unwrap() <= 7 && error.is_null(), "{source}"),
+        }
+    }
+    assert_eq!(daemon.dig("kms.eu-west-1.amazonaws.com A").data("A"), ["10.0.200.10"]);
+}
+
+#[test]
+fn each_account_of_a_list_is_asked_as_its_role_and_at_the_sources_own_interval() {
+    let double = Ec2Double::start();
+    accounts(&double, 3);
+    let session =
+        "external_id = \"hub:4711\"\nsession_tags = { team = \"network\" }\ninterval_secs = 3600";
+    let daemon =
+        Hubdns::start_with(&org(&double, 3, session), &[("AWS_ENDPOINT_URL_STS", &double.url())]);
+    let asked = || {
+        let log = double.log();
+        let of = |action: &str| log.iter().filter(|it| it["action"] == action).cloned().collect();
+        let (roles, looks): (Vec<Value>, Vec<Value>) =
+            (of("AssumeRole"), of("DescribeVpcEndpoints"));
+        (roles, looks.len())
+    };
+    let (roles, looks) = asked();
+    assert_eq!((roles.len(), looks), (3, 3));
+    let form = |key: &str| -> BTreeSet<String> {
+        roles.iter().map(|it| it["form"][key].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let arn = |at| format!("arn:aws:iam::{}:role/network/hubdns-read", account(at));
+    assert_eq!(form("RoleArn"), (0..3).map(arn).collect());
+    assert_eq!(form("ExternalId"), ["hub:4711".to_owned()].into());
+    assert_eq!(form("Tags.member.1.Key"), ["team".to_owned()].into());
+    assert_eq!(form("RoleSessionName"), ["hubdns".to_owned()].into());
+    // One of them by hand; the others wait for their hour.
+    let name = format!("org-{}", account(1));
+    assert!(daemon.command(&format!("refresh --source {name}")).status().unwrap().success());
+    assert_eq!(asked().1, 4);
+}
+
+#[test]
+fn a_throttled_account_slows_the_calls_for_all() {
+    let (many, throttled) = (Ec2Double::start(), Ec2Double::start());
+    accounts(&many, 2);
+    let one = format!(
+        "[[source]]\nname = \"throttled\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n",
+        throttled.url()
+    );
+    let config = one + &org(&many, 2, "");
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &many.url())]);
+    throttled.fault(json!({ "action": "*", "kind": "error", "times": 0, "status": 503,
+        "code": "RequestLimitExceeded" }));
+    assert!(!daemon.command("refresh --source throttled").status().unwrap().success());
+    // Three attempts, seconds apart at most, have taken the burst and most of the pace.
+    let line = eventually("the log tells it", SOON, || {
+        daemon.log().lines().find(|line| line.contains("AWS throttles")).map(str::to_owned)
+    });
+    assert!(line.contains("\"calls_per_second\":5.0"), "{line}");
+    let name = format!("org-{}", account(0));
+    assert!(daemon.command(&format!("refresh --source {name}")).status().unwrap().success());
+    let at = |double: &Ec2Double, action: &str| {
+        let log = double.log();
+        let last = log.iter().rfind(|it| it["action"] == action).unwrap();
+        last["at"].as_f64().unwrap()
+    };
+    // A full pace would make the three calls of a look within 10 ms of each other.
+    let first = at(&many, "DescribeVpcEndpoints");
+    let spread = at(&many, "DescribeNetworkInterfaces") - first;
+    assert!((0.2..10.0).contains(&spread), "{spread}");
+}
