@@ -138,6 +138,7 @@ fn the_iam_policy_allows_what_is_called_and_no_more() {
         Action::DescribeVpcEndpoints,
         Action::DescribeVpcEndpointServices,
         Action::DescribeNetworkInterfaces,
+        Action::DescribeVpcEndpointAssociations,
         Action::DescribeSubnets,
         Action::AssumeRole,
     ]

@@ -115,10 +115,11 @@ fn domains(table: &AnswerTable) -> Vec<Name> {
         let asked_for = match claim.origin {
             Origin::Published
             | Origin::S3Apex
+            | Origin::AssociationPrivate
             | Origin::Alias
             | Origin::Allowed
             | Origin::AliasSet(_) => true,
-            Origin::Regional | Origin::Zonal(_) | Origin::DnsEntry => false,
+            Origin::Regional | Origin::Zonal(_) | Origin::DnsEntry | Origin::Association => false,
         };
         let above = match &claim.pattern {
             Pattern::Exact(name) | Pattern::Below(name) => name.parent(),

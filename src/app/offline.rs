@@ -14,7 +14,8 @@ use crate::{
     base::{Az, Chain, Rcode, SourceName},
     config::Config,
     discover::{
-        CallPace, DiscoverError, Drains, HostLookup, Source, drains_path, read_drains, read_state,
+        CallPace, DiscoverError, Drains, HostLookup, Lack, Source, drains_path, read_drains,
+        read_state,
     },
     forward::{ForwardConfig, ForwardError, Forwarder, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
@@ -32,6 +33,8 @@ pub struct Asked {
     pub source: SourceName,
     /// Its facts, or why there are none.
     pub facts: Result<SourceFacts, DiscoverError>,
+    /// What it went without, which is no failure.
+    pub lacks: Vec<Lack>,
 }
 
 /// Why there is nothing to answer from.
@@ -49,7 +52,7 @@ pub async fn ask_sources(config: &Config, lookup: &HostLookup) -> Vec<Asked> {
         let mut source = Source::new(source.clone(), lookup.clone(), pace.clone());
         async move {
             let facts = source.fetch(true).await;
-            Asked { source: source.name().clone(), facts }
+            Asked { source: source.name().clone(), facts, lacks: source.lacks() }
         }
     });
     futures_util::future::join_all(asks).await
@@ -80,7 +83,7 @@ pub async fn offline_inventory(
     let last_good = state.map(|state| state.inventory).unwrap_or_default();
     let mut notes = Vec::new();
     let mut inventory = Inventory::default();
-    for Asked { source, facts } in asked {
+    for Asked { source, facts, .. } in asked {
         match facts {
             Ok(facts) => inventory.sources.push(Arc::new(facts)),
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::base::{EndpointId, Pattern};
 
 use super::{
     Alias, AliasTarget, Declined, Lender, Origin, PolicyConfig, Reason, cname::CnameContender,
-    conflict::Contender, select::Speaker, terms::Terms,
+    conflict::Contender, names, select::Speaker, terms::Terms,
 };
 
 /// A name that the configuration gives.
@@ -90,6 +90,7 @@ impl<'s> Aliases<'s> {
         let usable = speakers
             .iter()
             .filter(|speaker| of.means(speaker, terms) && speaker.refusal(terms).is_none());
+        let usable = usable.filter(|speaker| names::leads_to_one(speaker.endpoint));
         let able: Vec<_> = usable
             .filter_map(|speaker| Contender::by_alias(speaker, given, zone, rank).ok())
             .collect();

@@ -155,9 +155,24 @@ impl ServiceRule {
     }
 }
 
+/// How services' names begin in AWS's eight partitions.
+const VENDORS: [&str; 7] = [
+    // aws, aws-us-gov, and most services elsewhere
+    "com.amazonaws.",
+    "cn.com.amazonaws.",
+    "eu.amazonaws.",
+    "gov.ic.c2s.",
+    "gov.sgov.sc2s.",
+    "uk.adc-e.cloud.",
+    "gov.ic.hci.csp.",
+];
+
 /// What follows the region in a service's name, or all after the vendor's prefix where there is
-/// no region (`com.amazonaws.s3-global.accesspoint`).
+/// no region (`com.amazonaws.s3-global.accesspoint`); of VPC Lattice's ARNs the id at the end.
 pub(super) fn short_name(service: &str) -> &str {
+    if service.starts_with("arn:") {
+        return service.rsplit('/').next().unwrap_or(service);
+    }
     let mut rest = service;
     while let Some((label, tail)) = rest.split_once('.') {
         rest = tail;
@@ -165,10 +180,7 @@ pub(super) fn short_name(service: &str) -> &str {
             return rest;
         }
     }
-    ["com.amazonaws.", "cn.com.amazonaws."]
-        .iter()
-        .find_map(|vendor| service.strip_prefix(vendor))
-        .unwrap_or(service)
+    VENDORS.iter().find_map(|vendor| service.strip_prefix(vendor)).unwrap_or(service)
 }
 
 /// The region in a service's name.
@@ -206,6 +218,13 @@ mod tests {
         assert!(means("execute-api", "cn.com.amazonaws.cn-north-1.execute-api"));
         assert!(means("notebook", "aws.sagemaker.us-gov-west-1.notebook"));
         assert!(means("s3-global.accesspoint", "com.amazonaws.s3-global.accesspoint"));
+        assert!(means("sqs", "eu.amazonaws.eusc-de-east-1.sqs"));
+        assert!(means("ecr.api", "uk.adc-e.cloud.eu-isoe-west-1.ecr.api"));
+        assert!(means("sqs", "gov.ic.hci.csp.us-isof-south-1.sqs"));
+        assert!(means("sqs", "gov.sgov.sc2s.us-isob-east-1.sqs"));
+        assert!(means("iam", "gov.ic.c2s.iam"));
+        assert!(means("vpce-svc-1", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"));
+        assert!(means("rcfg-1", "arn:aws:vpc-lattice:eu-west-1:1:resourceconfiguration/rcfg-1"));
         assert!(means("COM.amazonaws.eu-west-1.sqs", "com.amazonaws.eu-west-1.sqs"));
         assert!(!means("api", "com.amazonaws.eu-west-1.ecr.api"));
         assert!(!means("dynamodb", "com.amazonaws.eu-west-1.dynamodb-streams"));

@@ -8,6 +8,7 @@
 //! dns=A,B      DnsEntries          source=NAME  default "hub"      created=SECONDS
 //! state= kind= records= owner= verification=  as AWS spells them   tags=KEY:VALUE,...
 //! vpc=ID       default "vpc-1"      account=ID    who owns the endpoint
+//! leads=A/B/C,...  associations: DnsEntry, PrivateDnsEntry, accessibility;  agreed  PrivateDnsEnabled
 //! onprem       PrivateDnsOnlyForInboundResolverEndpoint
 //! ```
 
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 use crate::{
     base::{Az, Ttl},
     inventory::{
-        Endpoint, EndpointState, Interface, Inventory, Service, SourceFacts, Verification,
+        Association, Endpoint, EndpointState, Interface, Inventory, Service, SourceFacts,
+        Verification,
     },
 };
 
@@ -129,6 +131,7 @@ fn add(facts: &mut SourceFacts, line: &str) {
             .collect(),
         dns_entries: list(line, "dns"),
         interfaces: interfaces.iter().map(|eni| eni.id.clone()).collect(),
+        associations: value(line, "leads").map(|_| associations(line)),
     });
     facts.interfaces.extend(interfaces);
     let private_names = list(line, "names");
@@ -141,6 +144,22 @@ fn add(facts: &mut SourceFacts, line: &str) {
             owner: Some(value(line, "owner").unwrap_or("amazon").to_owned()),
         });
     }
+}
+
+fn associations(line: &str) -> Vec<Association> {
+    let agreed = line.split_whitespace().any(|word| word == "agreed");
+    let one = |(at, text): (usize, &String)| {
+        let mut parts = text.split('/');
+        let mut name = || parts.next().filter(|name| !name.is_empty()).map(str::to_owned);
+        Association {
+            id: format!("{at}").as_str().into(),
+            dns_name: name(),
+            private_name: name(),
+            accessibility: name().as_deref().unwrap_or("Accessible").into(),
+            agreed,
+        }
+    };
+    list(line, "leads").iter().enumerate().map(one).collect()
 }
 
 fn value<'l>(line: &'l str, key: &str) -> Option<&'l str> {

@@ -98,8 +98,8 @@ fn weigh<'s>(
         return names.into_iter().map(no).collect();
     }
     let mut verdicts = Vec::with_capacity(offers.len());
-    if speaker.publishes_nothing() {
-        verdicts.push(Err(speaker.declined(None, Reason::NothingPublished)));
+    if let Some(why) = speaker.nothing_told() {
+        verdicts.push(Err(speaker.declined(None, why)));
     }
     for offer in offers {
         let verdict = match offer.pattern {
@@ -109,6 +109,9 @@ fn weigh<'s>(
             }
             Ok(pattern) => match private_name_refusal(speaker, &offer.origin, terms) {
                 Some(why) => Err(why),
+                None if offer.hindrance.is_some() => {
+                    Err(offer.hindrance.unwrap_or(Reason::NoAddress))
+                }
                 None => Contender::new(speaker, offer.text.clone(), pattern, offer.origin),
             },
         };

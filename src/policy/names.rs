@@ -7,7 +7,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::base::{Az, Name, NameError, Pattern};
 
-use super::{Caveat, Origin, select::Speaker};
+use super::{Caveat, Origin, Reason, select::Speaker};
+use crate::inventory::{Association, Endpoint, EndpointKind};
 
 /// The service whose published wildcards lack their apex.
 const S3: &str = "s3";
@@ -27,11 +28,16 @@ pub(super) struct Offer {
     pub(super) pattern: Result<Pattern, NameError>,
     /// Where it comes from.
     pub(super) origin: Origin,
+    /// Why its endpoint cannot answer it, whatever a view says.
+    pub(super) hindrance: Option<Reason>,
 }
 
 /// Every name of an endpoint, each once: what the service publishes, the apexes of S3, then what
 /// of `DnsEntries` is not among those. Two spellings of one name are one name.
 pub(super) fn offers(speaker: &Speaker<'_>) -> Vec<Offer> {
+    if speaker.endpoint.kind.has_associations() {
+        return of_associations(speaker.endpoint);
+    }
     let published = speaker.service.map_or(&[][..], |s| &s.private_names[..]);
     let mut offers: Vec<Offer> =
         in_order(published).map(|text| Offer::verbatim(text, Origin::Published)).collect();
@@ -52,6 +58,50 @@ pub(super) fn offers(speaker: &Speaker<'_>) -> Vec<Offer> {
     offers
 }
 
+/// Whether all addresses of an endpoint lead to the same.
+pub(super) fn leads_to_one(endpoint: &Endpoint) -> bool {
+    match &endpoint.kind {
+        EndpointKind::Resource => endpoint.associations.as_ref().is_some_and(|all| all.len() == 1),
+        EndpointKind::ServiceNetwork => false,
+        EndpointKind::Interface
+        | EndpointKind::Gateway
+        | EndpointKind::GatewayLoadBalancer
+        | EndpointKind::Tunnel
+        | EndpointKind::Other(_) => true,
+    }
+}
+
+/// The names of what a Resource or ServiceNetwork endpoint leads to. Of one resource alone EC2 tells
+/// the addresses: they are all that the endpoint has. A service network's interfaces have those of
+/// everything in it, and so have a group's.
+fn of_associations(endpoint: &Endpoint) -> Vec<Offer> {
+    let associations = endpoint.associations.as_deref().unwrap_or_default();
+    let is_one = leads_to_one(endpoint);
+    let mut offers = Vec::new();
+    for Association { accessibility, dns_name, private_name, agreed, .. } in associations {
+        let inaccessible = (!accessibility.is_accessible())
+            .then(|| Reason::Inaccessible(Arc::from(accessibility.as_str())));
+        let untold = || {
+            let public = dns_name.as_deref().map(Arc::from);
+            (!is_one).then_some(Reason::AddressUntold(public))
+        };
+        let hindrance = inaccessible.clone().or_else(untold);
+        offers.extend(dns_name.iter().map(|text| Offer {
+            hindrance: hindrance.clone(),
+            ..Offer::verbatim(text, Origin::Association)
+        }));
+        let hindrance = inaccessible.or_else(|| (!agreed).then_some(Reason::NotAgreed));
+        let hindrance = hindrance.or_else(untold);
+        offers.extend(private_name.iter().map(|text| Offer {
+            hindrance: hindrance.clone(),
+            ..Offer::verbatim(text, Origin::AssociationPrivate)
+        }));
+    }
+    let mut seen = HashSet::new();
+    offers.retain(|offer| seen.insert(offer.text.to_ascii_lowercase()));
+    offers
+}
+
 /// Of two spellings of one name the same one is kept whatever the order of the list.
 fn in_order(texts: &[String]) -> impl Iterator<Item = &str> {
     let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -65,10 +115,11 @@ pub(super) fn caveats(speaker: &Speaker<'_>, pattern: &Pattern, origin: &Origin)
         Origin::Published
         | Origin::S3Apex
         | Origin::DnsEntry
+        | Origin::AssociationPrivate
         | Origin::Alias
         | Origin::Allowed
         | Origin::AliasSet(_) => true,
-        Origin::Regional | Origin::Zonal(_) => false,
+        Origin::Regional | Origin::Zonal(_) | Origin::Association => false,
     };
     let is_wildcard = matches!(pattern, Pattern::Below(_));
     let short = speaker.short.as_str();
@@ -101,8 +152,12 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
     let zones = speaker.addresses.iter().map(|address| &address.az);
     let of_interface = zones
         .filter(|az| {
-            let head = own.strip_suffix(&az.name.to_ascii_lowercase());
-            head.is_some_and(|head| head.is_empty() || head.ends_with('-'))
+            // Services of another region are told apart by the zones' ids.
+            let words = [Some(&az.name), az.id.as_ref()];
+            words.into_iter().flatten().any(|word| {
+                let head = own.strip_suffix(&word.to_ascii_lowercase());
+                head.is_some_and(|head| head.is_empty() || head.ends_with('-'))
+            })
         })
         .max_by_key(|az| az.name.len());
     match (of_interface, own.split_once('-')) {
@@ -116,7 +171,7 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
 
 impl Offer {
     fn verbatim(text: &str, origin: Origin) -> Self {
-        Self { text: Arc::from(text), pattern: Pattern::parse(text), origin }
+        Self { text: Arc::from(text), pattern: Pattern::parse(text), origin, hindrance: None }
     }
 
     /// The name below which its service has all names: of a wildcard that is not the endpoint's
@@ -135,6 +190,7 @@ impl Offer {
                 text: Arc::from(apex.to_string()),
                 pattern: Ok(Pattern::Exact(apex.clone())),
                 origin: Origin::S3Apex,
+                hindrance: None,
             }),
             Ok(Pattern::Exact(_)) | Err(_) => None,
         }

@@ -88,6 +88,10 @@ pub enum Origin {
     Zonal(Az),
     /// A private name in `DnsEntries` that the service does not publish.
     DnsEntry,
+    /// The `DnsEntry` of what a Resource endpoint leads to: its own name.
+    Association,
+    /// The `PrivateDnsEntry` of the same: the name that the resource's owner chose.
+    AssociationPrivate,
     /// `[[answers.alias]]`.
     Alias,
     /// A resource that `answers.allow` names.
@@ -167,6 +171,15 @@ pub enum Reason {
         /// And by which rule.
         by: Precedence,
     },
+    /// The endpoint's associations could not be asked for, or it has none.
+    NothingAssociated,
+    /// What the endpoint leads to cannot be reached now.
+    Inaccessible(Arc<str>),
+    /// Another chose the name, and private DNS is off on the endpoint: its owner did not agree.
+    NotAgreed,
+    /// The endpoint leads to several things, and EC2 does not tell which of its addresses is this
+    /// one's. The public name that leads to them, if there is one.
+    AddressUntold(Option<Arc<str>>),
     /// An alias whose service or endpoint is not there.
     AliasTargetMissing(Arc<str>),
     /// The operator has made it stand for that name.
@@ -186,6 +199,21 @@ pub enum Precedence {
     Age,
     /// Equal in age; the lower id.
     Id,
+}
+
+// === impl Claim ===
+
+impl Claim {
+    /// Whether its addresses can be probed. What VPC Lattice leads to has ports of its own choice,
+    /// which EC2 does not tell: silence on another one says nothing.
+    pub fn can_be_probed(&self) -> bool {
+        !is_lattice(&self.service)
+    }
+}
+
+/// Whether an endpoint's service is an ARN, as that of a Resource or ServiceNetwork endpoint is.
+fn is_lattice(service: &ServiceName) -> bool {
+    service.as_str().starts_with("arn:")
 }
 
 // === impl Declined ===

@@ -27,6 +27,10 @@ impl Reason {
             Reason::NothingPublished => "nothing_published",
             Reason::NoAddress => "no_address",
             Reason::Conflict { .. } => "conflict",
+            Reason::NothingAssociated => "nothing_associated",
+            Reason::Inaccessible(_) => "inaccessible",
+            Reason::NotAgreed => "not_agreed",
+            Reason::AddressUntold(_) => "address_untold",
             Reason::AliasTargetMissing(_) => "alias_target_missing",
             Reason::Aliased(_) => "aliased",
             Reason::CnameEndless(_) => "cname_endless",
@@ -37,13 +41,17 @@ impl Reason {
 /// What `Kind` teaches: why such an endpoint has nothing to answer with.
 fn lesson(kind: &EndpointKind) -> &'static str {
     match kind {
-        EndpointKind::Interface => "it has interfaces and is answered",
-        EndpointKind::Gateway => "it is a route of its VPC and has no address",
-        EndpointKind::GatewayLoadBalancer => "it inspects traffic and is not asked for by name",
-        EndpointKind::Resource | EndpointKind::ServiceNetwork => {
-            "its names come by associations, which are not read"
+        EndpointKind::Interface | EndpointKind::Resource | EndpointKind::ServiceNetwork => {
+            "it has interfaces and is answered"
         }
-        EndpointKind::Tunnel => "AWS manages it and it is not asked for by name",
+        EndpointKind::Gateway => {
+            "it is a route of its VPC and has no address; only hosts of that VPC can use it, and an \
+             interface endpoint of the same service is what others need"
+        }
+        EndpointKind::GatewayLoadBalancer => {
+            "routes lead through it, for inspection, and no name leads to it"
+        }
+        EndpointKind::Tunnel => "AWS makes and manages it, and no name leads to it",
         EndpointKind::Other(_) => "nothing is known of this kind",
     }
 }
@@ -73,14 +81,41 @@ impl fmt::Display for Reason {
                  \"onprem\" do",
             ),
             Reason::Unverified(state) => {
-                write!(f, "the service's owner has not proved that the name is its own ({state})")
+                write!(
+                    f,
+                    "the service's owner has not proved that the name is its own ({state}); an alias to \
+                     the endpoint answers it all the same"
+                )
             }
             Reason::NotAName(why) => write!(f, "no DNS name: {why}"),
             Reason::NothingPublished => {
-                f.write_str("the service publishes no private name, or was not found")
+                f.write_str(
+                    "the service publishes no private name, or was not found; an alias can give it one",
+                )
             }
             Reason::NoAddress => f.write_str("none of its interfaces has an address for this name"),
             Reason::Conflict { winner, by } => write!(f, "{winner} has it: {by}"),
+            Reason::NothingAssociated => f.write_str(
+                "nothing is associated with it, or the source may not ask: that takes \
+                 ec2:DescribeVpcEndpointAssociations",
+            ),
+            Reason::Inaccessible(word) => {
+                write!(f, "what the endpoint leads to cannot be reached ({word})")
+            }
+            Reason::NotAgreed => f.write_str(
+                "the resource's owner chose the name, and private DNS is off on the endpoint: an alias \
+                 to the endpoint answers it all the same",
+            ),
+            Reason::AddressUntold(public) => {
+                f.write_str(
+                    "the endpoint leads to several things, and EC2 does not tell which of its \
+                     addresses this one has",
+                )?;
+                match public {
+                    Some(name) => write!(f, "; {name} is public and leads to them"),
+                    None => Ok(()),
+                }
+            }
             Reason::AliasTargetMissing(target) => {
                 write!(f, "no usable endpoint for the alias's target {target}")
             }
@@ -117,6 +152,8 @@ impl Origin {
             Origin::Regional => "regional",
             Origin::Zonal(_) => "zonal",
             Origin::DnsEntry => "dns_entry",
+            Origin::Association => "association",
+            Origin::AssociationPrivate => "association_private",
             Origin::Alias => "alias",
             Origin::Allowed => "allowed",
             Origin::AliasSet(_) => "alias_set",
@@ -132,6 +169,10 @@ impl fmt::Display for Origin {
             Origin::Regional => f.write_str("the regional name"),
             Origin::Zonal(az) => write!(f, "the {az} name"),
             Origin::DnsEntry => f.write_str("a private name in the DnsEntries"),
+            Origin::Association => f.write_str("the own name of what the endpoint leads to"),
+            Origin::AssociationPrivate => {
+                f.write_str("the private name of what the endpoint leads to")
+            }
             Origin::Alias => f.write_str("an alias to an endpoint"),
             Origin::Allowed => f.write_str("a resource that `allow` names"),
             Origin::AliasSet(set) => write!(f, "a name of the alias set {set}"),

@@ -18,11 +18,21 @@ use crate::{
 
 use super::{Address, Declined, Origin, Reason, config::short_name, terms::Terms};
 
-/// Ends of names that AWS documents as dual-stack ones in its partitions. They matter only for
-/// endpoints whose record type is `service-defined`; a partition that is not listed gets A alone,
-/// which every client of a dual-stack name can use.
-const DUALSTACK_SUFFIXES: [&str; 4] =
-    ["api.aws", "on.aws", "api.amazonwebservices.com.cn", "on.amazonwebservices.com.cn"];
+/// Ends of the dual-stack names in AWS's eight partitions, as its SDKs have them. They matter only
+/// for endpoints whose record type is `service-defined`; another end gets A alone, which every
+/// client of a dual-stack name can use.
+const DUALSTACK_SUFFIXES: [&str; 9] = [
+    // aws and aws-us-gov
+    "api.aws",
+    "on.aws",
+    "api.amazonwebservices.com.cn",
+    "on.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+    "api.aws.ic.gov",
+    "api.aws.scloud",
+    "api.cloud-aws.adc-e.uk",
+    "api.aws.hci.ic.gov",
+];
 
 /// An endpoint with all that its source knows of it.
 pub(super) struct Speaker<'i> {
@@ -103,11 +113,12 @@ pub(super) fn private_name_refusal(
     let proved = match origin {
         Origin::Regional
         | Origin::Zonal(_)
+        | Origin::Association
         | Origin::Alias
         | Origin::Allowed
         | Origin::AliasSet(_) => return None,
         // AWS puts a private name into DnsEntries only after it has checked the owner's proof.
-        Origin::DnsEntry => true,
+        Origin::DnsEntry | Origin::AssociationPrivate => true,
         Origin::Published | Origin::S3Apex => false,
     };
     if let Some(why) = terms.denies(speaker) {
@@ -138,11 +149,9 @@ impl<'i> Speaker<'i> {
             return Some(Reason::OtherSource(source.clone()));
         }
         match &endpoint.kind {
-            EndpointKind::Interface => (),
+            EndpointKind::Interface | EndpointKind::Resource | EndpointKind::ServiceNetwork => (),
             kind @ (EndpointKind::Gateway
             | EndpointKind::GatewayLoadBalancer
-            | EndpointKind::Resource
-            | EndpointKind::ServiceNetwork
             | EndpointKind::Tunnel
             | EndpointKind::Other(_)) => return Some(Reason::Kind(Arc::from(kind.as_str()))),
         }
@@ -178,9 +187,19 @@ impl<'i> Speaker<'i> {
         &self.facts.source
     }
 
-    /// Whether its service is unknown or has no private name.
-    pub(super) fn publishes_nothing(&self) -> bool {
-        self.service.is_none_or(|s| s.private_names.is_empty())
+    /// Why it has no private name at all: its service is unknown or publishes none, or nothing is
+    /// associated with it.
+    pub(super) fn nothing_told(&self) -> Option<Reason> {
+        let Endpoint { kind, associations, .. } = self.endpoint;
+        match kind.has_associations() {
+            true => {
+                associations.as_ref().is_none_or(Vec::is_empty).then_some(Reason::NothingAssociated)
+            }
+            false => self
+                .service
+                .is_none_or(|service| service.private_names.is_empty())
+                .then_some(Reason::NothingPublished),
+        }
     }
 
     /// The addresses for a name: of the wanted families, and of one zone for a zonal name.
@@ -197,6 +216,8 @@ impl<'i> Speaker<'i> {
                 | Origin::S3Apex
                 | Origin::Regional
                 | Origin::DnsEntry
+                | Origin::Association
+                | Origin::AssociationPrivate
                 | Origin::Alias
                 | Origin::Allowed
                 | Origin::AliasSet(_) => true,

@@ -88,12 +88,56 @@ fn a_partial_endpoint_without_addresses_is_declined_by_its_state() {
 }
 
 #[test]
-fn only_interface_endpoints_answer() {
-    for kind in ["Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel", "Warp"] {
+fn kinds_that_no_name_leads_to_are_declined() {
+    for kind in ["Gateway", "GatewayLoadBalancer", "Tunnel", "Warp"] {
         let facts = format!("{SQS} kind={kind}");
         check(&facts, &config(), &["sqs.R x vpce-1 kind"]);
     }
     check("vpce-1 s a=10.0.0.1 kind=Gateway", &config(), &["- x vpce-1 kind"]);
+}
+
+#[test]
+fn a_resource_has_its_own_name_and_the_one_that_its_endpoints_owner_agreed_to() {
+    let one = "vpce-1 arn:aws:x:rcfg-1 a=10.0.0.1 kind=Resource";
+    check(
+        &format!("{one} leads=own.R/db.R agreed"),
+        &config(),
+        &["db.r association_private vpce-1 10.0.0.1", "own.r association vpce-1 10.0.0.1"],
+    );
+    check(
+        &format!("{one} leads=own.R/db.R"),
+        &aliases(&[("mine.R", "vpce-1")]),
+        &[
+            "mine.r alias vpce-1 10.0.0.1",
+            "own.r association vpce-1 10.0.0.1",
+            "db.R x vpce-1 not_agreed",
+        ],
+    );
+    let lost = format!("{one} leads=own.R/db.R/Inaccessible agreed");
+    check(&lost, &config(), &["db.R x vpce-1 inaccessible", "own.R x vpce-1 inaccessible"]);
+    check(one, &config(), &["- x vpce-1 nothing_associated"]);
+}
+
+#[test]
+fn of_several_things_behind_one_endpoint_no_address_is_told() {
+    for kind in ["Resource", "ServiceNetwork"] {
+        let facts = format!("vpce-1 arn:x a=10.0.0.1 kind={kind} agreed leads=one.R/db.R,two.R");
+        check(
+            &facts,
+            &aliases(&[("mine.R", "vpce-1")]),
+            &[
+                "mine.r x - alias_target_missing",
+                "db.R x vpce-1 address_untold",
+                "one.R x vpce-1 address_untold",
+                "two.R x vpce-1 address_untold",
+            ],
+        );
+    }
+    check(
+        "vpce-1 arn:x a=10.0.0.1 kind=ServiceNetwork leads=one.R",
+        &config(),
+        &["one.R x vpce-1 address_untold"],
+    );
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
             let plan = policy::plan(&inventory, &policy);
             let claims = plan.views.iter().flat_map(|view| &view.claims);
+            let claims = claims.filter(|claim| claim.can_be_probed());
             let addresses: BTreeSet<IpAddr> =
                 claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
             let addresses = Arc::new(addresses);

@@ -225,7 +225,7 @@ impl Real {
         let found = Found {
             source: name.into(),
             facts,
-            lack: None,
+            lacks: vec![],
             took: Duration::ZERO,
             ticket: 1,
             token: CancellationToken::new(),

@@ -23,7 +23,9 @@ Beside AWS it speaks JSON to tests, on either listener:
 
 with ENDPOINT as {"service": "sqs", "azs": {"a": "10.0.1.10", "b": null}, "ipv6"?: {"a": "fd00::1"},
 "tags"?, "state"?, "type"?, "ip_address_type"?, "dns_record_ip_type"?, "private_dns_enabled"?,
-"only_for_inbound_resolver"?, "created"?}; an address of null is chosen inside the zone's subnet.
+"only_for_inbound_resolver"?, "created"?, "service_region"?}; an address of null is chosen inside
+the zone's subnet. With the type "Resource" or "ServiceNetwork" it has "associations":
+[{"dns", "private"?, "accessibility"?}] in the place of a service.
 """
 
 from __future__ import annotations
@@ -127,8 +129,11 @@ class Hubs:
         }
         endpoint = backend.create_vpc_endpoint(
             vpc_id=vpc,
-            service_name=services.full_name(order["service"], backend.region_name),
-            endpoint_type=kind,
+            service_name=services.full_name(
+                order.get("service", "none"), order.get("service_region", backend.region_name)
+            ),
+            # moto makes interfaces for this type alone.
+            endpoint_type="Interface" if kind in truths.LATTICE else kind,
             policy_document=None,
             route_table_ids=[],
             subnet_ids=list(subnets.values()),
@@ -144,8 +149,11 @@ class Hubs:
                 ip_address_type=order.get("ip_address_type", "ipv4"),
                 dns_record_ip_type=order.get("dns_record_ip_type"),
                 only_for_inbound_resolver=order.get("only_for_inbound_resolver", False),
+                service_region=order.get("service_region"),
             ),
         )
+        if kind in truths.LATTICE:
+            truths.lead_to(endpoint, kind, order["associations"])
         endpoint.state = order.get("state", "available")
         if "created" in order:
             endpoint.creation_timestamp = datetime.datetime.fromisoformat(order["created"])

@@ -21,12 +21,14 @@ _IDS = {
     "DescribeVpcEndpoints": "vpcEndpointId",
     "DescribeVpcEndpointServices": "serviceName",
     "DescribeNetworkInterfaces": "networkInterfaceId",
+    "DescribeVpcEndpointAssociations": "id",
     "DescribeSubnets": "subnetId",
 }
 _LIST_ENDS = {
     "DescribeVpcEndpoints": b"</vpcEndpointSet>",
     "DescribeVpcEndpointServices": b"</serviceDetailSet>",
     "DescribeNetworkInterfaces": b"</networkInterfaceSet>",
+    "DescribeVpcEndpointAssociations": b"</vpcEndpointAssociationSet>",
     "DescribeSubnets": b"</subnetSet>",
 }
 _ITEM = re.compile(rb"<item>")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,12 @@ class Pages:
 
 PAGES = Pages()
 
+LATTICE = ("Resource", "ServiceNetwork")
+"""Types of endpoints that lead to what is associated with them, and to no service."""
+
+_asked = threading.local()
+"""The region whose services a call asks for, where that is another than its own."""
+
 
 @dataclass
 class Wanted:
@@ -45,6 +52,7 @@ class Wanted:
     ip_address_type: str = "ipv4"
     dns_record_ip_type: str | None = None
     only_for_inbound_resolver: bool = False
+    service_region: str | None = None
 
 
 def cures(owner: type, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -66,7 +74,8 @@ def cures(owner: type, name: str) -> Callable[[Callable[..., Any]], Callable[...
 
 # moto invents one private name for each service and has no ServiceRegion.
 def _services_known(account: str, region: str) -> list[dict[str, Any]]:
-    return [service.details(region) for service in services.KNOWN]
+    of = getattr(_asked, "region", None) or region
+    return [service.details(of) for service in services.KNOWN]
 
 
 VPCBackend._collect_default_endpoint_services = staticmethod(_services_known)
@@ -78,7 +87,11 @@ def _describe_services(moto: Callable[..., Any], self: VPCs) -> ActionResult:
     for one in self._get_param("Filters", []):
         one["Value"] = one["Values"] = one.get("Values") or one.get("Value") or []
     self.params["MaxResults"] = min(int(self._get_param("MaxResults") or PAGES.size), PAGES.size)
-    return moto(self)
+    _asked.region = next(iter(self._get_param("ServiceRegions", [])), None)
+    try:
+        return moto(self)
+    finally:
+        _asked.region = None
 
 
 # --- Endpoints
@@ -119,7 +132,7 @@ def dress(endpoint: VPCEndPoint, wanted: Wanted) -> None:
     endpoint.creation_timestamp = _created
     endpoint.ip_address_type = wanted.ip_address_type
     endpoint.requester_managed = False
-    endpoint.service_region = backend.region_name
+    endpoint.service_region = wanted.service_region or backend.region_name
     if endpoint.vpc_endpoint_type != "Interface":
         endpoint.private_dns_enabled = False
         return
@@ -172,7 +185,7 @@ def free_address(interface: NetworkInterface) -> str:
 
 def dns_entries(endpoint: VPCEndPoint) -> list[dict[str, str]]:
     """The regional name, one for each zone, and the private names where they are enabled."""
-    region = endpoint.ec2_backend.region_name
+    region = endpoint.service_region
     service = services.find(endpoint.service_name, region, "Interface")
     if service is None:
         return []
@@ -238,9 +251,48 @@ paged(VPCs, "describe_vpc_endpoints", "VpcEndpoints")
 paged(ElasticNetworkInterfaces, "describe_network_interfaces", "NetworkInterfaces")
 
 
+# --- Associations
+
+
+def lead_to(endpoint: VPCEndPoint, kind: str, associations: list[dict[str, str]]) -> None:
+    """Makes an endpoint one of VPC Lattice's, with what it leads to."""
+    arn = f"arn:aws:vpc-lattice:{endpoint.ec2_backend.region_name}:222233334444:"
+    endpoint.vpc_endpoint_type = kind
+    endpoint.service_name = endpoint.service_region = None
+    endpoint.dns_entries = []
+    if kind == "Resource":
+        endpoint.resource_configuration_arn = f"{arn}resourceconfiguration/rcfg-{endpoint.id[5:]}"
+    else:
+        endpoint.service_network_arn = f"{arn}servicenetwork/sn-{endpoint.id[5:]}"
+    endpoint.associations = [
+        {
+            "Id": f"vpce-rsc-asc-{at}-{endpoint.id[5:]}",
+            "VpcEndpointId": endpoint.id,
+            "AssociatedResourceAccessibility": one.get("accessibility", "Accessible"),
+            "DnsEntry": {"DnsName": one["dns"], "HostedZoneId": HOSTED_ZONE},
+            **({"PrivateDnsEntry": {"DnsName": one["private"]}} if "private" in one else {}),
+        }
+        for at, one in enumerate(associations)
+    ]
+
+
 # moto lacks the call: an HTTP 500.
 def _describe_associations(self: VPCs) -> ActionResult:
-    return ActionResult({"VpcEndpointAssociations": []})
+    wanted = {
+        value
+        for one in self._get_param("Filters", [])
+        if one["Name"] == "vpc-endpoint-id"
+        for value in one.get("Values") or one.get("Value") or []
+    }
+    endpoints = self.ec2_backend.vpc_end_points.values()
+    found = [
+        one
+        for endpoint in endpoints
+        for one in getattr(endpoint, "associations", [])
+        if not wanted or endpoint.id in wanted
+    ]
+    return ActionResult({"VpcEndpointAssociations": found})
 
 
 VPCs.describe_vpc_endpoint_associations = _describe_associations  # type: ignore[attr-defined]
+paged(VPCs, "describe_vpc_endpoint_associations", "VpcEndpointAssociations")

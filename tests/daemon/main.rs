@@ -19,6 +19,7 @@ mod environment;
 mod faults;
 mod flush;
 mod health;
+mod kinds;
 mod limits;
 mod listen;
 mod loops;

@@ -36,7 +36,10 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) {
 /// endpoint that has one that does not.
 async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u16) {
     let mut endpoints: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
-    for name in names.views.iter().flat_map(|view| &view.names) {
+    // What VPC Lattice leads to has ports of its own, which nobody tells.
+    let probed = |service: &str| !service.starts_with("arn:");
+    let names = names.views.iter().flat_map(|view| &view.names);
+    for name in names.filter(|name| probed(&name.service)) {
         let addresses = name.addresses.iter().map(|address| address.ip);
         endpoints.entry(&name.endpoint).or_default().extend(addresses);
     }

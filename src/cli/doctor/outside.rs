@@ -18,6 +18,13 @@ pub(super) async fn look_at_sources(list: &mut CheckList, config: &Config) {
             Ok(facts) => {
                 let endpoints = facts.endpoints.len();
                 list.passed("source", format!("{}: {endpoints} endpoints", asked.source));
+                for lack in asked.lacks {
+                    list.warned(
+                        "source",
+                        format!("{} goes without {lack}", asked.source),
+                        "docs/IAM.md has the role's permissions; all else of it is as ever",
+                    );
+                }
             }
             Err(error) => list.failed(
                 "source",

@@ -41,8 +41,9 @@ pub(in crate::config) struct Source {
     /// Another EC2 API than AWS's (kind "ec2").
     pub(in crate::config) endpoint_url: Option<Text>,
     /// A folder (kind "files"), relative to the one of this file, that holds vpc-endpoints.json,
-    /// vpc-endpoint-services.json and network-interfaces.json as `aws ec2 describe-* --output
-    /// json` prints them and as `hubdns discover --save` writes them.
+    /// vpc-endpoint-services.json and network-interfaces.json, and where there are any
+    /// vpc-endpoint-associations.json, as `aws ec2 describe-* --output json` prints them and as
+    /// `hubdns discover --save` writes them.
     pub(in crate::config) path: Option<Text>,
     /// Between two looks at it. Without it: `refresh.interval_secs`.
     #[schemars(range(min = INTERVAL_SECS.min, max = INTERVAL_SECS.max))]
