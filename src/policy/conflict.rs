@@ -118,6 +118,11 @@ impl<'s> Contender<'s> {
         Ok(Self { alias: Some(rank), ..contender })
     }
 
+    /// The name.
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     /// The endpoint and the name.
     pub(super) fn pair(&self) -> (EndpointId, Pattern) {
         (self.speaker.endpoint.id.clone(), self.pattern.clone())

@@ -42,7 +42,7 @@ use crate::{
     inventory::Inventory,
 };
 use alias::{Sets, alias_contenders};
-use cname::without_endless;
+use cname::{CnameContender, without_endless};
 use conflict::{Contender, Settled, settle};
 use names::offers;
 use select::{Speaker, private_name_refusal, speakers};
@@ -63,22 +63,45 @@ pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
 
 fn view_plan(name: ViewName, speakers: &[Speaker<'_>], sets: &Sets, terms: &Terms<'_>) -> ViewPlan {
     let aliases = alias_contenders(speakers, sets, terms);
-    let mut contenders = aliases.contenders;
+    let (mut contenders, mut cnames) = (aliases.contenders, aliases.cnames);
     let mut declined = aliases.missing;
+    let mut stand_ins = Vec::new();
     for speaker in speakers {
         for verdict in weigh(speaker, terms, &aliases.given) {
             match verdict {
-                Ok(contender) => contenders.push(contender),
-                Err(no) => declined.push(no),
+                Verdict::Answers(contender) => contenders.push(contender),
+                Verdict::StandsFor(cname, instead) => stand_ins.push((cname, instead)),
+                Verdict::Declines(no) => declined.push(no),
             }
         }
     }
-    let Settled { claims, cnames, lost } = settle(contenders, aliases.cnames, terms);
+    // A name that another company chose gives way to whoever has an address for it, and to the
+    // operator's own words.
+    for (cname, instead) in stand_ins {
+        let pattern = &cname.pattern;
+        let is_taken = contenders.iter().any(|it| it.pattern() == pattern)
+            || cnames.iter().any(|it| it.pattern == *pattern);
+        match is_taken {
+            true => declined.push(instead),
+            false => cnames.push(cname),
+        }
+    }
+    let Settled { claims, cnames, lost } = settle(contenders, cnames, terms);
     declined.extend(lost);
     let (cnames, endless) = without_endless(cnames, &claims);
     declined.extend(endless);
     declined.sort();
     ViewPlan { name, claims, cnames, declined }
+}
+
+/// What comes of one name of an endpoint.
+enum Verdict<'s> {
+    /// The endpoint could answer it.
+    Answers(Contender<'s>),
+    /// It stands for a public name of the same; what it is where somebody else has the name.
+    StandsFor(CnameContender, Declined),
+    /// Nothing.
+    Declines(Declined),
 }
 
 /// Every name of one endpoint as a contender for it or as declined. A name that the operator has
@@ -87,19 +110,19 @@ fn weigh<'s>(
     speaker: &'s Speaker<'s>,
     terms: &Terms<'_>,
     given: &HashSet<(EndpointId, Pattern)>,
-) -> Vec<Result<Contender<'s>, Declined>> {
+) -> Vec<Verdict<'s>> {
     let offers = offers(speaker);
     if let Some(why) = speaker.refusal(terms) {
         let mut names: Vec<_> = offers.into_iter().map(|offer| Some(offer.text)).collect();
         if names.is_empty() {
             names.push(None);
         }
-        let no = |name| Err(speaker.declined(name, why.clone()));
+        let no = |name| Verdict::Declines(speaker.declined(name, why.clone()));
         return names.into_iter().map(no).collect();
     }
     let mut verdicts = Vec::with_capacity(offers.len());
     if let Some(why) = speaker.nothing_told() {
-        verdicts.push(Err(speaker.declined(None, why)));
+        verdicts.push(Verdict::Declines(speaker.declined(None, why)));
     }
     for offer in offers {
         let verdict = match offer.pattern {
@@ -109,13 +132,22 @@ fn weigh<'s>(
             }
             Ok(pattern) => match private_name_refusal(speaker, &offer.origin, terms) {
                 Some(why) => Err(why),
-                None if offer.hindrance.is_some() => {
-                    Err(offer.hindrance.unwrap_or(Reason::NoAddress))
-                }
-                None => Contender::new(speaker, offer.text.clone(), pattern, offer.origin),
+                None => match (offer.hindrance, offer.stands_for) {
+                    (None, _) => Contender::new(speaker, offer.text.clone(), pattern, offer.origin),
+                    (Some(why), None) => Err(why),
+                    (Some(why), Some(target)) => {
+                        let cname = CnameContender { pattern, target, rank: usize::MAX };
+                        let instead = speaker.declined(Some(offer.text), why);
+                        verdicts.push(Verdict::StandsFor(cname, instead));
+                        continue;
+                    }
+                },
             },
         };
-        verdicts.push(verdict.map_err(|why| speaker.declined(Some(offer.text), why)));
+        verdicts.push(match verdict {
+            Ok(contender) => Verdict::Answers(contender),
+            Err(why) => Verdict::Declines(speaker.declined(Some(offer.text), why)),
+        });
     }
     verdicts
 }

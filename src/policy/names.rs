@@ -28,8 +28,10 @@ pub(super) struct Offer {
     pub(super) pattern: Result<Pattern, NameError>,
     /// Where it comes from.
     pub(super) origin: Origin,
-    /// Why its endpoint cannot answer it, whatever a view says.
+    /// Why its endpoint cannot answer it with addresses, whatever a view says.
     pub(super) hindrance: Option<Reason>,
+    /// A public name of the same thing, for which it can stand then.
+    pub(super) stands_for: Option<Name>,
 }
 
 /// Every name of an endpoint, each once: what the service publishes, the apexes of S3, then what
@@ -90,10 +92,12 @@ fn of_associations(endpoint: &Endpoint) -> Vec<Offer> {
             hindrance: hindrance.clone(),
             ..Offer::verbatim(text, Origin::Association)
         }));
-        let hindrance = inaccessible.or_else(|| (!agreed).then_some(Reason::NotAgreed));
-        let hindrance = hindrance.or_else(untold);
+        let lost = inaccessible.or_else(|| (!agreed).then_some(Reason::NotAgreed));
+        let public = dns_name.as_deref().filter(|_| lost.is_none());
+        let hindrance = lost.or_else(untold);
         offers.extend(private_name.iter().map(|text| Offer {
             hindrance: hindrance.clone(),
+            stands_for: public.and_then(|public| public.parse().ok()),
             ..Offer::verbatim(text, Origin::AssociationPrivate)
         }));
     }
@@ -171,7 +175,13 @@ fn dns_entry_origin(speaker: &Speaker<'_>, text: &str) -> Origin {
 
 impl Offer {
     fn verbatim(text: &str, origin: Origin) -> Self {
-        Self { text: Arc::from(text), pattern: Pattern::parse(text), origin, hindrance: None }
+        Self {
+            text: Arc::from(text),
+            pattern: Pattern::parse(text),
+            origin,
+            hindrance: None,
+            stands_for: None,
+        }
     }
 
     /// The name below which its service has all names: of a wildcard that is not the endpoint's
@@ -191,6 +201,7 @@ impl Offer {
                 pattern: Ok(Pattern::Exact(apex.clone())),
                 origin: Origin::S3Apex,
                 hindrance: None,
+                stands_for: None,
             }),
             Ok(Pattern::Exact(_)) | Err(_) => None,
         }

@@ -169,10 +169,8 @@ impl fmt::Display for Origin {
             Origin::Regional => f.write_str("the regional name"),
             Origin::Zonal(az) => write!(f, "the {az} name"),
             Origin::DnsEntry => f.write_str("a private name in the DnsEntries"),
-            Origin::Association => f.write_str("the own name of what the endpoint leads to"),
-            Origin::AssociationPrivate => {
-                f.write_str("the private name of what the endpoint leads to")
-            }
+            Origin::Association => f.write_str("the own name of an association"),
+            Origin::AssociationPrivate => f.write_str("the private name of an association"),
             Origin::Alias => f.write_str("an alias to an endpoint"),
             Origin::Allowed => f.write_str("a resource that `allow` names"),
             Origin::AliasSet(set) => write!(f, "a name of the alias set {set}"),

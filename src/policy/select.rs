@@ -2,11 +2,7 @@
 //!
 //! Knows states and kinds, and asks the terms of the view; knows no name beyond asking which kind it is of.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use crate::{
     base::{EndpointId, EniId, Pattern, SourceName},

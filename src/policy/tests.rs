@@ -119,25 +119,39 @@ fn a_resource_has_its_own_name_and_the_one_that_its_endpoints_owner_agreed_to() 
 }
 
 #[test]
-fn of_several_things_behind_one_endpoint_no_address_is_told() {
+fn of_several_things_behind_one_endpoint_each_stands_for_its_public_name() {
+    let told = |facts: &str| {
+        let plan = plan(&inventory(facts), &aliases(&[("mine.R", "vpce-1")]));
+        let view = &plan.views[0];
+        let cnames = view.cnames.iter().map(|it| format!("{} -> {}", it.pattern, it.target));
+        cnames.chain(lines(view)).collect::<Vec<_>>()
+    };
+    let untold = [
+        "mine.R x - alias_target_missing",
+        "one.R x vpce-1 address_untold",
+        "two.R x vpce-1 address_untold",
+    ];
     for kind in ["Resource", "ServiceNetwork"] {
         let facts = format!("vpce-1 arn:x a=10.0.0.1 kind={kind} agreed leads=one.R/db.R,two.R");
-        check(
-            &facts,
-            &aliases(&[("mine.R", "vpce-1")]),
-            &[
-                "mine.r x - alias_target_missing",
-                "db.R x vpce-1 address_untold",
-                "one.R x vpce-1 address_untold",
-                "two.R x vpce-1 address_untold",
-            ],
-        );
+        let expected = [&["db.r -> one.r"], &untold[..]].concat();
+        assert_eq!(told(&facts), expected, "{kind}");
     }
-    check(
-        "vpce-1 arn:x a=10.0.0.1 kind=ServiceNetwork leads=one.R",
-        &config(),
-        &["one.R x vpce-1 address_untold"],
-    );
+    let network = "vpce-1 arn:x a=10.0.0.1 kind=ServiceNetwork leads=one.R/db.R agreed";
+    // Who has an address for a name comes first, and of two that stand for others the first.
+    let taken = format!("{network}\nvpce-2 s a=10.0.0.2 names=db.R");
+    let first = "db.r published vpce-2 10.0.0.2";
+    let rest = [
+        "mine.R x - alias_target_missing",
+        "db.R x vpce-1 address_untold",
+        "one.R x vpce-1 address_untold",
+    ];
+    assert_eq!(told(&taken), [&[first], &rest[..]].concat());
+    let both =
+        format!("{network}\nvpce-3 arn:y a=10.0.0.3 kind=ServiceNetwork leads=x.R/db.R agreed");
+    assert_eq!(told(&both)[0], "db.r -> one.r");
+    assert!(told(&both).contains(&"db.R x vpce-3 address_untold".to_owned()));
+    let not_agreed = network.replace("agreed", "");
+    assert!(told(&not_agreed).contains(&"db.R x vpce-1 not_agreed".to_owned()));
 }
 
 #[test]
