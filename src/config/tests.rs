@@ -186,6 +186,7 @@ fn uncommented(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
+mod roles;
 mod what_is_right;
 mod what_is_written_down;
 mod what_is_wrong;

@@ -127,7 +127,7 @@ fn of_several_things_behind_one_endpoint_each_stands_for_its_public_name() {
         cnames.chain(lines(view)).collect::<Vec<_>>()
     };
     let untold = [
-        "mine.R x - alias_target_missing",
+        "mine.r x - alias_target_missing",
         "one.R x vpce-1 address_untold",
         "two.R x vpce-1 address_untold",
     ];
@@ -141,7 +141,7 @@ fn of_several_things_behind_one_endpoint_each_stands_for_its_public_name() {
     let taken = format!("{network}\nvpce-2 s a=10.0.0.2 names=db.R");
     let first = "db.r published vpce-2 10.0.0.2";
     let rest = [
-        "mine.R x - alias_target_missing",
+        "mine.r x - alias_target_missing",
         "db.R x vpce-1 address_untold",
         "one.R x vpce-1 address_untold",
     ];
