@@ -29,8 +29,8 @@ pub(super) struct KnownSource {
     pub(super) error_permission: Option<&'static str>,
     /// What it went without when it was last asked with success.
     pub(super) lack: Option<String>,
-    /// The IAM action that the caller lacked for it.
-    pub(super) lack_permission: Option<&'static str>,
+    /// The IAM actions that the caller lacked for it.
+    pub(super) lack_permissions: Vec<&'static str>,
     pub(super) guard: Guard,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
@@ -55,7 +55,7 @@ impl Known {
             error: None,
             error_permission: None,
             lack: None,
-            lack_permission: None,
+            lack_permissions: Vec::new(),
             guard: Guard::default(),
             doubt: Arc::default(),
             asked: watch::Sender::new(0),
@@ -142,7 +142,7 @@ impl KnownSource {
     /// The IAM actions that the caller lacked when it was last asked.
     fn missing_permissions(&self) -> Vec<&'static str> {
         let of_error = self.error_permission.filter(|_| self.error.is_some());
-        of_error.into_iter().chain(self.lack_permission).collect()
+        of_error.into_iter().chain(self.lack_permissions.iter().copied()).collect()
     }
 
     /// Has the next look ask for everything anew.

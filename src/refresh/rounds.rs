@@ -153,7 +153,7 @@ impl Refresher {
             (_, _) => (),
         }
         source.lack = text;
-        source.lack_permission = lack.and_then(DiscoverError::permission);
+        source.lack_permissions = lacks.iter().filter_map(|lack| lack.error.permission()).collect();
     }
 
     /// A source could not be asked: one line with everything, and what it told before stays.
