@@ -37,7 +37,9 @@ impl AnswerTable {
         let entries = views.iter().flat_map(|view| view.entries());
         let services: BTreeSet<&ServiceName> = entries.map(|entry| entry.service()).collect();
         let services = services.into_iter().cloned().collect();
-        Self { hash: TableHash::of(&clients, &views), services, clients, named, rest }
+        let has_cnames = views.iter().any(|view| !view.cnames().is_empty());
+        let hash = TableHash::of(&clients, &views);
+        Self { hash, services, has_cnames, clients, named, rest }
     }
 
     /// A table that admits nobody and knows no name, for the time before the first one.

@@ -43,6 +43,7 @@ pub struct AnswerTable {
     rest: Arc<ViewTable>,
     /// Of every name, sorted.
     services: Arc<[ServiceName]>,
+    has_cnames: bool,
 }
 
 // === impl AnswerTable ===
@@ -77,6 +78,11 @@ impl AnswerTable {
     /// The same with the network by which it is, and who says so.
     pub fn zone_of(&self, client: IpAddr) -> Option<ClientZone> {
         self.clients.zone_of(client)
+    }
+
+    /// Whether any view has a name that stands for another.
+    pub fn has_cnames(&self) -> bool {
+        self.has_cnames
     }
 
     /// Every view in the order in which they match; the last is everybody else's.
