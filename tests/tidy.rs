@@ -196,9 +196,11 @@ fn room_of(file: &Path) -> Option<String> {
     (first != "main.rs" && first != "lib.rs").then(|| first.trim_end_matches(".rs").to_owned())
 }
 
-/// The file without its comments and without its trailing unit tests.
+/// The file without its comments and without its trailing unit tests; nothing of a file that is all
+/// tests: `tests.rs`, and what stands in a folder `tests`.
 fn production_text(file: &Path) -> String {
-    if file.file_name().is_some_and(|name| name == "tests.rs") {
+    let is_in_tests = file.parent().is_some_and(|dir| dir.ends_with("tests"));
+    if is_in_tests || file.file_name().is_some_and(|name| name == "tests.rs") {
         return String::new();
     }
     let text = fs::read_to_string(file).unwrap();
