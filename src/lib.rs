@@ -21,4 +21,5 @@ pub mod admin;
 pub mod config;
 pub mod app;
 pub mod preview;
+pub mod export;
 pub mod cli;

@@ -189,7 +189,7 @@ pub(super) fn region_of(service: &ServiceName) -> Option<&str> {
 }
 
 /// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words joined by hyphens and a number behind.
-fn is_region(label: &str) -> bool {
+pub fn is_region(label: &str) -> bool {
     let mut words = label.rsplit('-');
     let number = words.next().is_some_and(|last| last.parse::<u8>().is_ok());
     let names: Vec<&str> = words.collect();

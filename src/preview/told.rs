@@ -1,7 +1,7 @@
 //! The table that a running daemon tells of, from its document.
 //!
-//! Has what clients notice and the rules by which they are told apart; why a name is declined or
-//! where it comes from is not compared, and left out.
+//! Has what clients notice and the rules by which they are told apart, and where names come from; why
+//! others are declined is left out.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -67,6 +67,20 @@ fn view(view: &ViewDocument) -> Result<ViewPlan, ToldError> {
     Ok(ViewPlan { name: view.name.as_str().into(), claims, cnames, declined: Vec::new() })
 }
 
+/// By its word. Of a newer daemon's word nothing is known, and nothing depends on it.
+fn origin(word: &str, addresses: &[Address]) -> Origin {
+    match (word, addresses) {
+        ("s3_apex", _) => Origin::S3Apex,
+        ("regional", _) => Origin::Regional,
+        ("zonal", [first, ..]) => Origin::Zonal(first.az.clone()),
+        ("dns_entry", _) => Origin::DnsEntry,
+        // Which set it is, nothing depends on.
+        ("alias" | "alias_set", _) => Origin::Alias,
+        ("allowed", _) => Origin::Allowed,
+        (_, _) => Origin::Published,
+    }
+}
+
 fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
     let addresses: Vec<Address> = name
         .addresses
@@ -79,7 +93,7 @@ fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
         .collect();
     Ok(Claim {
         pattern: pattern(&name.name)?,
-        origin: Origin::Published,
+        origin: origin(&name.origin, &addresses),
         source: name.source.as_str().into(),
         endpoint: name.endpoint.as_str().into(),
         service: name.service.as_str().into(),

@@ -1,0 +1,64 @@
+//! The permissions that the configured sources need, and no others.
+
+use serde_json::{Value, json};
+
+use crate::discover::{SourceConfig, SourceKind};
+
+/// For each look at the endpoints of an account.
+const READ: [&str; 3] = [
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcEndpointServices",
+    "ec2:DescribeVpcEndpoints",
+];
+/// Where zones are discovered.
+const READ_ZONES: &str = "ec2:DescribeSubnets";
+
+/// No source asks AWS, so nothing is to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPolicy {
+    /// For what hubdns runs as.
+    #[error("no [[source]] asks AWS: hubdns needs no permission")]
+    NoSource,
+    /// For the roles that it assumes.
+    #[error("no [[source]] has a `role_arn`: there is no role that would need a policy")]
+    NoRole,
+}
+
+/// The policy of what hubdns runs as: to read its own account where a source does, and to assume
+/// the roles of the others. With `assumed`, the policy of each such role in place of it.
+pub fn iam_policy(sources: &[SourceConfig], assumed: bool) -> Result<Value, NoPolicy> {
+    let mut own = false;
+    let mut subnets = false;
+    let mut roles: Vec<&str> = Vec::new();
+    for source in sources {
+        let role = match &source.kind {
+            SourceKind::Ec2 { role_arn, .. } => role_arn.as_deref(),
+            SourceKind::Files { .. } | SourceKind::Demo => continue,
+        };
+        own |= role.is_none();
+        subnets |= source.subnets && (assumed == role.is_some());
+        roles.extend(role);
+    }
+    roles.sort_unstable();
+    roles.dedup();
+    let reads = if assumed { !roles.is_empty() } else { own };
+    let mut statements = Vec::new();
+    if reads {
+        statements.push(statement("ReadEndpoints", json!(READ), json!("*")));
+        if subnets {
+            statements.push(statement("ReadZonesOfClients", json!(READ_ZONES), json!("*")));
+        }
+    }
+    if !assumed && !roles.is_empty() {
+        statements.push(statement("ReadOtherAccounts", json!("sts:AssumeRole"), json!(roles)));
+    }
+    match (statements.is_empty(), assumed) {
+        (true, true) => Err(NoPolicy::NoRole),
+        (true, false) => Err(NoPolicy::NoSource),
+        (false, _) => Ok(json!({ "Version": "2012-10-17", "Statement": statements })),
+    }
+}
+
+fn statement(sid: &str, action: Value, resource: Value) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource })
+}

@@ -1,0 +1,19 @@
+//! What others need to send names to us: Route 53 rules, forwarders, a zone file, permissions.
+//!
+//! Pure: from a table or a configuration to text, and never asks or writes anything.
+
+mod domains;
+mod forwarders;
+mod iam;
+mod rules;
+mod templates;
+mod zone;
+#[cfg(test)]
+mod tests;
+
+pub use domains::{Scope, domains, exceptions};
+pub use forwarders::{ForwarderError, Software, forwarders};
+pub use iam::{NoPolicy, iam_policy};
+pub use rules::{Rules, RulesError};
+pub use templates::{cloudformation, json, terraform};
+pub use zone::zone_file;

@@ -1,0 +1,156 @@
+//! Route 53 Resolver rules that send names to us, held against AWS's quotas.
+
+use std::net::SocketAddr;
+
+use crate::base::Name;
+
+/// Targets of one rule.
+const TARGETS_MAX: usize = 6;
+/// Rules of one account in one region.
+const RULES_MAX: usize = 1_000;
+/// Associations of rules with VPCs of one account in one region.
+const ASSOCIATIONS_MAX: usize = 2_000;
+/// Resources of one CloudFormation template.
+const RESOURCES_MAX: usize = 500;
+/// Characters of a rule's name.
+const NAME_LEN_MAX: usize = 64;
+
+/// The rules, and where they are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What a rule's name begins with.
+    pub prefix: String,
+    /// Domains that are forwarded.
+    pub forward: Vec<Name>,
+    /// Domains within those that the VPC's own resolver goes on answering.
+    pub system: Vec<Name>,
+    /// The hubs.
+    pub targets: Vec<SocketAddr>,
+    /// The outbound endpoint, if it is known.
+    pub endpoint: Option<String>,
+    /// The VPCs whose clients are sent to us.
+    pub vpcs: Vec<String>,
+}
+
+/// Why there are no such rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// Nothing is answered.
+    #[error("no name is answered, so no rule is needed; `hubdns names` tells why")]
+    NoNames,
+    /// Nobody to send names to.
+    #[error("no target: say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`")]
+    NoTargets,
+    /// More hubs than a rule takes.
+    #[error(
+        "{targets} targets are more than the {TARGETS_MAX} that a rule can have; name fewer hubs, or \
+         make two sets of rules for different VPCs"
+    )]
+    Targets {
+        /// How many.
+        targets: usize,
+    },
+    /// More rules than a region takes.
+    #[error(
+        "{forward} + {system} rules are more than the {RULES_MAX} that an account has in a region; \
+         `--scope region` needs one for each region"
+    )]
+    Rules {
+        /// Rules that forward.
+        forward: usize,
+        /// Rules that are exceptions.
+        system: usize,
+    },
+    /// More associations than a region takes.
+    #[error(
+        "{rules} rules x {vpcs} VPCs = {} associations, more than the {ASSOCIATIONS_MAX} of an account \
+         in a region; share the rules with the VPCs' accounts, whose own quota counts then, or have \
+         the quota raised, or use `--scope region` where it is not", rules * vpcs
+    )]
+    Associations {
+        /// Rules of both kinds.
+        rules: usize,
+        /// VPCs.
+        vpcs: usize,
+    },
+    /// More than a template takes.
+    #[error(
+        "{rules} rules + {rules} x {vpcs} associations = {} resources, more than the \
+         {RESOURCES_MAX} of a CloudFormation template; leave `--vpc` out and associate the VPCs by \
+         stacks of their own, or use `--format terraform`", rules * (1 + vpcs)
+    )]
+    Resources {
+        /// Rules of both kinds.
+        rules: usize,
+        /// VPCs.
+        vpcs: usize,
+    },
+    /// The one VPC in which rules make a loop.
+    #[error(
+        "{vpc} is the hub's own VPC: a rule there would send our own questions back to us; leave it \
+         out, and give its machines the hub by DHCP options"
+    )]
+    Hub {
+        /// It.
+        vpc: String,
+    },
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Whether these rules can be, and the arithmetic in one line. `hubs` are VPCs of our own.
+    pub fn check(&self, hubs: &[String]) -> Result<String, RulesError> {
+        let (forward, system) = (self.forward.len(), self.system.len());
+        let (rules, vpcs) = (forward + system, self.vpcs.len());
+        if let Some(vpc) = self.vpcs.iter().find(|vpc| hubs.contains(vpc)) {
+            return Err(RulesError::Hub { vpc: vpc.clone() });
+        }
+        match () {
+            () if forward == 0 => Err(RulesError::NoNames),
+            () if self.targets.is_empty() => Err(RulesError::NoTargets),
+            () if TARGETS_MAX < self.targets.len() => {
+                Err(RulesError::Targets { targets: self.targets.len() })
+            }
+            () if RULES_MAX < rules => Err(RulesError::Rules { forward, system }),
+            () if ASSOCIATIONS_MAX < rules * vpcs => Err(RulesError::Associations { rules, vpcs }),
+            () => Ok(format!(
+                "{forward} rules and {system} exceptions of {RULES_MAX}; {rules} x {vpcs} VPCs = {} \
+                 associations of {ASSOCIATIONS_MAX}; {} targets of {TARGETS_MAX}",
+                rules * vpcs,
+                self.targets.len()
+            )),
+        }
+    }
+
+    /// Whether a CloudFormation template can have them.
+    pub(super) fn check_template(&self) -> Result<(), RulesError> {
+        let (rules, vpcs) = (self.forward.len() + self.system.len(), self.vpcs.len());
+        match RESOURCES_MAX < rules * (1 + vpcs) {
+            true => Err(RulesError::Resources { rules, vpcs }),
+            false => Ok(()),
+        }
+    }
+
+    /// Every rule with its name, those that forward first.
+    pub(super) fn named(&self) -> impl Iterator<Item = Rule<'_>> {
+        let forward = self.forward.iter().map(|domain| (domain, true));
+        let all = forward.chain(self.system.iter().map(|domain| (domain, false)));
+        all.enumerate().map(|(at, (domain, forwards))| {
+            let words = domain.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+            let name = format!("{}-{words}", self.prefix);
+            // Route 53 takes no longer one, and a part of it could be another's.
+            let name =
+                if name.len() <= NAME_LEN_MAX { name } else { format!("{}-{at}", self.prefix) };
+            Rule { name, domain, forwards }
+        })
+    }
+}
+
+/// One rule.
+pub(super) struct Rule<'r> {
+    pub(super) name: String,
+    pub(super) domain: &'r Name,
+    /// Whether it forwards; else it is an exception.
+    pub(super) forwards: bool,
+}

@@ -1,0 +1,216 @@
+//! What is exported of a small hub, as others read it.
+
+use super::{
+    ForwarderError, Rules, RulesError, Scope, Software, cloudformation, domains, exceptions,
+    forwarders, json, terraform, zone_file,
+};
+use crate::{
+    policy::{self, PolicyConfig, facts},
+    table::{AnswerTable, compile},
+};
+
+const HUB: &str = "
+    vpce-1 com.amazonaws.eu-west-1.sqs a=10.0.1.5 b=10.0.2.5 names=sqs.eu-west-1.amazonaws.com \
+        dns=vpce-1-x.sqs.eu-west-1.vpce.amazonaws.com,vpce-1-x-a.sqs.eu-west-1.vpce.amazonaws.com
+    vpce-2 com.amazonaws.eu-west-1.ecr.dkr a=10.0.1.6 names=*.dkr.ecr.eu-west-1.amazonaws.com
+    vpce-3 com.amazonaws.eu-west-1.eks-auth a=10.0.1.7 a=fd00::7 names=eks-auth.eu-west-1.api.aws
+    vpce-4 com.amazonaws.iam a=10.0.1.8 names=iam.amazonaws.com
+    vpce-5 com.amazonaws.vpce.eu-west-1.vpce-svc-1 a=10.0.1.9 names=api.eu-west-1.vendor.example
+";
+
+fn table(hub: &str) -> AnswerTable {
+    let alias = facts::alias("queue.amazonaws.com", "sqs");
+    let config = PolicyConfig { aliases: vec![alias], ..facts::config() };
+    compile(policy::plan(&facts::inventory(hub), &config), &config)
+}
+
+#[track_caller]
+fn check(scope: Scope, expected: &[&str], except: &[&str]) {
+    let table = table(HUB);
+    let found = domains(&table, None, scope);
+    let texts =
+        |names: &[crate::base::Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(&found), expected);
+    assert_eq!(texts(&exceptions(&found, &table, scope)), except);
+}
+
+#[test]
+fn a_region_s_names_are_one_domain_and_others_stay_by_themselves() {
+    check(
+        Scope::Region,
+        &[
+            "eu-west-1.api.aws",
+            "eu-west-1.amazonaws.com",
+            "iam.amazonaws.com",
+            "queue.amazonaws.com",
+            "api.eu-west-1.vendor.example",
+        ],
+        &[
+            "efs.eu-west-1.api.aws",
+            "fsx.eu-west-1.api.aws",
+            "efs.eu-west-1.amazonaws.com",
+            "fsx.eu-west-1.amazonaws.com",
+        ],
+    );
+}
+
+#[test]
+fn a_partition_s_domain_holds_all_but_what_belongs_to_a_vpc() {
+    check(
+        Scope::Partition,
+        &["api.aws", "amazonaws.com", "api.eu-west-1.vendor.example"],
+        &[
+            "compute.api.aws",
+            "compute-1.api.aws",
+            "eks.api.aws",
+            "elb.api.aws",
+            "efs.eu-west-1.api.aws",
+            "fsx.eu-west-1.api.aws",
+            "rds.api.aws",
+            "redshift.api.aws",
+            "compute.amazonaws.com",
+            "compute-1.amazonaws.com",
+            "eks.amazonaws.com",
+            "elb.amazonaws.com",
+            "efs.eu-west-1.amazonaws.com",
+            "fsx.eu-west-1.amazonaws.com",
+            "rds.amazonaws.com",
+            "redshift.amazonaws.com",
+        ],
+    );
+}
+
+#[test]
+fn names_alone_are_a_rule_each_and_a_wildcard_is_its_parent() {
+    check(
+        Scope::Names,
+        &[
+            "eks-auth.eu-west-1.api.aws",
+            "dkr.ecr.eu-west-1.amazonaws.com",
+            "sqs.eu-west-1.amazonaws.com",
+            "iam.amazonaws.com",
+            "queue.amazonaws.com",
+            "api.eu-west-1.vendor.example",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn what_is_ours_is_no_exception() {
+    let hub = format!(
+        "{HUB}\nvpce-6 com.amazonaws.eu-west-1.x a=10.0.1.10 names=a.efs.eu-west-1.amazonaws.com"
+    );
+    let table = table(&hub);
+    let found = exceptions(&domains(&table, None, Scope::Region), &table, Scope::Region);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let kept = ["efs.eu-west-1.api.aws", "fsx.eu-west-1.api.aws", "fsx.eu-west-1.amazonaws.com"];
+    assert_eq!(found, kept);
+}
+
+#[test]
+fn all_names_lie_in_a_domain_and_no_domain_in_another() {
+    let table = table(HUB);
+    for scope in [Scope::Region, Scope::Partition, Scope::Names] {
+        let found = domains(&table, None, scope);
+        for entry in table.views().flat_map(|view| view.entries()) {
+            let claim = entry.claim();
+            let own = matches!(claim.origin, policy::Origin::Regional | policy::Origin::Zonal(_));
+            let within = found.iter().any(|domain| claim.pattern.name().is_within(domain));
+            assert!(own || within, "{scope:?} lacks {}", claim.pattern);
+        }
+        let nested = |a| found.iter().any(|b| a != b && crate::base::Name::is_within(a, b));
+        assert!(!found.iter().any(nested), "{scope:?}: {found:?}");
+    }
+}
+
+fn rules() -> Rules {
+    let table = table(HUB);
+    let forward = domains(&table, None, Scope::Region);
+    Rules {
+        prefix: "hubdns".to_owned(),
+        system: exceptions(&forward, &table, Scope::Region),
+        forward,
+        targets: ["10.0.0.10:53", "[fd00::10]:5353"].map(|it| it.parse().unwrap()).to_vec(),
+        endpoint: Some("rslvr-out-0123456789abcdef0".to_owned()),
+        vpcs: vec!["vpc-0a11a2b0c5d6e7f80".to_owned(), "vpc-0b22a2b0c5d6e7f81".to_owned()],
+    }
+}
+
+#[test]
+fn rules_for_each_tool() {
+    insta::assert_snapshot!("rules_cloudformation", cloudformation(&rules()).unwrap());
+    insta::assert_snapshot!("rules_terraform", terraform(&rules()));
+    insta::assert_snapshot!("rules_json", format!("{:#}", json(&rules())));
+}
+
+#[test]
+fn names_of_rules_are_short_enough_and_no_two_are_one() {
+    let long = format!("{}.{}.example", "a".repeat(60), "b".repeat(60));
+    let forward = vec![long.parse().unwrap(), format!("c.{long}").parse().unwrap()];
+    let rules = Rules { forward, system: vec![], ..rules() };
+    let named: Vec<String> = rules.named().map(|it| it.name).collect();
+    assert!(named.iter().all(|name| name.len() <= 64) && named[0] != named[1], "{named:?}");
+}
+
+#[test]
+fn quotas_are_held_against_the_arithmetic() {
+    let names =
+        |count: usize| (0..count).map(|n| format!("n{n}.example").parse().unwrap()).collect();
+    let vpcs = |count: usize| (0..count).map(|n| format!("vpc-{n}")).collect::<Vec<String>>();
+    let base = Rules { forward: names(4), system: vec![], ..rules() };
+    let fits = Rules { vpcs: vpcs(500), ..base.clone() };
+    assert_eq!(
+        fits.check(&[]).unwrap(),
+        "4 rules and 0 exceptions of 1000; 4 x 500 VPCs = 2000 associations of 2000; 2 targets of 6"
+    );
+    let too_many = Rules { vpcs: vpcs(501), ..base.clone() };
+    let told = too_many.check(&[]).unwrap_err();
+    assert!(told.to_string().starts_with("4 rules x 501 VPCs = 2004 associations, more"), "{told}");
+    let targets = vec!["10.0.0.10:53".parse().unwrap(); 7];
+    let told = Rules { targets, ..base.clone() }.check(&[]).unwrap_err();
+    assert_eq!(told, RulesError::Targets { targets: 7 });
+    let told = Rules { forward: names(1_000), system: names(1), ..base.clone() }.check(&[]);
+    assert_eq!(told, Err(RulesError::Rules { forward: 1_000, system: 1 }));
+    assert!(Rules { forward: names(1_000), vpcs: vec![], ..base.clone() }.check(&[]).is_ok());
+    let told = base.check(&["vpc-0b22a2b0c5d6e7f81".to_owned()]);
+    assert_eq!(told, Err(RulesError::Hub { vpc: "vpc-0b22a2b0c5d6e7f81".to_owned() }));
+    assert_eq!(Rules { targets: vec![], ..base.clone() }.check(&[]), Err(RulesError::NoTargets));
+    assert_eq!(Rules { forward: vec![], ..base }.check(&[]), Err(RulesError::NoNames));
+    let many = Rules { vpcs: vpcs(100), ..rules() };
+    let told = cloudformation(&many).unwrap_err().to_string();
+    assert!(told.starts_with("9 rules + 9 x 100 associations = 909 resources"), "{told}");
+}
+
+#[test]
+fn forwarders_in_the_words_of_each() {
+    let domains = domains(&table(HUB), None, Scope::Region);
+    let targets = ["10.0.0.10:53", "10.0.1.10:53"].map(|it| it.parse().unwrap());
+    for (name, software) in [
+        ("bind", Software::Bind),
+        ("unbound", Software::Unbound),
+        ("windows", Software::Windows),
+        ("dnsmasq", Software::Dnsmasq),
+        ("coredns", Software::Coredns),
+        ("infoblox", Software::Infoblox),
+    ] {
+        let text = forwarders(software, &domains, &targets).unwrap();
+        insta::assert_snapshot!(format!("forwarders_{name}"), text);
+        assert_eq!(forwarders(software, &[], &targets), Err(ForwarderError::NoNames));
+        assert_eq!(forwarders(software, &domains, &[]), Err(ForwarderError::NoTargets));
+        // A port is said, or refused, and never left out.
+        let port = ["10.0.0.10:5353".parse().unwrap()];
+        let said = forwarders(software, &domains, &port);
+        assert!(said.is_err() || said.clone().unwrap().contains("5353"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_zone_file_has_addresses_and_cnames() {
+    let aliases = vec![facts::cname("orders.example", "sqs.eu-west-1.amazonaws.com")];
+    let config = PolicyConfig { aliases, ..facts::config() };
+    let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);
+    insta::assert_snapshot!(zone_file(table.views().last().unwrap(), &crate::base::Name::root()));
+    let domains = domains(&table, None, Scope::Region);
+    assert!(domains.iter().any(|it| it.to_string() == "orders.example"), "{domains:?}");
+}
