@@ -21,5 +21,6 @@ pub mod admin;
 pub mod config;
 pub mod app;
 pub mod preview;
+pub mod migrate;
 pub mod export;
 pub mod cli;

@@ -62,6 +62,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("preview", &["base", "policy", "table", "admin"]),
+    ("migrate", &["base", "policy", "table"]),
+    ("export", &["base", "policy", "discover", "table"]),
     (
         "cli",
         &[
@@ -72,10 +74,13 @@ const FLOORS: &[(&str, &[&str])] = &[
             "discover",
             "table",
             "answer",
+            "serve",
             "admin",
             "config",
             "app",
             "preview",
+            "migrate",
+            "export",
         ],
     ),
 ];
@@ -105,7 +110,10 @@ const FENCES: &[(&str, &[&str])] = &[
         "tokio",
         &["discover", "forward", "answer", "health", "refresh", "serve", "admin", "app", "cli"],
     ),
-    ("serde", &["base", "inventory", "discover", "querylog", "admin", "config"]),
+    (
+        "serde",
+        &["base", "inventory", "discover", "querylog", "admin", "config", "migrate", "export"],
+    ),
     ("anyhow", &["app", "cli"]),
     ("listenfd", &["app"]),
     ("sd_notify", &["app"]),

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{names, plan};
+use super::{export, migrate, names, plan};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -50,6 +50,11 @@ pub(super) enum Command {
     /// Tell what a configuration would change before it does: which answers, for whom, and what a
     /// reload would do besides; exit status 0 nothing, 2 changes, 1 an error
     Plan(PlanArgs),
+    /// Print what others need to send names to us
+    Export(ExportArgs),
+    /// Compare private hosted zones with our answers, and tell in which order to do without them;
+    /// exit status 0 clients notice nothing, 2 they do or not all was read, 1 an error
+    Migrate(MigrateArgs),
     /// Make a running daemon not ready at once, and end after a time in which it goes on answering
     Drain(DrainArgs),
     /// Make a running daemon ask its sources now, and tell what came of it; exit status 1 when
@@ -207,6 +212,107 @@ pub(super) struct PlanArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = plan::Format::Text)]
     pub(super) format: plan::Format,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExportArgs {
+    #[command(subcommand)]
+    pub(super) what: ExportCommand,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ExportCommand {
+    /// Route 53 Resolver rules for the VPCs, the fewest that hold what is answered
+    Rules(ExportRules),
+    /// Conditional forwarding to us, for the resolvers of a site
+    Forwarders(ExportForwarders),
+    /// What a view answers, as a zone file
+    Zone(ExportZone),
+    /// The permissions that the configured sources need, and no others
+    IamPolicy(ExportIamPolicy),
+}
+
+/// Which names are meant, and where they are answered.
+#[derive(clap::Args)]
+pub(super) struct ExportNames {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The names of this view alone
+    #[arg(long, value_name = "NAME")]
+    pub(super) view: Option<String>,
+    /// The hubs; unless told the addresses of server.listen, of which those that lead to the view
+    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
+    pub(super) targets: Vec<SocketAddr>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExportRules {
+    #[command(flatten)]
+    pub(super) names: ExportNames,
+    /// How much is sent to us
+    #[arg(long, value_enum, default_value_t = export::Wide::Region)]
+    pub(super) scope: export::Wide,
+    /// The VPCs to associate the rules with; never the hubs' own
+    #[arg(long = "vpc", value_name = "ID,...", value_delimiter = ',')]
+    pub(super) vpcs: Vec<String>,
+    /// The Resolver outbound endpoint; where it is left out, the one who applies the rules is asked
+    #[arg(long, value_name = "ID")]
+    pub(super) endpoint: Option<String>,
+    /// What the rules' names begin with
+    #[arg(long, value_name = "WORD", default_value = "hubdns")]
+    pub(super) name_prefix: String,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = export::RulesFormat::Cloudformation)]
+    pub(super) format: export::RulesFormat,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExportForwarders {
+    #[command(flatten)]
+    pub(super) names: ExportNames,
+    /// Whose words
+    #[arg(long, value_enum)]
+    pub(super) format: export::ForwardersFormat,
+    /// How much is sent to us
+    #[arg(long, value_enum, default_value_t = export::Wide::Region)]
+    pub(super) scope: export::Wide,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExportZone {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The view; everybody else's unless told
+    #[arg(long, value_name = "NAME")]
+    pub(super) view: Option<String>,
+    /// Only what is in this domain, which the zone is then of
+    #[arg(long, value_name = "DOMAIN", default_value = ".")]
+    pub(super) origin: Name,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ExportIamPolicy {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The policy of each role that a source assumes, in place of that of what hubdns runs as
+    #[arg(long)]
+    pub(super) assumed: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct MigrateArgs {
+    /// The folder with what `aws route53 list-hosted-zones-by-vpc`, `get-hosted-zone` and
+    /// `list-resource-record-sets` printed as JSON, in files of any name
+    #[arg(long, value_name = "DIR")]
+    pub(super) zones: PathBuf,
+    /// The view that the zones' clients will be in; everybody else's unless told
+    #[arg(long, value_name = "NAME")]
+    pub(super) view: Option<String>,
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = migrate::Format::Text)]
+    pub(super) format: migrate::Format,
 }
 
 #[derive(clap::Args)]

@@ -9,9 +9,11 @@ mod discover;
 mod doctor;
 mod drain;
 mod explain;
+mod export;
 mod flush;
 mod live;
 mod manual;
+mod migrate;
 mod names;
 mod peers;
 mod plan;
@@ -73,6 +75,8 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Top(args) => top::top(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Export(command) => export::export(&command.what),
+        Command::Migrate(args) => migrate::migrate(&args),
         Command::Drain(args) => drain::drain(&args),
         Command::Refresh(args) => refresh::refresh(&args),
         Command::DrainAz(args) => zones::drain(&args),

@@ -25,9 +25,7 @@ mod tests;
 
 pub use allow::{AllowRule, AllowedResource};
 pub use cname::{CNAMES_MAX, endless_aliases};
-pub use config::{
-    Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, is_region,
-};
+pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, is_region};
 pub use health::{Outage, without};
 pub use plan::{
     Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,

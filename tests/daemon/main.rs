@@ -25,6 +25,7 @@ mod listen;
 mod loops;
 mod main_job;
 mod memory;
+mod migrate;
 mod orders;
 mod peers;
 mod plan;

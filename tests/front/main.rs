@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod exported;
 mod libc;
 mod software;
 #[path = "../support/mod.rs"]

@@ -112,6 +112,12 @@ impl Software {
         })
     }
 
+    /// Starts it without validation, and with a text of its own words.
+    #[track_caller]
+    pub(crate) fn start_exported(&self, forward: String) -> Resolver {
+        self.start_with(Settings { forward, except: String::new(), anchor: None })
+    }
+
     /// Starts it, validating, with AWS's names of one region forwarded to `hubdns` and all others
     /// to `others`.
     #[track_caller]

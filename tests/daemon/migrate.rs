@@ -1,0 +1,215 @@
+//! `hubdns migrate` and `hubdns export rules` of the demo's hub, and what the document shows of them.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    commands::{Ran, ran},
+    support::hubdns,
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const DOCUMENT: &str = include_str!("../../docs/MIGRATION.md");
+
+/// A command on the demo's hub, with no daemon.
+fn on_the_demo(words: &str) -> Ran {
+    let folder = TempDir::new().unwrap();
+    let config = format!(
+        "[server]\nlisten = [\"10.20.1.10:53\", \"10.20.2.10:53\"]\n\
+         [[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{ROOT}/src/discover/demo\"\n\
+         [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n"
+    );
+    fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+    let zones = format!("{ROOT}/tests/fixtures/zones");
+    let words = words.split_whitespace().map(|word| if word == "zones/" { &zones } else { word });
+    ran(hubdns(folder.path()).args(words).args(["--config", "hubdns.toml"]))
+}
+
+/// The document's blocks behind a fence, each with the command in its first line.
+fn transcripts() -> Vec<(&'static str, Vec<&'static str>)> {
+    let blocks = DOCUMENT.split("```console\n").skip(1);
+    blocks
+        .map(|rest| {
+            let mut lines = rest.split("```").next().unwrap().lines();
+            let command = lines.next().unwrap().strip_prefix("$ hubdns ").unwrap();
+            (command, lines.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_document_shows_what_the_commands_print() {
+    let transcripts = transcripts();
+    assert!(4 <= transcripts.len(), "{}", transcripts.len());
+    for (command, expected) in transcripts {
+        let Ran { out, err, .. } = on_the_demo(command);
+        let printed = err + &out;
+        let mut lines = printed.lines();
+        for wanted in expected.into_iter().filter(|line| *line != "...") {
+            assert!(
+                lines.any(|line| line == wanted),
+                "{command}: {wanted}\nnot in its place in\n{printed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_whole_migration_of_a_folder() {
+    let Ran { code, out, err } = on_the_demo("migrate --zones zones/");
+    assert_eq!((code, err.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_migration_as_json_tells_the_same() {
+    let Ran { code, out, err } = on_the_demo("migrate --zones zones/ --format json");
+    assert_eq!(code, Some(2), "{err}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let zones = document["zones"].as_array().unwrap();
+    assert_eq!(zones.len(), 12);
+    let verdict = |id: &str| {
+        let zone = zones.iter().find(|it| it["zone"]["id"].as_str().unwrap().starts_with(id));
+        zone.unwrap()["verdict"].as_str().unwrap().to_owned()
+    };
+    for (id, expected) in [
+        ("Z01", "same"),
+        ("Z02", "differs"),
+        ("Z04", "not_needed"),
+        ("Z05", "same"),
+        ("Z07", "not_ours"),
+        ("Z11", "not_ours"),
+        ("Z12", "unread"),
+    ] {
+        assert_eq!(verdict(id), expected, "{id}");
+    }
+    let steps = document["steps"]["steps"].as_array().unwrap();
+    assert_eq!(steps.iter().filter(|it| it["hub"] == true).count(), 1);
+    assert!(steps.iter().all(|it| it["wait_secs"] == 900 && it["vpc"]["region"] == "eu-west-1"));
+}
+
+#[test]
+fn a_zone_that_nobody_would_miss_exits_with_0_and_no_zone_with_1() {
+    let folder = TempDir::new().unwrap();
+    for file in ["zone-z01sam.json", "records-z01sam.json"] {
+        let from = Path::new(ROOT).join("tests/fixtures/zones").join(file);
+        fs::copy(from, folder.path().join(file)).unwrap();
+    }
+    let words = format!("migrate --zones {}", folder.path().display());
+    let Ran { code, out, .. } = on_the_demo(&words);
+    assert_eq!(code, Some(0), "{out}");
+    let empty = TempDir::new().unwrap();
+    let Ran { code, out, err } =
+        on_the_demo(&format!("migrate --zones {}", empty.path().display()));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("get-hosted-zone"), "{err}");
+    let Ran { code, err, .. } = on_the_demo("migrate --zones /nowhere");
+    assert!(code == Some(1) && err.contains("/nowhere"), "{err}");
+    assert_eq!(on_the_demo("migrate --zone zones/").code, Some(1));
+    let Ran { code, err, .. } = on_the_demo("migrate --zones zones/ --view nobody");
+    assert!(code == Some(1) && err.contains("there are: default"), "{err}");
+}
+
+#[test]
+fn a_rule_is_never_made_for_the_hub_s_own_vpc() {
+    let Ran { code, out, err } = on_the_demo("export rules --vpc vpc-0fbd2e2983759917c");
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("vpc-0fbd2e2983759917c is the hub's own VPC"), "{err}");
+    let Ran { code, err, .. } = on_the_demo("export rules --targets 10.0.0.1,10.0.0.2:5353");
+    assert!(code == Some(0) && err.contains("2 targets of 6"), "{err}");
+}
+
+#[test]
+fn a_view_that_is_told_by_its_listeners_is_sent_to_them() {
+    let folder = TempDir::new().unwrap();
+    let config = format!(
+        "[server]\nlisten = [\"10.20.1.10:53\", \"10.20.1.10:5353\", \"10.20.2.10:5353\"]\n\
+         [[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{ROOT}/src/discover/demo\"\n\
+         [[view]]\nname = \"spoke\"\nlisteners = [\"0.0.0.0:5353\"]\n\
+         [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n"
+    );
+    fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+    let targets = |view: &str| {
+        let words = format!("export rules --format json --config hubdns.toml --view {view}");
+        let Ran { code, out, err } = ran(hubdns(folder.path()).args(words.split(' ')));
+        assert_eq!(code, Some(0), "{err}");
+        let document: Value = serde_json::from_str(&out).unwrap();
+        let targets = document["rules"][0]["TargetIps"].as_array().unwrap();
+        let text = |it: &Value| format!("{}:{}", it["Ip"].as_str().unwrap(), it["Port"]);
+        targets.iter().map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(targets("spoke"), ["10.20.1.10:5353", "10.20.2.10:5353"]);
+    assert_eq!(targets("default"), ["10.20.1.10:53"]);
+}
+
+/// The AWS CLI knows the API's own model: it sends an input only if it is right by that. There is
+/// nobody to send it to.
+#[test]
+fn the_aws_cli_takes_each_kind_of_rule() {
+    let words = "export rules --format json --endpoint rslvr-out-0123456789abcdef0";
+    let Ran { code, out, err } = on_the_demo(words);
+    assert_eq!(code, Some(0), "{err}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let rules = document["rules"].as_array().unwrap();
+    // The region's two domains, the vendor's name, and two exceptions below each of the former.
+    assert_eq!(rules.len(), 7, "{out}");
+    let folder = TempDir::new().unwrap();
+    let sent = |rule: &Value| {
+        let mut aws = std::process::Command::new("aws");
+        crate::support::loopback_env(&mut aws, folder.path())
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .args(["--endpoint-url", "http://127.0.0.1:1", "route53resolver"])
+            .args(["create-resolver-rule", "--cli-input-json", &rule.to_string()]);
+        ran(&mut aws).err
+    };
+    for kind in ["FORWARD", "SYSTEM"] {
+        let rule = rules.iter().find(|it| it["RuleType"] == kind).unwrap();
+        let said = sent(rule);
+        assert!(said.contains("Could not connect"), "{rule}: {said}");
+    }
+    let mut wrong = rules[0].clone();
+    wrong["TargetIps"][0]["Port"] = "fifty-three".into();
+    let said = sent(&wrong);
+    assert!(said.contains("Parameter validation failed"), "{said}");
+}
+
+/// The policy that is shipped is that of a hub with endpoints in its own account and in two others.
+#[test]
+fn the_policy_of_a_configuration_is_what_its_sources_need() {
+    let source = |name: &str, more: &str| {
+        format!("[[source]]\nname = \"{name}\"\nkind = \"ec2\"\nregion = \"eu-west-1\"\n{more}")
+    };
+    let role = |arn: &str| format!("role_arn = \"arn:aws:iam::{arn}\"\n");
+    let others = source("b", &role("444455556666:role/network/hubdns-read"))
+        + &source("c", &role("111122223333:role/hubdns-read"));
+    let policy = |config: &str, words: &str| {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+        let words = format!("export iam-policy --config hubdns.toml {words}");
+        ran(hubdns(folder.path()).args(words.split_whitespace()))
+    };
+    let shipped = fs::read_to_string(Path::new(ROOT).join("config/aws/iam-policy.json")).unwrap();
+    let shipped: Value = serde_json::from_str(&shipped).unwrap();
+    let json = |ran: &Ran| -> Value { serde_json::from_str(&ran.out).expect(&ran.err) };
+    let all = "zones = \"discover\"\n".to_owned() + &source("a", "") + &others;
+    assert_eq!(json(&policy(&all, "")), shipped);
+    let assumed = json(&policy(&all, "--assumed"));
+    assert_eq!(
+        assumed["Statement"].as_array().unwrap(),
+        &shipped["Statement"].as_array().unwrap()[..2]
+    );
+    // Nothing of its own account, and no zones: to assume roles is all that it may do.
+    let only = json(&policy(&others, ""));
+    assert_eq!(
+        only["Statement"].as_array().unwrap(),
+        &shipped["Statement"].as_array().unwrap()[2..]
+    );
+    let files = "[[source]]\nname = \"a\"\nkind = \"files\"\npath = \"x\"\n";
+    let Ran { code, out, err } = policy(files, "");
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("hubdns needs no permission"), "{err}");
+    let Ran { code, err, .. } = policy(&source("a", ""), "--assumed");
+    assert!(code == Some(1) && err.contains("role_arn"), "{err}");
+}
