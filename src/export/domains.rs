@@ -113,10 +113,11 @@ fn lends(claim: &Claim) -> bool {
         Origin::Published
         | Origin::S3Apex
         | Origin::DnsEntry
+        | Origin::AssociationPrivate
         | Origin::Alias
         | Origin::Allowed
         | Origin::AliasSet(_) => true,
-        Origin::Regional | Origin::Zonal(_) => false,
+        Origin::Regional | Origin::Zonal(_) | Origin::Association => false,
     }
 }
 

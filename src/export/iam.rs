@@ -2,11 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::discover::{SourceConfig, SourceKind};
+use crate::{
+    base::Region,
+    discover::{SourceConfig, SourceKind},
+};
 
 /// For each look at the endpoints of an account.
-const READ: [&str; 3] = [
+const READ: [&str; 4] = [
     "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcEndpointAssociations",
     "ec2:DescribeVpcEndpointServices",
     "ec2:DescribeVpcEndpoints",
 ];
@@ -29,15 +33,19 @@ pub enum NoPolicy {
 pub fn iam_policy(sources: &[SourceConfig], assumed: bool) -> Result<Value, NoPolicy> {
     let mut own = false;
     let mut subnets = false;
-    let mut roles: Vec<&str> = Vec::new();
+    let mut tags = false;
+    let mut roles: Vec<String> = Vec::new();
     for source in sources {
-        let role = match &source.kind {
-            SourceKind::Ec2 { role_arn, .. } => role_arn.as_deref(),
+        let (role, region) = match &source.kind {
+            SourceKind::Ec2 { role, region, .. } => (role.as_ref(), region.as_ref()),
             SourceKind::Files { .. } | SourceKind::Demo => continue,
         };
         own |= role.is_none();
         subnets |= source.subnets && (assumed == role.is_some());
-        roles.extend(role);
+        tags |= role.is_some_and(|role| !role.session_tags.is_empty());
+        // Where the region is the machine's own affair, so is the partition: it is most often aws.
+        let region = region.cloned().unwrap_or_else(|| Region::from(""));
+        roles.extend(role.map(|role| role.name.arn(&region).into_owned()));
     }
     roles.sort_unstable();
     roles.dedup();
@@ -50,7 +58,11 @@ pub fn iam_policy(sources: &[SourceConfig], assumed: bool) -> Result<Value, NoPo
         }
     }
     if !assumed && !roles.is_empty() {
-        statements.push(statement("ReadOtherAccounts", json!("sts:AssumeRole"), json!(roles)));
+        let assume = match tags {
+            true => json!(["sts:AssumeRole", "sts:TagSession"]),
+            false => json!("sts:AssumeRole"),
+        };
+        statements.push(statement("ReadOtherAccounts", assume, json!(roles)));
     }
     match (statements.is_empty(), assumed) {
         (true, true) => Err(NoPolicy::NoRole),

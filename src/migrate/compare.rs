@@ -356,6 +356,8 @@ fn astray(pattern: &Pattern, endpoint: &EndpointId, view: &ViewTable) -> (What, 
         Origin::Regional
         | Origin::Zonal(_)
         | Origin::DnsEntry
+        | Origin::Association
+        | Origin::AssociationPrivate
         | Origin::Alias
         | Origin::AliasSet(_) => false,
     });

@@ -73,6 +73,8 @@ fn origin(word: &str, addresses: &[Address]) -> Origin {
         ("s3_apex", _) => Origin::S3Apex,
         ("regional", _) => Origin::Regional,
         ("zonal", [first, ..]) => Origin::Zonal(first.az.clone()),
+        ("association", _) => Origin::Association,
+        ("association_private", _) => Origin::AssociationPrivate,
         ("dns_entry", _) => Origin::DnsEntry,
         // Which set it is, nothing depends on.
         ("alias" | "alias_set", _) => Origin::Alias,
