@@ -1,0 +1,109 @@
+//! The packages, on a machine that runs: installed, upgraded while clients ask, and removed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    DNS, SQS, SQS_ADDRESSES,
+    machine::{Machine, SOON},
+    support::eventually,
+};
+
+/// Where `tests/service/packages.sh` has put those of a variable.
+#[expect(clippy::disallowed_methods, reason = "where they are there is for the script to say")]
+fn package(variable: &str, ending: &str) -> PathBuf {
+    let folder = env::var(variable).expect("tests/service/packages.sh runs this");
+    let entries = fs::read_dir(Path::new(&folder)).unwrap().map(|entry| entry.unwrap().path());
+    let found: Vec<_> =
+        entries.filter(|it| it.extension().is_some_and(|it| it == ending)).collect();
+    let [package] = &found[..] else { panic!("{found:?}") };
+    package.clone()
+}
+
+/// The recorded hub as the source, at the end of the configuration that the package brings.
+fn configure(machine: &Machine) {
+    machine.copy_hub();
+    machine.sh(
+        "sed -i -e 's/^kind = \"ec2\"/kind = \"files\"\\npath = \"hub\"/' /etc/hubdns/hubdns.toml && \
+         hubdns check",
+    );
+}
+
+fn goes_through_its_life(ending: &str, install: &str, remove: &str) {
+    let machine = Machine::boot();
+    for (variable, name) in [("HUBDNS_PACKAGES", "first"), ("HUBDNS_PACKAGES_NEXT", "next")] {
+        machine.copy(package(variable, ending), &format!("/root/{name}.{ending}"));
+    }
+    machine.sh(&format!("{install} /root/first.{ending}"));
+    assert_eq!(machine.property("ActiveState"), "inactive", "nothing runs that nobody started");
+    assert!(machine.sh("getent passwd hubdns").contains("resolver"));
+    assert!(machine.sh("hubdns --version").contains(".0\n"));
+    for file in [
+        "/usr/share/man/man1/hubdns.1.gz",
+        "/usr/share/bash-completion/completions/hubdns",
+        "/usr/share/doc/hubdns/LICENSE-MIT",
+        "/usr/share/doc/hubdns/THIRD-PARTY",
+        "/usr/share/doc/hubdns/drop-ins/without-socket.conf",
+    ] {
+        // The root leaves documents out where dpkg installs them, to be small.
+        assert!(ending == "deb" || machine.path(file).exists(), "{file}");
+    }
+    configure(&machine);
+    machine.sh("systemctl enable --now hubdns");
+    assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
+    assert_eq!(machine.property("User"), "hubdns");
+
+    // A key that only its group may read is readable.
+    machine.sh(
+        "echo secret >/etc/hubdns/key && chgrp hubdns /etc/hubdns/key && chmod 640 /etc/hubdns/key",
+    );
+    let uid = machine.process("Uid");
+    let group = machine.sh("getent group hubdns");
+    assert!(group.split(':').nth(2).is_some_and(|gid| uid.starts_with(gid)), "{group}: {uid}");
+
+    // One that asks ten times a second and waits for 2 s loses nothing.
+    let before = machine.property("MainPID");
+    let (asked, lost) = thread::scope(|scope| {
+        let upgrade = scope.spawn(|| machine.sh(&format!("{install} /root/next.{ending}")));
+        let (mut asked, mut lost) = (0, 0);
+        while !upgrade.is_finished() || asked < 30 {
+            asked += 1;
+            lost += usize::from(machine.dig(DNS, SQS) != SQS_ADDRESSES);
+            thread::sleep(Duration::from_millis(50));
+        }
+        (asked, lost)
+    });
+    assert_eq!(lost, 0, "of {asked} queries");
+    assert_ne!(machine.property("MainPID"), before, "the new one runs");
+    assert!(machine.sh("hubdns --version").contains(".99"));
+    assert!(
+        machine.sh("grep path /etc/hubdns/hubdns.toml").contains("\"hub\""),
+        "it is the operator's"
+    );
+
+    machine.sh(remove);
+    eventually("it has ended", SOON, || {
+        (machine.dig(DNS, SQS).is_empty() && !machine.path("/usr/bin/hubdns").exists())
+            .then_some(())
+    });
+    let kept = machine.sh("ls /etc/hubdns");
+    assert!(kept.contains("hubdns.toml"), "what was changed stays: {kept}");
+}
+
+#[test]
+#[ignore = "wants packages: tests/service/packages.sh"]
+fn a_deb_is_installed_upgraded_while_clients_ask_and_removed() {
+    // What it recommends and depends on is in Debian's archive, which the machine does not reach.
+    goes_through_its_life("deb", "dpkg --install", "dpkg --remove hubdns");
+}
+
+#[test]
+#[ignore = "wants packages: tests/service/packages.sh"]
+fn an_rpm_is_installed_upgraded_while_clients_ask_and_removed() {
+    // Of a Debian rpm does not know what is there.
+    goes_through_its_life("rpm", "rpm --upgrade --nodeps", "rpm --erase --nodeps hubdns");
+}
