@@ -13,7 +13,7 @@ target=${CARGO_TARGET_DIR:-$here/../target}
 venv=${HUBDNS_TEST_VENV:-$target/venv}
 resolved=$(dirname "$venv")/systemd-resolved
 root=$(dirname "$venv")/systemd-root
-root_packages=curl,dbus,ethtool,systemd,systemd-sysv
+root_packages=curl,dbus,ethtool,rpm,systemd,systemd-sysv
 schemathesis=$(dirname "$venv")/schemathesis
 browser=$(dirname "$venv")/browser
 policy=/usr/sbin/policy-rc.d
@@ -37,11 +37,13 @@ packages=(
     mmdebstrap      # a root with systemd, which is booted
     nftables        # a hub that is cut off
     openssl
+    packer          # reads the image's template
     pdns-recursor
     procps
     prometheus      # scrapes us; promtool
     python3
     python3-venv
+    shellcheck
     strace          # a disk that fails, hangs, or kills
     systemd         # systemd-analyze, which verifies the units
     systemd-container
@@ -145,15 +147,15 @@ install_cargo_tools() {
 
 # The environment $1 is made anew when the list of packages $2, or Python, is another one.
 install_venv() {
-    local made=$1 packages=$2 stamp
-    stamp=$(python3 --version; cat "$packages")
+    local made=$1 list=$2 stamp
+    stamp=$(python3 --version; cat "$list")
     if [ -x "$made/bin/python" ] && [ "$(cat "$made/.stamp" 2>/dev/null)" = "$stamp" ]; then
         return
     fi
     echo "setup: making $made"
     rm -rf "$made"
     python3 -m venv "$made"
-    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$packages"
+    "$made/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list"
     echo "$stamp" >"$made/.stamp"
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A double of the EC2 instance metadata service, version 2: a region and a role's credentials.
 
-    imds.py REGION
+    imds.py REGION [IP:PORT [USER_DATA]]
 
-prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
+takes a port of the loopback if none is named, and the text of a file for user data. It prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
 without the session's token is refused, as where version 1 is switched off.
 """
 
@@ -13,6 +13,7 @@ import datetime
 import http.server
 import json
 import os
+import pathlib
 import sys
 import threading
 
@@ -41,6 +42,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
     """One request."""
 
     region = ""
+    user_data: str | None = None
 
     def do_PUT(self) -> None:
         """Opens a session."""
@@ -55,6 +57,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
             "/latest/meta-data/placement/region": self.region,
             "/latest/meta-data/iam/security-credentials": ROLE,
             f"/latest/meta-data/iam/security-credentials/{ROLE}": credentials(),
+            "/latest/user-data": self.user_data,
         }
         page = pages.get(self.path.rstrip("/"))
         self._answer(404 if page is None else 200, page or "")
@@ -74,9 +77,12 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 def main() -> None:
     """Serves until standard input is closed."""
     Metadata.region = sys.argv[1]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    ip, _, port = (sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1:0").rpartition(":")
+    if len(sys.argv) > 3:
+        Metadata.user_data = pathlib.Path(sys.argv[3]).read_text(encoding="utf-8")
+    server = http.server.ThreadingHTTPServer((ip, int(port)), Metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
+    print(f"listening on http://{ip}:{server.server_port}", flush=True)
     sys.stdin.buffer.read()
     os._exit(0)
 

@@ -63,7 +63,7 @@ fn started_by_its_socket_it_answers_reloads_and_comes_back_from_a_crash_and_a_ha
 
     let mut before = machine.property("MainPID");
     for signal in ["KILL", "STOP"] {
-        machine.sh(&format!("systemctl kill --signal={signal} hubdns"));
+        machine.sh(&format!("systemctl kill --kill-who=main --signal={signal} hubdns"));
         eventually("another process is ready", SOON, || {
             let now = machine.property("MainPID");
             let is_new = now != before && machine.property("ActiveState") == "active";
@@ -98,9 +98,12 @@ fn without_the_socket_unit_it_has_one_capability_and_finds_the_interfaces() {
     let threads = policies(&machine);
     assert!(threads.iter().any(|policy| policy == IDLE), "{threads:?}");
     let before = machine.property("MainPID");
-    machine.sh("systemctl restart hubdns");
-    assert_ne!(machine.property("MainPID"), before);
-    assert_eq!(machine.dig(local, SQS), SQS_ADDRESSES);
+    // Below some kernels the control group of the one before is in the way at first; it is tried again.
+    machine.try_sh("systemctl restart hubdns");
+    eventually("another process answers", SOON, || {
+        let is_new = machine.property("MainPID") != before;
+        (is_new && machine.dig(local, SQS) == SQS_ADDRESSES).then_some(())
+    });
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     nspawn: Process,
     leader: u32,
     group: Group,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// A control group that no other machine has: systemd takes that of whoever starts it for the whole of
@@ -55,7 +55,7 @@ impl Machine {
             .arg(&group.path)
             .arg(format!("--directory={}", root.display()))
             // What is written is in memory.
-            .args(["--volatile=overlay", "--private-network", "--boot", "--console=pipe"])
+            .args(["--volatile=overlay", "--private-network", "--boot", "--console=read-only"])
             .args(["--register=no", "--keep-unit"])
             .arg(format!("--machine={}", group.name()))
             // So that it is our sandbox that refuses this, and not the container.
@@ -71,7 +71,7 @@ impl Machine {
             };
             children.split_whitespace().find(is_systemd)?.parse().ok()
         });
-        let machine = Self { nspawn, leader, group, _dir: dir };
+        let machine = Self { nspawn, leader, group, dir };
         eventually("it has booted", BOOT_MAX, || {
             let state = machine.try_sh("systemctl is-system-running");
             matches!(state.0.trim(), "running" | "degraded").then_some(())
@@ -107,13 +107,18 @@ impl Machine {
         for unit in ["hubdns.service", "hubdns.socket"] {
             self.copy(format!("systemd/{unit}"), &format!("/usr/lib/systemd/system/{unit}"));
         }
+        self.copy_hub();
+        self.configure(more);
+        self.sh("systemctl daemon-reload");
+    }
+
+    /// Puts the recorded hub where the configuration's `path = "hub"` finds it.
+    pub(crate) fn copy_hub(&self) {
         for file in fs::read_dir(project().join("tests/fixtures/small")).unwrap() {
             let file = file.unwrap();
             let name = file.file_name().into_string().unwrap();
             self.copy(file.path(), &format!("/etc/hubdns/hub/{name}"));
         }
-        self.configure(more);
-        self.sh("systemctl daemon-reload");
     }
 
     /// Writes the configuration: what every one has, and this.
@@ -168,6 +173,23 @@ impl Machine {
         let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
         lines.sort_unstable();
         lines
+    }
+
+    /// Starts a command in this machine's network and outside of all else.
+    pub(crate) fn beside(&self, name: &str, words: &[&str]) -> Process {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.leader.to_string(), "--net"]).args(words);
+        Process::spawn(name, &mut command, self.dir.path())
+    }
+
+    /// Whether it has gone down.
+    pub(crate) fn is_down(&mut self) -> bool {
+        self.nspawn.ended().is_some()
+    }
+
+    /// What it has written to its console.
+    pub(crate) fn console(&self) -> String {
+        self.nspawn.stdout()
     }
 
     /// Loads these rules.

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod image;
 mod life;
 mod machine;
 mod network;
+mod packages;
 mod sandbox;
+mod stack;
 #[path = "../support/mod.rs"]
 mod support;
 mod units;

@@ -89,3 +89,19 @@ fn what_a_drop_in_costs_is_what_the_document_says() {
     let shipped = fs::read_dir(project().join("systemd/drop-ins")).unwrap().count();
     assert_eq!(told, shipped, "each drop-in has a row");
 }
+
+#[test]
+fn both_packages_have_the_same_files() {
+    let manifest = fs::read_to_string(project().join("Cargo.toml")).unwrap();
+    let (_, deb) = manifest.split_once("[package.metadata.deb]").unwrap();
+    let (deb, rpm) = deb.split_once("[package.metadata.generate-rpm]").unwrap();
+    // Source, place and mode: what is quoted and begins so.
+    let files = |text: &str, start: &str| -> Vec<[String; 3]> {
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with(start));
+        let quoted = lines.map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned));
+        quoted.map(|mut words| [(); 3].map(|()| words.next().unwrap())).collect()
+    };
+    let (deb, rpm) = (files(deb, "[\""), files(rpm, "{ source"));
+    assert_eq!(deb, rpm);
+    assert!(deb.iter().any(|[source, ..]| source == "systemd/hubdns.service"), "{deb:?}");
+}
