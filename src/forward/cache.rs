@@ -358,4 +358,6 @@ impl Weighter<Key, Failed> for Weight {
 }
 
 #[cfg(test)]
+mod scaling;
+#[cfg(test)]
 mod tests;
