@@ -108,6 +108,7 @@ resource "aws_iam_role_policy" "hub" {
         Effect = "Allow"
         Action = [
           "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeVpcEndpointAssociations",
           "ec2:DescribeVpcEndpointServices",
           "ec2:DescribeVpcEndpoints",
         ]
