@@ -7,6 +7,7 @@
 pub mod base;
 pub mod wire;
 pub mod inventory;
+pub mod coverage;
 pub mod telemetry;
 pub mod policy;
 pub mod discover;
