@@ -79,7 +79,8 @@ impl Chain {
         let wanted = question.of(end);
         let seen = relay.hops().len();
         let source = AnswerSource::Table;
-        let told = Answered { relay: Arc::new(relay), age: Age::NONE, source, upstream: None };
+        let told =
+            Answered { relay: Arc::new(relay), age: Age::NONE, source, upstream: None, mark: None };
         Ok(Self { question, wanted, told: Some(told), seen })
     }
 
@@ -161,12 +162,13 @@ impl Chain {
             .unwrap_or(next.source);
         // Both are as old as they are by now.
         let upstream = next.upstream.or(before.upstream);
-        Ok(Answered { relay: Arc::new(relay), age: Age::NONE, source, upstream })
+        let mark = before.mark;
+        Ok(Answered { relay: Arc::new(relay), age: Age::NONE, source, upstream, mark })
     }
 
     /// What was told up to its alias number `steps`, and behind it CNAMEs of ours.
     fn led(&self, told: &Answered, steps: usize, lead: &Lead<'_>) -> Result<Answered, Failure> {
-        let Answered { relay, age, source, upstream } = told;
+        let Answered { relay, age, source, upstream, .. } = told;
         let before = relay.hops().get(..steps).unwrap_or_default();
         let end = before.last().ok_or(Failure::of_the_chain(LOOP))?;
         if lead.cnames.iter().any(|cname| self.has(before, &cname.target)) {
@@ -175,7 +177,8 @@ impl Chain {
         let ours = lead.relay(&self.question.of(&end.target))?;
         let relay = relay.followed_from(end, &self.question, *age, &ours, Age::NONE);
         let relay = Arc::new(relay.ok_or(Failure::of_the_chain(TOO_LONG))?);
-        Ok(Answered { relay, age: Age::NONE, source: *source, upstream: *upstream })
+        let (source, upstream) = (*source, *upstream);
+        Ok(Answered { relay, age: Age::NONE, source, upstream, mark: None })
     }
 
     /// Whether a chain that has come so far has been at this name.

@@ -29,7 +29,7 @@ impl<'t> Teller<'t> {
         query: &Query<'_>,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<Outcome, Chain> {
+    ) -> Result<Outcome, Box<Chain>> {
         let (asking, forwarder) = (query.asking(), &self.settings.forwarder);
         if forwarder.has_returned(asking.name_wire, came) {
             return Ok(self.failed(query, &ForwardError::Loop.into(), out));
@@ -50,7 +50,7 @@ impl<'t> Teller<'t> {
         first: &'t CnameClaim,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<Outcome, Chain> {
+    ) -> Result<Outcome, Box<Chain>> {
         let Some(lead) = self.lead_abroad(query, first) else {
             return Ok(Outcome::ours(self.at_home(query, first, out)));
         };
@@ -174,7 +174,7 @@ impl<'t> Teller<'t> {
         mut cached: Option<Answered>,
         came: Instant,
         out: &mut Vec<u8>,
-    ) -> Result<Outcome, Chain> {
+    ) -> Result<Outcome, Box<Chain>> {
         while let Some(answered) = cached {
             let ended = chain.take(Ok(answered), |name| self.landing(name, query.rtype));
             let failure: Option<Failure> = match ended {
@@ -190,6 +190,6 @@ impl<'t> Teller<'t> {
                 Err(failure) => self.failed(query, &failure, out),
             });
         }
-        Err(chain)
+        Err(Box::new(chain))
     }
 }

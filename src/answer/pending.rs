@@ -125,6 +125,9 @@ impl Pending {
         if let Some(view) = &self.view {
             view.told(told.rcode, told.source);
         }
+        if let Some(mark) = told.leak {
+            self.metrics.coverage.count(mark, 1);
+        }
         self.metrics.dns.took(told.source, self.sighting.came.elapsed());
         if self.sighting.wanted.anybody() {
             let Vantage { client, listener } = self.vantage;

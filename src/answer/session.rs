@@ -83,7 +83,7 @@ impl Session {
             Proto::Tcp => (Limit::Stream, false),
             Proto::Tls | Proto::Https => (Limit::Stream, true),
         };
-        let tally = Tally::new(Arc::default(), responder.metrics.dns.services.clone());
+        let tally = Tally::new(Arc::default(), &responder.metrics);
         Self {
             settings: responder.settings.clone(),
             responder,
@@ -156,8 +156,8 @@ impl Session {
     fn take_up(&mut self) -> InForce {
         let published = self.responder.table.hold();
         if self.generation != published.generation() {
-            let services = self.responder.metrics.dns.services.clone();
-            self.tally = Tally::new(self.responder.views(&published), services);
+            let views = self.responder.views(&published);
+            self.tally = Tally::new(views, &self.responder.metrics);
             self.generation = published.generation();
         }
         // Without a sender nothing changes any more.
@@ -255,12 +255,15 @@ impl Session {
             Ok(told) => told,
             Err(chain) => {
                 let mut pending =
-                    self.pending(in_force, arrival, decided.decision.word(), chain, rotation);
+                    self.pending(in_force, arrival, decided.decision.word(), *chain, rotation);
                 pending.view = self.tally.view(view).map(Arc::clone);
                 return Step::Ask(pending);
             }
         };
         self.tally.told(view, told.rcode, told.source);
+        if let Some(mark) = told.leak {
+            self.tally.leaked(mark);
+        }
         self.last = Some(told.source);
         if arrival.wanted.anybody() {
             self.observe(in_force, query, arrival, &decided, &told, out);

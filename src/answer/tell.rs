@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     base::{Ede, ExtendedError, Name, Rcode, RecordType},
+    coverage::Mark,
     forward::Answered,
     table::{AnswerTable, Entry},
     telemetry::{AnswerSource, DnsMetrics},
@@ -43,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) reason: &'static str,
     /// Who said it just now.
     pub(super) upstream: Option<SocketAddr>,
+    /// What it is counted for, if a name of AWS leaks by it.
+    pub(super) leak: Option<Mark>,
 }
 
 /// What a reply goes through.
@@ -57,12 +60,12 @@ pub(super) struct Way {
 impl Outcome {
     /// Told from the table.
     pub(super) fn ours(rcode: Rcode) -> Self {
-        Self { rcode, source: AnswerSource::Table, reason: OURS, upstream: None }
+        Self { rcode, source: AnswerSource::Table, reason: OURS, upstream: None, leak: None }
     }
 
     /// Told by ourselves.
     pub(super) fn local(rcode: Rcode) -> Self {
-        Self { rcode, source: AnswerSource::Local, reason: "", upstream: None }
+        Self { rcode, source: AnswerSource::Local, reason: "", upstream: None, leak: None }
     }
 }
 
@@ -132,7 +135,8 @@ impl<'t> Teller<'t> {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let mut reply = self.start(query, out);
-        let (rcode, validated) = match self.continue_chain(&mut reply, query.rtype, answered) {
+        let lands = self.continue_chain(&mut reply, query.rtype, answered);
+        let (rcode, validated) = match lands {
             // What we add is not signed, so the whole is not validated.
             true => (Rcode::NOERROR, false),
             false => {
@@ -150,8 +154,10 @@ impl<'t> Teller<'t> {
             }
             _ => self.end(reply, rcode, validated, theirs),
         }
-        let Answered { source, upstream, .. } = *answered;
-        Outcome { rcode, source, reason: NOT_OURS, upstream }
+        let Answered { source, upstream, mark, .. } = *answered;
+        // What leads to a name of ours is told our addresses.
+        let leak = mark.filter(|_| !lands);
+        Outcome { rcode, source, reason: NOT_OURS, upstream, leak }
     }
 
     /// Writes that nothing was answered, and why.
@@ -163,7 +169,7 @@ impl<'t> Teller<'t> {
     ) -> Outcome {
         self.end(self.start(query, out), failure.rcode, false, &failure.errors);
         let Failure { rcode, reason, .. } = *failure;
-        Outcome { rcode, source: AnswerSource::Local, reason, upstream: None }
+        Outcome { rcode, source: AnswerSource::Local, reason, upstream: None, leak: None }
     }
 
     /// If an alias of the answer leads to a name of ours, tells the aliases up to there and then

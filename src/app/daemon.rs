@@ -121,6 +121,7 @@ impl Daemon {
     ) -> Result<Daemon, StartError> {
         raise_descriptors();
         let metrics = Arc::new(Metrics::new()?);
+        metrics.coverage.configure(config.coverage);
         let (publisher, table) = table::channel();
         let settings = settings(&config, None, &metrics);
         let (settings, outlets) =

@@ -29,6 +29,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         ("[health]", old.health != new.health),
         ("log.queries or [dnstap]", old.observers != new.observers),
         ("[forward] or [cache]", old.forward != new.forward),
+        ("[coverage]", old.coverage != new.coverage),
         ("[discovery_dns]", old.lookup != new.lookup && old.forward == new.forward),
     ];
     names(&parts)

@@ -197,6 +197,7 @@ impl Daemon {
         for gone in self.config.forward.all_upstreams().filter(|it| !asked.contains(it)) {
             self.metrics.forward.forget_upstream(gone);
         }
+        self.metrics.coverage.configure(config.coverage);
         if self.config.lookup != config.lookup {
             tell_aws_hosts(&config.lookup);
             self.aws_hosts.send_replace(aws_hosts(&config.lookup));

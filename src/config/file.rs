@@ -54,6 +54,7 @@ pub(super) struct File {
     pub(super) cache: Cache,
     pub(super) admin: Admin,
     pub(super) control: Control,
+    pub(super) coverage: Coverage,
     pub(super) log: Log,
     pub(super) dnstap: Dnstap,
 }
@@ -350,4 +351,15 @@ pub(super) struct Admin {
 pub(super) struct Control {
     /// An absolute path. "" opens none.
     pub(super) socket: Text,
+}
+
+/// Whether names of AWS are counted that upstreams answer with public addresses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Coverage {
+    /// Whether they are counted, for `hubdns coverage`.
+    pub(super) enabled: Located<bool>,
+    /// Whether the names that clients asked for are kept beside the services: bucket names,
+    /// account numbers. In memory alone, 2,048 at most.
+    pub(super) names: Located<bool>,
 }

@@ -44,6 +44,7 @@ pub use schema::schema;
 
 use crate::{
     admin::AdminConfig,
+    coverage::CoverageConfig,
     discover::SourceConfig,
     forward::{ForwardConfig, LookupConfig},
     health::HealthConfig,
@@ -81,6 +82,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `control.socket`; `None` (an empty text) opens none.
     pub control_socket: Option<PathBuf>,
+    /// `[coverage]`.
+    pub coverage: CoverageConfig,
     /// `[log]`, as far as it is about events.
     pub log: LogConfig,
     /// `[log]`, as far as it is about queries, and `[dnstap]`.
@@ -128,6 +131,10 @@ fn parse_with(
         health: health(&mut found, &written.health),
         admin: serve::admin(&mut found, &written.admin, &written.server),
         control_socket: serve::control_socket(&mut found, &written.control),
+        coverage: CoverageConfig {
+            enabled: written.coverage.enabled.value,
+            names: written.coverage.names.value,
+        },
         log: log::log(&written.log),
         observers: log::observers(&mut found, &written),
         warnings: Vec::new(),

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{cache::Kept, landing::Heard};
 use crate::{
+    coverage::Mark,
     telemetry::AnswerSource,
     wire::{Age, Relay},
 };
@@ -24,18 +25,21 @@ pub struct Answered {
     pub source: AnswerSource,
     /// The upstream that said it just now.
     pub upstream: Option<SocketAddr>,
+    /// What telling it is counted for, if it has a public address of a name of AWS.
+    pub mark: Option<Mark>,
 }
 
 // === impl Answered ===
 
 impl Answered {
     /// What an upstream said just now.
-    pub(super) fn from_upstream(heard: Heard) -> Self {
+    pub(super) fn from_upstream(heard: Heard, mark: Option<Mark>) -> Self {
         Self {
             relay: heard.relay,
             age: Age::Passed(Duration::ZERO),
             source: AnswerSource::Upstream,
             upstream: Some(heard.upstream),
+            mark,
         }
     }
 
@@ -46,6 +50,7 @@ impl Answered {
             age: Age::Stale(STALE_TTL_SECS),
             source: AnswerSource::Stale,
             upstream: None,
+            mark: kept.mark,
         }
     }
 }
@@ -57,6 +62,6 @@ impl Kept {
     pub(super) fn answered(&self, now: Instant) -> Answered {
         let age = Age::Passed(self.age(now));
         let relay = Arc::clone(&self.relay);
-        Answered { relay, age, source: AnswerSource::Cache, upstream: None }
+        Answered { relay, age, source: AnswerSource::Cache, upstream: None, mark: self.mark }
     }
 }

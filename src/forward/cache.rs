@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     base::{Name, Rcode, Ttl},
+    coverage::Mark,
     telemetry::{CacheResult, Metrics},
     wire::{Question, Relay},
 };
@@ -69,6 +70,8 @@ type Shards<V> = QuickCache<Key, V, Weight>;
 /// A response and when it came.
 pub(super) struct Kept {
     pub(super) relay: Arc<Relay>,
+    /// What telling it is counted for, if it has a public address of a name of AWS.
+    pub(super) mark: Option<Mark>,
     received: Instant,
     /// How often it was told, up to [`HOT_HITS`].
     hits: AtomicU32,
@@ -149,7 +152,10 @@ impl Cache {
     /// Keeps what asking came to: an answer for its lifetime, a failure for a moment (RFC 9520
     /// section 3.1 has both errors and responses that decline among these).
     pub(super) fn note(&self, key: &Key, outcome: Result<&Arc<Relay>, ForwardError>, now: Instant) {
-        let kept = |relay: &Arc<Relay>| Arc::new(Kept::new(Arc::clone(relay), now));
+        let kept = |relay: &Arc<Relay>| {
+            let mark = self.metrics.coverage.mark(&key.question.name, relay.addresses());
+            Arc::new(Kept { mark, ..Kept::new(Arc::clone(relay), now) })
+        };
         let failure = match outcome {
             Ok(relay) if relay.declines() => Failure::Declined(kept(relay)),
             Ok(relay) => {
@@ -258,6 +264,7 @@ impl Kept {
     fn new(relay: Arc<Relay>, received: Instant) -> Self {
         Self {
             relay,
+            mark: None,
             received,
             hits: AtomicU32::new(0),
             renewed: AtomicBool::new(false),

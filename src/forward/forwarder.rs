@@ -117,7 +117,7 @@ impl Forwarder {
             return match inner.cache.failure(&key, now) {
                 Some(Failure::Declined(kept)) => Ok(kept.answered(now)),
                 Some(Failure::Error(error)) => Err(error),
-                None => Ok(Answered::from_upstream(inner.fetch(&key).await?)),
+                None => Ok(inner.answered(&key, inner.fetch(&key).await?)),
             };
         };
         if inner.routes.spares(&key, Spared::Stale, now) {
@@ -126,7 +126,7 @@ impl Forwarder {
         match stale.renewal(now, inner.routes.is_silent(&key, now)) {
             Renewal::Awaited => match timeout(STALE_AFTER, inner.fetch(&key)).await {
                 Ok(Ok(heard)) if !heard.relay.declines() => {
-                    return Ok(Answered::from_upstream(heard));
+                    return Ok(inner.answered(&key, heard));
                 }
                 // Past the time the flight goes on, and will renew the cache.
                 Ok(Ok(_) | Err(_)) | Err(_) => (),
@@ -294,6 +294,12 @@ impl Inner {
             drop(flown);
             outcome
         })))
+    }
+
+    /// What an upstream said just now, with what telling it is counted for.
+    fn answered(&self, key: &Key, heard: Heard) -> Answered {
+        let mark = self.metrics.coverage.mark(&key.question.name, heard.relay.addresses());
+        Answered::from_upstream(heard, mark)
     }
 
     /// The older answer in place of what upstreams say.

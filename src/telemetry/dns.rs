@@ -8,12 +8,15 @@ use std::{sync::Arc, time::Duration};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::{
-    MetricsError,
+    Metrics, MetricsError,
     fates::{CookieKind, Dropped, Limited},
     label, register,
     services::{ServiceMetrics, ServiceTally},
 };
-use crate::base::{Rcode, RecordType, ServiceName};
+use crate::{
+    base::{Rcode, RecordType, ServiceName},
+    coverage::{Coverage, Mark},
+};
 
 label! {
     /// How a query came.
@@ -97,6 +100,8 @@ pub struct Tally {
     /// A batch asks for few kinds of things, so these are few.
     counts: Vec<Count>,
     services: ServiceTally,
+    coverage: Arc<Coverage>,
+    leaks: Vec<(Mark, u64)>,
 }
 
 struct Count {
@@ -258,8 +263,14 @@ impl ViewMetrics {
 
 impl Tally {
     /// Nothing counted yet, of these views.
-    pub fn new(views: Arc<[Arc<ViewMetrics>]>, services: ServiceMetrics) -> Self {
-        Self { views, counts: Vec::new(), services: ServiceTally::new(services) }
+    pub fn new(views: Arc<[Arc<ViewMetrics>]>, metrics: &Metrics) -> Self {
+        Self {
+            views,
+            counts: Vec::new(),
+            services: ServiceTally::new(metrics.dns.services.clone()),
+            coverage: Arc::clone(&metrics.coverage),
+            leaks: Vec::new(),
+        }
     }
 
     /// Counts a question in the view at that place.
@@ -277,6 +288,14 @@ impl Tally {
         self.services.count(service);
     }
 
+    /// Counts a name of AWS of which an upstream's addresses were told.
+    pub fn leaked(&mut self, mark: Mark) {
+        match self.leaks.iter_mut().find(|(known, _)| *known == mark) {
+            Some((_, times)) => *times += 1,
+            None => self.leaks.push((mark, 1)),
+        }
+    }
+
     /// The counters of the view at that place, for an answer that comes later.
     pub fn view(&self, view: usize) -> Option<&Arc<ViewMetrics>> {
         self.views.get(view)
@@ -290,6 +309,9 @@ impl Tally {
             }
         }
         self.services.settle();
+        for (mark, times) in self.leaks.drain(..) {
+            self.coverage.count(mark, times);
+        }
     }
 
     fn count(&mut self, view: usize, counter: usize) {

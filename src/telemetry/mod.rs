@@ -6,6 +6,7 @@
 mod budget;
 mod config;
 mod control;
+mod coverage;
 mod dns;
 mod fates;
 mod log;
@@ -33,7 +34,11 @@ pub use upstream::{
     UpstreamMismatch,
 };
 
+use std::sync::Arc;
+
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::coverage::Coverage;
 
 /// All metrics of a daemon. Made once; rooms get the part they count in.
 pub struct Metrics {
@@ -48,6 +53,9 @@ pub struct Metrics {
     pub control: ControlMetrics,
     /// The query log and dnstap.
     pub told: ToldMetrics,
+    /// Names of AWS that are answered by upstreams.
+    pub coverage: Arc<Coverage>,
+    leaks: coverage::LeakMetrics,
 }
 
 /// The registry refused a metric, or could not print. Both are mistakes of ours.
@@ -75,12 +83,15 @@ impl Metrics {
             forward: ForwardMetrics::new(&registry)?,
             control: ControlMetrics::new(&registry)?,
             told: ToldMetrics::new(&registry)?,
+            coverage: Arc::default(),
+            leaks: coverage::LeakMetrics::new(&registry)?,
             registry,
         })
     }
 
     /// The text exposition format, version 0.0.4.
     pub fn render(&self) -> Result<String, MetricsError> {
+        self.leaks.measure(&self.coverage);
         let mut page = Vec::with_capacity(64 * 1024);
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
         Ok(String::from_utf8_lossy(&page).into_owned())
@@ -146,6 +157,7 @@ mod tests {
         zero(r#"hubdns_state_file_errors_total{operation="write"}"#);
         zero(r#"hubdns_health_probes_total{result="unanswered"}"#);
         zero(r#"hubdns_health_changes_total{state="down"}"#);
+        zero(r#"hubdns_coverage_leaks_total{aws_service="sqs"}"#);
         zero(r#"hubdns_query_log_dropped_total{output="dnstap",reason="queue"}"#);
     }
 
@@ -153,7 +165,7 @@ mod tests {
     fn what_is_counted_shows() {
         let metrics = Metrics::new().unwrap();
         let views = Arc::from([Arc::new(metrics.dns.view("v"))]);
-        let mut tally = Tally::new(views, metrics.dns.services.clone());
+        let mut tally = Tally::new(views, &metrics);
         tally.asked(0, Proto::Tcp, true, RecordType(4242));
         tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);
         tally.told(0, Rcode::NXDOMAIN, AnswerSource::Cache);

@@ -5,16 +5,18 @@
 //! is neither passed on nor kept. Records stand in the message exactly where they will stand in a
 //! client's, so that passing on is a copy with TTLs patched.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use domain::base::{Message, ParsedRecord, opt::exterr::ExtendedError as OptError};
 
-use crate::base::{Ede, ExtendedError, Name, Rcode, Ttl, TtlBounds};
+use crate::base::{Ede, ExtendedError, Name, Rcode, RecordType, Ttl, TtlBounds};
 
 use super::{
     put_u32,
     question::Question,
     reply::{ERROR_TEXT_MAX, ERRORS_MAX, floor_text},
-    u32_at,
+    u16_at, u32_at,
 };
 
 mod cnames;
@@ -218,6 +220,25 @@ impl Relay {
     /// The aliases from the question on, in order.
     pub fn hops(&self) -> &[Hop] {
         &self.hops
+    }
+
+    /// The addresses that its answer tells.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let answers = self.ttl_places.iter().take(usize::from(self.counts[0]));
+        answers.filter_map(|place| self.address_at(usize::from(*place)))
+    }
+
+    /// The address of the record whose TTL stands there: type and class stand before it, the length
+    /// of the data and the data behind it (RFC 1035 section 3.2.1).
+    fn address_at(&self, ttl_place: usize) -> Option<IpAddr> {
+        let at = ttl_place.checked_sub(self.body_at)?;
+        let rtype = RecordType(u16_at(&self.records, at.checked_sub(4)?)?);
+        let data = self.records.get(at.checked_add(6)?..)?;
+        match rtype {
+            RecordType::A => data.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+            RecordType::AAAA => data.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
+            _ => None,
+        }
     }
 
     /// Octets that it takes in memory, for a cache that counts them.

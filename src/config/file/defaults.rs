@@ -1,11 +1,12 @@
 //! What a key is when it is left out. The one place that states a default.
 
 use super::{
-    Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Dnstap, Format, Forward,
-    Health, Log, Only, Rate, Refresh, Server,
+    Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Coverage, Dnstap, Format,
+    Forward, Health, Log, Only, Rate, Refresh, Server,
 };
 use crate::{
     config::located::{Located, Text, texts},
+    coverage::CoverageConfig,
     forward::BudgetConfig,
     policy::RateConfig,
 };
@@ -139,6 +140,13 @@ impl Default for Admin {
 impl Default for Control {
     fn default() -> Self {
         Self { socket: Located::unwritten("/run/hubdns/control.sock".to_owned()) }
+    }
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        let CoverageConfig { enabled, names } = CoverageConfig::DEFAULT;
+        Self { enabled: Located::unwritten(enabled), names: Located::unwritten(names) }
     }
 }
 

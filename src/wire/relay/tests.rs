@@ -116,6 +116,24 @@ fn told(relay: &Relay, question: &Question, spelled: &str, age: Age) -> Vec<u8> 
 }
 
 #[test]
+fn the_addresses_of_the_answer_are_told_and_no_others() {
+    let question = question("www.example", RecordType::A);
+    let sections: [&[&str]; 3] = [
+        &[
+            "www.example. 300 CNAME cdn.example.",
+            "cdn.example. 60 A 192.0.2.1",
+            "cdn.example. 60 A 192.0.2.2",
+        ],
+        &["example. 3600 NS ns.example."],
+        &["ns.example. 3600 A 192.0.2.53"],
+    ];
+    let response = response(&question, DomainRcode::NOERROR, sections);
+    let relay = Relay::read(&question, &response).unwrap();
+    let addresses: Vec<String> = relay.addresses().map(|ip| ip.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
 fn the_whole_response_comes_back_aged_and_in_the_clients_spelling() {
     let question = question("www.example", RecordType::A);
     let response = response(
