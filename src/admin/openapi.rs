@@ -7,8 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::json::{
-    ChangesDocument, ConfigDocument, ErrorDocument, ExplainDocument, NamesDocument,
-    SourcesDocument, StatusDocument, TrafficDocument, UpstreamsDocument, ViewsDocument,
+    ChangesDocument, ConfigDocument, CoverageDocument, ErrorDocument, ExplainDocument,
+    NamesDocument, SourcesDocument, StatusDocument, TrafficDocument, UpstreamsDocument,
+    ViewsDocument,
 };
 use crate::base::RecordType;
 
@@ -106,6 +107,15 @@ fn operations() -> Vec<Operation> {
             "Questions and answers of the last quarter of an hour.",
             schema::<TrafficDocument>,
         ),
+        Operation {
+            refusals: &[NO_TABLE],
+            ..look(
+                "/api/v1/coverage",
+                "coverage",
+                "Names of AWS that upstreams answered with public addresses, and why.",
+                schema::<CoverageDocument>,
+            )
+        },
         look(
             "/api/v1/changes",
             "changes",

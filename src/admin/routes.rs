@@ -21,8 +21,8 @@ use super::{
     Admin, control,
     guard::{Caller, guard},
     json::{
-        self, ChangesDocument, ConfigDocument, ExplainDocument, FlushDocument, NamesDocument,
-        TrafficDocument, ViewsDocument,
+        self, ChangesDocument, ConfigDocument, CoverageDocument, ExplainDocument, FlushDocument,
+        NamesDocument, TrafficDocument, ViewsDocument,
     },
     openapi,
     orders::Order,
@@ -49,6 +49,7 @@ const INDEX: &str = "\
 /api/v1/views      who is in which view, and what it takes away
 /api/v1/upstreams  who is asked for what is not ours, and how they do
 /api/v1/traffic    questions and answers of the last quarter of an hour
+/api/v1/coverage   names of AWS that upstreams answered with public addresses, and why
 /api/v1/changes    the last tables that went into force: when, why, and what each changed
 /api/v1/config     the configuration in force, without secrets
 /api/v1/openapi.json  all of the above for programs (OpenAPI 3.1)
@@ -103,6 +104,7 @@ impl Admin {
             .route("/api/v1/views", get(views))
             .route("/api/v1/upstreams", get(upstreams))
             .route("/api/v1/traffic", get(traffic))
+            .route("/api/v1/coverage", get(coverage))
             .route("/api/v1/changes", get(changes))
             .route("/api/v1/config", get(config))
             .route("/api/v1/openapi.json", get(openapi))
@@ -195,6 +197,20 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
     written
         .await
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
+}
+
+async fn coverage(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
+    Parameters::read(&uri, &[])?;
+    let published = in_force(&site.admin)?;
+    let metrics = Arc::clone(&site.admin.metrics);
+    let secs = site.started.elapsed().as_secs();
+    // As with names: all that is declined in all views is looked at.
+    let written = tokio::task::spawn_blocking(move || {
+        document(&CoverageDocument::new(&metrics.coverage, published.table(), secs))
+    });
+    written.await.map_err(|_| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the coverage was not written")
+    })
 }
 
 async fn changes(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {

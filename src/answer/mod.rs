@@ -20,6 +20,7 @@ mod sender;
 mod session;
 mod settings;
 mod tell;
+mod uncovered;
 
 pub use cookies::Cookies;
 pub use decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide};
@@ -29,6 +30,7 @@ pub use rates::Rates;
 pub use respond::Responder;
 pub use session::{Session, Step};
 pub use settings::{About, Settings};
+pub use uncovered::{Objection, Standing, Uncovered, uncovered};
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,9 @@ pub(super) enum Command {
     /// Tell what a running daemon is asked, a second, by service, code, source, view and type; on a
     /// terminal again and again
     Top(TopArgs),
+    /// Tell which names of AWS a running daemon's upstreams answered with public addresses, how often,
+    /// and which endpoint would cover each or why the one that is there does not
+    Coverage(DaemonArgs),
     /// Make a running daemon read its configuration again: all of it is put in force, or nothing;
     /// exit status 1 when it was refused
     Reload(DaemonArgs),

@@ -4,6 +4,7 @@
 mod args;
 mod ask;
 mod check;
+mod coverage;
 mod demo;
 mod discover;
 mod doctor;
@@ -73,6 +74,7 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Flush(args) => flush::flush(&args),
         Command::Status(args) => status::status(&args),
         Command::Top(args) => top::top(&args),
+        Command::Coverage(args) => coverage::coverage(&args),
         Command::Reload(args) => reload::reload(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Export(command) => export::export(&command.what),

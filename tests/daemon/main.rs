@@ -10,6 +10,7 @@ mod changes;
 mod commands;
 mod connections;
 mod cookies;
+mod coverage;
 mod demo;
 mod discovered_zones;
 mod dnstap;
