@@ -7,6 +7,7 @@ mod calls;
 mod errors;
 mod http;
 mod map;
+mod remembered;
 mod session;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 use super::{
     config::{Role, SourceConfig, SourceKind},
     error::{Action, DiscoverError},
-    lack::{Dispensable, Lack, Remembered},
+    lack::{Dispensable, Lack},
     lookup::HostLookup,
     normalise::wanted,
     pace::CallPace,
@@ -25,6 +26,7 @@ use super::{
     subnets::subnets,
 };
 use crate::base::Region;
+use remembered::Remembered;
 use session::Session;
 
 /// One EC2 source between two looks.
