@@ -21,8 +21,8 @@ use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{
-        Address, Claim, ClientZone, CnameClaim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan,
-        ZoneBy,
+        Address, Claim, ClientZone, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig,
+        ViewConfig, ViewPlan, ZoneBy,
     },
     table::{Publisher, channel, compile},
     telemetry::{Metrics, Proto},
@@ -236,7 +236,7 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
             name: name.into(),
             claims: claims(net)?,
             cnames: cnames(ttl)?,
-            declined: Vec::new(),
+            declined: DeclinedList::default(),
         })
     };
     let plan = Plan {

@@ -156,7 +156,7 @@ impl Lender {
         match self {
             Lender::Service(rule) => {
                 let is_wanted = !endpoint.onprem_only || terms.is_onprem();
-                is_wanted && rule.means(&endpoint.service)
+                is_wanted && speaker.is_of(rule)
             }
             Lender::Endpoint(id) => *id == endpoint.id,
         }

@@ -6,10 +6,10 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AliasTarget, Lender, Origin, ServiceRule, alias::Given, names::offers, select::Speaker,
+    AliasTarget, Lender, Origin, ServiceRule, alias::Given, names::Offer, select::Speaker,
     terms::Terms,
 };
-use crate::base::{EndpointId, Pattern, ServiceName};
+use crate::base::{EndpointId, Pattern};
 
 /// The service whose endpoints also answer to `RESOURCE-ENDPOINT` below its wildcard.
 pub(super) const EXECUTE_API: &str = "execute-api";
@@ -37,10 +37,10 @@ pub struct AllowedResource {
 // === impl AllowRule ===
 
 impl AllowRule {
-    /// Whether it allows all of this service.
-    pub(super) fn means(&self, service: &ServiceName) -> bool {
+    /// Whether it allows all of this endpoint's service.
+    pub(super) fn means(&self, speaker: &Speaker<'_>) -> bool {
         match self {
-            AllowRule::Service(rule) => rule.means(service),
+            AllowRule::Service(rule) => speaker.is_of(rule),
             AllowRule::Resource(_) => false,
         }
     }
@@ -62,8 +62,8 @@ impl AllowedResource {
     /// endpoint of the service does.
     pub(super) fn given(&self, speakers: &[Speaker<'_>], terms: &Terms<'_>) -> Vec<Given> {
         let mut all: Vec<Given> = Vec::new();
-        for speaker in speakers.iter().filter(|it| self.service.means(&it.endpoint.service)) {
-            for parent in offers(speaker).into_iter().filter_map(|offer| offer.wildcard()) {
+        for speaker in speakers.iter().filter(|it| it.is_of(&self.service)) {
+            for parent in speaker.offers.iter().filter_map(Offer::wildcard) {
                 let lender = match &self.endpoint {
                     Some(id) => Lender::Endpoint(id.clone()),
                     None => Lender::Service(ServiceRule::of(&speaker.endpoint.service)),

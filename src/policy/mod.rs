@@ -9,6 +9,7 @@ mod allow;
 mod cname;
 mod config;
 mod conflict;
+mod declined;
 #[cfg(test)]
 pub(crate) mod facts;
 mod health;
@@ -26,6 +27,7 @@ mod tests;
 pub use allow::{AllowRule, AllowedResource};
 pub use cname::{CNAMES_MAX, endless_aliases};
 pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, is_region};
+pub use declined::DeclinedList;
 pub use health::{Outage, without};
 pub use plan::{
     Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,
@@ -35,7 +37,7 @@ pub use terms::is_left_alone;
 pub use view::{ViewConfig, ViewKind};
 pub use zones::{ClientZone, ZoneBy};
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     base::{EndpointId, Pattern, ViewName},
@@ -44,8 +46,8 @@ use crate::{
 use alias::{Sets, alias_contenders};
 use cname::{CnameContender, without_endless};
 use conflict::{Contender, Settled, settle};
-use names::offers;
-use select::{Speaker, private_name_refusal, speakers};
+use names::Offer;
+use select::{Speaker, order_of, private_name_refusal, speakers};
 use terms::Terms;
 use zones::client_zones;
 
@@ -53,20 +55,32 @@ use zones::client_zones;
 /// said of every name.
 pub fn plan(inventory: &Inventory, config: &PolicyConfig) -> Plan {
     let speakers = speakers(inventory);
+    let order = order_of(&speakers);
     let sets = Sets::new(&speakers, config);
-    let view_plan = |name, terms: Terms<'_>| view_plan(name, &speakers, &sets, &terms);
+    let view_plan = |name, terms: Terms<'_>| view_plan(name, &speakers, &order, &sets, &terms);
     let named = config.views.iter();
     let named = named.map(|view| view_plan(view.name.clone(), Terms::of_view(config, view)));
     let rest = view_plan(PolicyConfig::REST_VIEW.into(), Terms::of_rest(config));
     Plan { views: named.chain([rest]).collect(), zones: client_zones(inventory, config) }
 }
 
-fn view_plan(name: ViewName, speakers: &[Speaker<'_>], sets: &Sets, terms: &Terms<'_>) -> ViewPlan {
+fn view_plan(
+    name: ViewName,
+    speakers: &[Speaker<'_>],
+    order: &[usize],
+    sets: &Sets,
+    terms: &Terms<'_>,
+) -> ViewPlan {
     let aliases = alias_contenders(speakers, sets, terms);
     let (mut contenders, mut cnames) = (aliases.contenders, aliases.cnames);
     let mut declined = aliases.missing;
     let mut stand_ins = Vec::new();
-    for speaker in speakers {
+    let mut whole: Vec<Arc<[Declined]>> = Vec::new();
+    for speaker in order.iter().filter_map(|at| speakers.get(*at)) {
+        if let Some(why) = speaker.refusal(terms) {
+            whole.push(speaker.declined_whole(why));
+            continue;
+        }
         for verdict in weigh(speaker, terms, &aliases.given) {
             match verdict {
                 Verdict::Answers(contender) => contenders.push(contender),
@@ -90,8 +104,7 @@ fn view_plan(name: ViewName, speakers: &[Speaker<'_>], sets: &Sets, terms: &Term
     declined.extend(lost);
     let (cnames, endless) = without_endless(cnames, &claims);
     declined.extend(endless);
-    declined.sort();
-    ViewPlan { name, claims, cnames, declined }
+    ViewPlan { name, claims, cnames, declined: DeclinedList::new(declined, whole) }
 }
 
 /// What comes of one name of an endpoint.
@@ -104,40 +117,34 @@ enum Verdict<'s> {
     Declines(Declined),
 }
 
-/// Every name of one endpoint as a contender for it or as declined. A name that the operator has
-/// given to this very endpoint by an alias is a contender already.
+/// Every name of an endpoint that may speak, as a contender for it or as declined. A name that the
+/// operator has given to this very endpoint by an alias is a contender already.
 fn weigh<'s>(
     speaker: &'s Speaker<'s>,
     terms: &Terms<'_>,
     given: &HashSet<(EndpointId, Pattern)>,
 ) -> Vec<Verdict<'s>> {
-    let offers = offers(speaker);
-    if let Some(why) = speaker.refusal(terms) {
-        let mut names: Vec<_> = offers.into_iter().map(|offer| Some(offer.text)).collect();
-        if names.is_empty() {
-            names.push(None);
-        }
-        let no = |name| Verdict::Declines(speaker.declined(name, why.clone()));
-        return names.into_iter().map(no).collect();
-    }
-    let mut verdicts = Vec::with_capacity(offers.len());
+    let mut verdicts = Vec::with_capacity(speaker.offers.len());
     if let Some(why) = speaker.nothing_told() {
         verdicts.push(Verdict::Declines(speaker.declined(None, why)));
     }
-    for offer in offers {
-        let verdict = match offer.pattern {
+    let is_given =
+        |pattern: &Pattern| given.contains(&(speaker.endpoint.id.clone(), pattern.clone()));
+    for Offer { text, pattern, origin, hindrance, stands_for } in &speaker.offers {
+        let verdict = match pattern {
             Err(error) => Err(Reason::NotAName(error.to_string().into())),
-            Ok(pattern) if given.contains(&(speaker.endpoint.id.clone(), pattern.clone())) => {
-                continue;
-            }
-            Ok(pattern) => match private_name_refusal(speaker, &offer.origin, terms) {
+            Ok(pattern) if !given.is_empty() && is_given(pattern) => continue,
+            Ok(pattern) => match private_name_refusal(speaker, origin, terms) {
                 Some(why) => Err(why),
-                None => match (offer.hindrance, offer.stands_for) {
-                    (None, _) => Contender::new(speaker, offer.text.clone(), pattern, offer.origin),
-                    (Some(why), None) => Err(why),
+                None => match (hindrance, stands_for) {
+                    (None, _) => {
+                        Contender::new(speaker, text.clone(), pattern.clone(), origin.clone())
+                    }
+                    (Some(why), None) => Err(why.clone()),
                     (Some(why), Some(target)) => {
+                        let (pattern, target) = (pattern.clone(), target.clone());
                         let cname = CnameContender { pattern, target, rank: usize::MAX };
-                        let instead = speaker.declined(Some(offer.text), why);
+                        let instead = speaker.declined(Some(text.clone()), why.clone());
                         verdicts.push(Verdict::StandsFor(cname, instead));
                         continue;
                     }
@@ -146,7 +153,7 @@ fn weigh<'s>(
         };
         verdicts.push(match verdict {
             Ok(contender) => Verdict::Answers(contender),
-            Err(why) => Verdict::Declines(speaker.declined(Some(offer.text), why)),
+            Err(why) => Verdict::Declines(speaker.declined(Some(text.clone()), why)),
         });
     }
     verdicts

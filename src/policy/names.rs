@@ -186,8 +186,8 @@ impl Offer {
 
     /// The name below which its service has all names: of a wildcard that is not the endpoint's
     /// own.
-    pub(super) fn wildcard(self) -> Option<Name> {
-        match (self.origin, self.pattern) {
+    pub(super) fn wildcard(&self) -> Option<&Name> {
+        match (&self.origin, &self.pattern) {
             (Origin::Published | Origin::DnsEntry, Ok(Pattern::Below(parent))) => Some(parent),
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{AliasSet, ClientZone, allow::EXECUTE_API, config::short_name};
+use super::{AliasSet, ClientZone, DeclinedList, allow::EXECUTE_API, config::short_name};
 use crate::base::{
     Az, EndpointId, EniId, Name, Pattern, RecordType, ServiceName, SourceName, Ttl, ViewName,
 };
@@ -26,7 +26,7 @@ pub struct ViewPlan {
     /// Likewise, and none that `claims` has.
     pub cnames: Vec<CnameClaim>,
     /// Sorted by endpoint, then by name.
-    pub declined: Vec<Declined>,
+    pub declined: DeclinedList,
 }
 
 /// A name that is ours in a view, and the addresses it has.

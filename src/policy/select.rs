@@ -2,7 +2,12 @@
 //!
 //! Knows states and kinds, and asks the terms of the view; knows no name beyond asking which kind it is of.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use crate::{
     base::{EndpointId, EniId, Pattern, SourceName},
@@ -12,7 +17,12 @@ use crate::{
     },
 };
 
-use super::{Address, Declined, Origin, Reason, config::short_name, terms::Terms};
+use super::{
+    Address, Declined, Origin, Reason, ServiceRule,
+    config::short_name,
+    names::{Offer, offers},
+    terms::Terms,
+};
 
 /// Ends of the dual-stack names in AWS's eight partitions, as its SDKs have them. They matter only
 /// for endpoints whose record type is `service-defined`; another end gets A alone, which every
@@ -37,8 +47,13 @@ pub(super) struct Speaker<'i> {
     pub(super) rank: usize,
     pub(super) endpoint: &'i Endpoint,
     pub(super) service: Option<&'i Service>,
-    /// What follows the region in the service's name, in lower case.
+    /// The service's name in lower case, and what follows the region in it.
+    lower: String,
     pub(super) short: String,
+    /// Its names.
+    pub(super) offers: Vec<Offer>,
+    /// What is declined of it as a whole, by the reason's word.
+    whole: RefCell<BTreeMap<&'static str, Arc<[Declined]>>>,
     /// Both families, sorted by zone, then by address.
     pub(super) addresses: Arc<[Address]>,
     /// The source that answers for the endpoint, where another one has found the same.
@@ -58,12 +73,16 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
         let mut endpoints: Vec<&Endpoint> = facts.endpoints.iter().collect();
         endpoints.sort_by(|a, b| a.id.cmp(&b.id));
         for endpoint in endpoints {
-            let speaker = Speaker {
+            let lower = endpoint.service.as_str().to_ascii_lowercase();
+            let mut speaker = Speaker {
                 facts,
                 rank,
                 endpoint,
                 service: services.get(&endpoint.service).copied(),
-                short: short_name(&endpoint.service.as_str().to_ascii_lowercase()).to_owned(),
+                short: short_name(&lower).to_owned(),
+                lower,
+                offers: Vec::new(),
+                whole: RefCell::default(),
                 addresses: addresses(endpoint, &interfaces).into(),
                 told_by: None,
             };
@@ -72,6 +91,7 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
             if this.0 && !teller.0 {
                 *teller = this;
             }
+            speaker.offers = offers(&speaker);
             speakers.push(speaker);
         }
     }
@@ -80,6 +100,17 @@ pub(super) fn speakers(inventory: &Inventory) -> Vec<Speaker<'_>> {
         speaker.told_by = teller.filter(|source| *source != speaker.source());
     }
     speakers
+}
+
+/// The speakers' places in the order in which what is declined of them is told.
+pub(super) fn order_of(speakers: &[Speaker<'_>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..speakers.len()).collect();
+    let key = |at: &usize| {
+        let speaker = speakers.get(*at)?;
+        Some((&speaker.endpoint.id, &speaker.endpoint.service, speaker.source()))
+    };
+    order.sort_by(|a, b| key(a).cmp(&key(b)));
+    order
 }
 
 fn addresses(endpoint: &Endpoint, interfaces: &HashMap<&EniId, &Interface>) -> Vec<Address> {
@@ -166,6 +197,25 @@ impl<'i> Speaker<'i> {
             | EndpointState::Other(_)) => return Some(Reason::State(Arc::from(state.as_str()))),
         }
         terms.passes_over(endpoint)
+    }
+
+    /// All of its names declined for one reason, in common with every view that has that reason.
+    pub(super) fn declined_whole(&self, why: Reason) -> Arc<[Declined]> {
+        let mut whole = self.whole.borrow_mut();
+        let list = whole.entry(why.word()).or_insert_with(|| {
+            let mut names: Vec<_> = self.offers.iter().map(|it| Some(it.text.clone())).collect();
+            if names.is_empty() {
+                names.push(None);
+            }
+            names.sort();
+            names.into_iter().map(|name| self.declined(name, why.clone())).collect()
+        });
+        Arc::clone(list)
+    }
+
+    /// Whether a rule means its service.
+    pub(super) fn is_of(&self, rule: &ServiceRule) -> bool {
+        rule.as_str() == self.lower || rule.as_str() == self.short
     }
 
     /// One of its names declined; without a name, all that it could have had.

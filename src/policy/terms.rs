@@ -53,10 +53,9 @@ impl<'c> Terms<'c> {
     /// Why the names of a service are left to the upstream. What a view denies it denies, whatever
     /// it allows; what it allows counts against `answers.deny` alone.
     pub(super) fn denies(&self, speaker: &Speaker<'_>) -> Option<Reason> {
-        let service = &speaker.endpoint.service;
-        let means = |rule: &&ServiceRule| rule.means(service);
+        let means = |rule: &&ServiceRule| speaker.is_of(rule);
         let own = self.view.and_then(|view| view.deny.iter().find(means));
-        let is_allowed = || self.allow().any(|rule| rule.means(service));
+        let is_allowed = || self.allow().any(|rule| rule.means(speaker));
         let rule = own.or_else(|| self.config.deny.iter().find(means).filter(|_| !is_allowed()));
         match rule {
             Some(rule) => Some(Reason::Denied(Arc::from(rule.as_str()))),

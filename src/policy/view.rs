@@ -78,12 +78,19 @@ impl ViewConfig {
 
     /// Whether a client that asked `listener` is in this view.
     pub fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
-        let asked = |bound: &SocketAddr| {
-            bound.port() == listener.port()
-                && (bound.ip() == listener.ip() || bound.ip().is_unspecified())
-        };
         (self.clients.is_empty() || self.clients.iter().any(|network| network.contains(&client)))
-            && (self.listeners.is_empty() || self.listeners.iter().any(asked))
+            && self.is_asked_at(Some(listener))
+    }
+
+    /// Whether who asks `listener` may be in this view; `None` is one that no view names.
+    pub fn is_asked_at(&self, listener: Option<SocketAddr>) -> bool {
+        let is_asked = |bound: &SocketAddr| {
+            listener.is_some_and(|asked| {
+                bound.port() == asked.port()
+                    && (bound.ip() == asked.ip() || bound.ip().is_unspecified())
+            })
+        };
+        self.listeners.is_empty() || self.listeners.iter().any(is_asked)
     }
 }
 

@@ -8,7 +8,9 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use crate::{
     admin::json::{CnameDocument, NameDocument, NamesDocument, ViewDocument},
     base::{Az, Name, NameError, Pattern, Ttl, TtlError},
-    policy::{Address, Claim, CnameClaim, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan},
+    policy::{
+        Address, Claim, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan,
+    },
     table::{AnswerTable, compile},
 };
 
@@ -64,7 +66,12 @@ fn view(view: &ViewDocument) -> Result<ViewPlan, ToldError> {
     claims.sort_by(|a, b| a.pattern.cmp(&b.pattern));
     let mut cnames = view.cnames.iter().map(cname).collect::<Result<Vec<_>, _>>()?;
     cnames.sort_by(|a, b| a.pattern.cmp(&b.pattern));
-    Ok(ViewPlan { name: view.name.as_str().into(), claims, cnames, declined: Vec::new() })
+    Ok(ViewPlan {
+        name: view.name.as_str().into(),
+        claims,
+        cnames,
+        declined: DeclinedList::default(),
+    })
 }
 
 /// By its word. Of a newer daemon's word nothing is known, and nothing depends on it.

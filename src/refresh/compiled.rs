@@ -84,7 +84,7 @@ impl Compiled {
         control.endpoints_overruling_drain.set(number(self.outage.endpoints_overruling_drain));
         for view in table.views() {
             let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
-            for declination in view.declined() {
+            for declination in view.declined().iter() {
                 *declined.entry(declination.why.word()).or_default() += 1;
             }
             let declined: Vec<_> = declined.into_iter().collect();

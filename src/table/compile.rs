@@ -7,7 +7,7 @@ use crate::{
     policy::{Plan, PolicyConfig},
 };
 
-use super::{AnswerTable, TableHash, ViewTable, clients::Clients, view::Encoded};
+use super::{AnswerTable, TableHash, ViewTable, chooser::Chooser, clients::Clients, view::Encoded};
 
 /// Compiles a plan with the configuration it was made with. A view of the plan that the
 /// configuration does not have matches nobody.
@@ -39,7 +39,8 @@ impl AnswerTable {
         let services = services.into_iter().cloned().collect();
         let has_cnames = views.iter().any(|view| !view.cnames().is_empty());
         let hash = TableHash::of(&clients, &views);
-        Self { hash, services, has_cnames, clients, named, rest }
+        let chooser = Chooser::new(named.iter().map(|view| view.rule()));
+        Self { hash, services, has_cnames, clients, chooser, named, rest }
     }
 
     /// A table that admits nobody and knows no name, for the time before the first one.

@@ -4,6 +4,7 @@
 //! where each comes from, and what was declined, stands beside them, so that `explain` is a
 //! lookup. Lookups allocate nothing and never wait.
 
+mod chooser;
 mod clients;
 mod compile;
 mod diff;
@@ -30,6 +31,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{base::ServiceName, policy::ClientZone};
+use chooser::Chooser;
 use clients::Clients;
 
 /// Everything we say, to everybody. Equal tables say the same for the same reasons.
@@ -38,6 +40,7 @@ pub struct AnswerTable {
     // First, so that a comparison of tables that differ ends here.
     hash: TableHash,
     clients: Clients,
+    chooser: Chooser,
     /// In the order in which they match.
     named: Vec<Arc<ViewTable>>,
     rest: Arc<ViewTable>,
@@ -53,11 +56,11 @@ impl AnswerTable {
     /// the first that matches, else the last one, which is everybody else's. An IPv4 client of an
     /// IPv6 socket has to be given as IPv4.
     pub fn view_for(&self, client: IpAddr, listener: SocketAddr) -> (usize, &ViewTable) {
-        self.named
-            .iter()
-            .enumerate()
-            .find(|(_, view)| view.matches(client, listener))
-            .map_or((self.named.len(), &self.rest), |(at, view)| (at, view))
+        if self.named.is_empty() {
+            return (0, &self.rest);
+        }
+        let at = self.chooser.choose(client, listener);
+        self.named.get(at).map_or((self.named.len(), &self.rest), |view| (at, view))
     }
 
     /// Whether `clients.allow` lets this client ask at all.

@@ -29,7 +29,7 @@ impl fmt::Display for ViewTable {
         for CnameClaim { pattern, target, .. } in self.cnames() {
             writeln!(f, "  {pattern} CNAME {target}")?;
         }
-        for declined in self.declined() {
+        for declined in self.declined().iter() {
             f.write_str("  ")?;
             write_declined(f, declined)?;
             writeln!(f)?;

@@ -2,17 +2,13 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use foldhash::quality::FixedState;
 
 use crate::{
     base::{NAME_LEN_MAX, Name, Pattern, RecordType, ServiceName, Ttl, ViewName},
-    policy::{Address, Claim, CnameClaim, Declined, ViewConfig, ViewPlan},
+    policy::{Address, Claim, CnameClaim, DeclinedList, ViewConfig, ViewPlan},
 };
 
 use super::records::{RecordSet, soa};
@@ -31,7 +27,7 @@ pub struct ViewTable {
     entries: Vec<Entry>,
     /// Likewise.
     cnames: Vec<CnameClaim>,
-    declined: Vec<Declined>,
+    declined: DeclinedList,
     exact: Index,
     below: Index,
     /// By octets: whether any name in `below` is that long. Spares a question of a hundred labels
@@ -76,6 +72,8 @@ struct Answers {
 pub(super) struct Encoded {
     answers: HashMap<(*const [Address], Ttl, Ttl), Arc<Answers>>,
     soas: HashMap<Ttl, Arc<[u8]>>,
+    /// What views before have said.
+    entries: HashMap<(*const [Address], Pattern), Entry>,
 }
 
 // === impl ViewTable ===
@@ -131,7 +129,7 @@ impl ViewTable {
             rule: None,
             entries: Vec::new(),
             cnames: Vec::new(),
-            declined: Vec::new(),
+            declined: DeclinedList::default(),
             exact: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
             below: Index::with_hasher(FixedState::with_seed(HASH_SEED)),
             below_lens: [false; NAME_LEN_MAX + 1],
@@ -182,7 +180,7 @@ impl ViewTable {
     }
 
     /// What is not answered, and why.
-    pub fn declined(&self) -> &[Declined] {
+    pub fn declined(&self) -> &DeclinedList {
         &self.declined
     }
 
@@ -200,11 +198,6 @@ impl ViewTable {
     pub fn rule(&self) -> Option<&ViewConfig> {
         self.rule.as_ref()
     }
-
-    pub(super) fn matches(&self, client: IpAddr, listener: SocketAddr) -> bool {
-        let rule = self.rule.as_ref();
-        rule.is_some_and(|rule| rule.matches(client, listener))
-    }
 }
 
 /// The entries of claims, each in common with `known` where it is the same. Both are sorted.
@@ -214,7 +207,7 @@ fn entries(claims: Vec<Claim>, known: &[Entry], encoded: &mut Encoded) -> Vec<En
         while known.next_if(|entry| entry.claim.pattern < claim.pattern).is_some() {}
         match known.next_if(|entry| *entry.claim == claim) {
             Some(entry) => entry.clone(),
-            None => Entry { answers: encoded.answers(&claim), claim: Arc::new(claim) },
+            None => encoded.entry(claim),
         }
     };
     claims.into_iter().map(entry).collect()
@@ -277,6 +270,17 @@ impl Entry {
 // === impl Encoded ===
 
 impl Encoded {
+    /// The entry of a claim, in common with the view before that has the same.
+    fn entry(&mut self, claim: Claim) -> Entry {
+        let key = (Arc::as_ptr(&claim.addresses), claim.pattern.clone());
+        if let Some(entry) = self.entries.get(&key).filter(|entry| *entry.claim == claim) {
+            return entry.clone();
+        }
+        let entry = Entry { answers: self.answers(&claim), claim: Arc::new(claim) };
+        self.entries.insert(key, entry.clone());
+        entry
+    }
+
     fn answers(&mut self, claim: &Claim) -> Arc<Answers> {
         let Claim { ttl, negative_ttl, addresses, .. } = claim;
         let known = self.answers.entry((Arc::as_ptr(addresses), *ttl, *negative_ttl));

@@ -46,7 +46,7 @@ fn of_sources_that_tell_of_one_endpoint_the_first_that_sees_its_interfaces_answe
         assert_eq!(declined.join(" "), others, "{facts}");
     }
     let plan = plan(&inventory(&(blind("one") + &seen("two"))), &config());
-    let why = plan.views[0].declined[0].why.to_string();
+    let why = plan.views[0].declined.iter().next().unwrap().why.to_string();
     assert_eq!(why, "the source two tells of this endpoint too and answers for it");
 }
 
@@ -59,7 +59,7 @@ fn an_alias_beats_a_published_name() {
         lines(&plan.views[0]),
         ["m published vpce-2 10.0.0.2", "n alias vpce-2 10.0.0.2", "n x vpce-1 conflict",]
     );
-    let why = plan.views[0].declined[0].why.to_string();
+    let why = plan.views[0].declined.iter().next().unwrap().why.to_string();
     assert_eq!(why, "vpce-2 has it: the operator named it by an alias");
 }
 
@@ -120,5 +120,5 @@ fn an_endpoint_seen_by_two_sources_speaks_for_the_first() {
         ["sqs.r alias vpce-1 10.0.1.5 10.0.2.5", "sqs.R x vpce-1 other_source"]
     );
     assert_eq!(view.claims[0].source.as_str(), "one");
-    assert_eq!(view.declined[0].source.as_ref().unwrap().as_str(), "two");
+    assert_eq!(view.declined.iter().next().unwrap().source.as_ref().unwrap().as_str(), "two");
 }
