@@ -22,7 +22,6 @@ use super::{
     allowance::watch_allowance,
     drain::drained,
     handover::{Inheritance, hand_over},
-    loops::Lookout,
     reload::Loader,
     requests::{Asked, Requests},
     start::{aws_hosts, host_lookup, in_force, raise_descriptors, refused_problem, settings},
@@ -63,9 +62,9 @@ pub struct Daemon {
     /// Whether our sockets outlive us.
     pub(super) end: End,
     pub(super) orders: mpsc::Sender<Reconfigure>,
-    table: Reader,
+    pub(super) table: Reader,
     status: watch::Receiver<Status>,
-    publications: watch::Receiver<Publications>,
+    pub(super) publications: watch::Receiver<Publications>,
     control: Control,
     pub(super) aws_hosts: watch::Sender<AwsHostsDocument>,
     stopping: watch::Sender<bool>,
@@ -166,14 +165,10 @@ impl Daemon {
         tell_aws_hosts(&daemon.config.lookup);
         daemon.start_admin().await?;
         daemon.start("the control loop", refresher.run(orders, token.clone()));
-        let lookout = Lookout {
-            settings: daemon.settings.subscribe(),
-            table: daemon.table.clone(),
-            listening: daemon.server.listening(),
-        };
-        daemon.start_among_queries("the look-out for loops", lookout.run(token.clone()));
+        daemon.start_lookout();
         let watched = watch_traffic(daemon.metrics.clone(), daemon.traffic.clone(), token.clone());
         daemon.start("the look at the traffic", watched);
+        daemon.start_gateways();
         let (subscribed, metrics) = (daemon.settings.subscribe(), daemon.metrics.clone());
         let watched = watch_allowance(subscribed, metrics, token.clone());
         daemon.start("the look at the interfaces", watched);

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::daemon::Daemon;
 use crate::{
     answer::Settings,
     base::{Name, Pattern},
@@ -27,17 +28,32 @@ const AT_KNOWN: Duration = Duration::from_secs(5);
 const OWN_DOMAINS_MAX: usize = 8;
 
 /// What the task looks at.
-pub(super) struct Lookout {
-    pub(super) settings: watch::Receiver<Arc<Settings>>,
-    pub(super) table: Reader,
-    pub(super) listening: watch::Receiver<Vec<SocketAddr>>,
+struct Lookout {
+    settings: watch::Receiver<Arc<Settings>>,
+    table: Reader,
+    listening: watch::Receiver<Vec<SocketAddr>>,
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Starts the look-out for loops.
+    pub(super) fn start_lookout(&mut self) {
+        let lookout = Lookout {
+            settings: self.settings.subscribe(),
+            table: self.table.clone(),
+            listening: self.server.listening(),
+        };
+        let token = self.token.clone();
+        self.start_among_queries("the look-out for loops", lookout.run(token));
+    }
 }
 
 // === impl Lookout ===
 
 impl Lookout {
     /// Looks until `token` is cancelled.
-    pub(super) async fn run(self, token: CancellationToken) {
+    async fn run(self, token: CancellationToken) {
         let Lookout { settings, table, mut listening } = self;
         let looks = async {
             // Both senders live as long as the daemon; without them nobody is left to tell.

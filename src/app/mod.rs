@@ -9,6 +9,7 @@ mod daemon;
 mod doors;
 mod drain;
 mod effects;
+mod gateways;
 mod handover;
 mod loops;
 mod offline;
@@ -28,6 +29,7 @@ pub use crate::{
 };
 pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;
+pub use gateways::{Given, LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
     Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, here, offline_inventory,

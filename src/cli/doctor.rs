@@ -5,6 +5,7 @@ mod daemon;
 mod endpoints;
 mod host;
 mod outside;
+mod views;
 
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -42,6 +43,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         outside::look_at_aws_hosts(&mut list, &config).await;
         outside::look_at_upstreams(&mut list, &config).await;
         endpoints::look(&mut list, &config).await;
+        views::look(&mut list, &config).await;
         look_at_peers(&mut list, &config, &args.peers).await;
     });
     let document = DoctorDocument { checks: list.0 };

@@ -86,6 +86,8 @@ pub struct ControlMetrics {
     pub drained_addresses: IntGauge,
     /// Endpoints whose addresses in such zones are given out, for want of others.
     pub endpoints_overruling_drain: IntGauge,
+    /// Views that leave S3 to upstreams which give private addresses for it.
+    pub s3_left_private: IntGauge,
     /// How long the last refresh round took.
     pub round_duration: Gauge,
 }
@@ -244,6 +246,12 @@ impl ControlMetrics {
                 IntGauge,
                 "hubdns_endpoints_overruling_drain",
                 "Endpoints with no usable address of a family outside drained zones."
+            ),
+            s3_left_private: register!(
+                registry,
+                IntGauge,
+                "hubdns_s3_left_private",
+                "Views that leave S3 to upstreams which give private addresses for it."
             ),
             round_duration: register!(
                 registry,

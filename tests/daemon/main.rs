@@ -45,6 +45,7 @@ mod threads;
 mod tls;
 mod tls_client;
 mod tls_limits;
+mod views;
 #[path = "../support/mod.rs"]
 mod support;
 

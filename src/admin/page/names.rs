@@ -150,9 +150,10 @@ impl Visit {
 
     pub(super) fn declined(&self) -> Markup {
         let view = self.shown();
-        let all = view.map_or(&[][..], |view| view.declined());
+        let all: Vec<&Declined> = view.into_iter().flat_map(|it| it.declined().iter()).collect();
         let wanted = self.asked.text("q").to_ascii_lowercase();
-        let found: Vec<&Declined> = all.iter().filter(|it| is_declined(it, &wanted)).collect();
+        let found: Vec<&Declined> =
+            all.iter().copied().filter(|it| is_declined(it, &wanted)).collect();
         let slice = Slice::new(found.len(), self.asked.page("declined"));
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         found.iter().for_each(|it| *reasons.entry(it.why.word()).or_default() += 1);

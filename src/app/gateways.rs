@@ -1,0 +1,253 @@
+//! Whether views that leave S3 to their upstreams get public addresses from there.
+//!
+//! The clients of such a view have gateway endpoints, whose routes are for S3's public addresses. An
+//! upstream that knows an interface endpoint with private DNS, as the resolver of the hub's own VPC
+//! may, gives its private ones: everything works, is paid for, and goes past the gateway endpoint.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::daemon::Daemon;
+use crate::{
+    answer::Settings,
+    base::{Name, Pattern, ServiceName, ViewName},
+    forward::{ForwardConfig, HostLookup, LookupConfig, LookupFrom, UpstreamAddress},
+    policy::{Declined, Reason, ServiceRule},
+    refresh::Publications,
+    table::{AnswerTable, Reader},
+    telemetry::Metrics,
+};
+
+/// Between two looks while nothing changes here: private DNS may be switched on at the upstream's. A
+/// packet or two for each list of upstreams.
+const EVERY: Duration = Duration::from_secs(600);
+/// After a change, so that several in a row are one look.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// What a view's upstreams give for S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftToUpstream {
+    /// The view.
+    pub view: ViewName,
+    /// The name that was asked.
+    pub name: Name,
+    /// What came of it.
+    pub given: Given,
+}
+
+/// What is given for a name that is left to upstreams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Public addresses alone.
+    Public,
+    /// This one, which no gateway endpoint's route is for.
+    Private(IpAddr),
+    /// No address, for this reason.
+    Nothing(String),
+}
+
+/// What the task looks at.
+struct Gateways {
+    settings: watch::Receiver<Arc<Settings>>,
+    publications: watch::Receiver<Publications>,
+    table: Reader,
+    metrics: Arc<Metrics>,
+}
+
+/// Asks the upstreams of each view that leaves S3 to them, each list of them once.
+pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> Vec<LeftToUpstream> {
+    let own = addresses_of_s3(table);
+    let mut known: BTreeMap<(Vec<UpstreamAddress>, Name), Given> = BTreeMap::new();
+    let mut looks = Vec::new();
+    for view in table.views() {
+        let names: BTreeSet<Name> = view.declined().iter().filter_map(left_to_upstream).collect();
+        for name in names {
+            let upstreams = forward.way(view.name(), &name).upstreams.to_vec();
+            let key = (upstreams, name.clone());
+            let given = match known.get(&key) {
+                Some(given) => given.clone(),
+                None => given(&key.0, &name, forward, &own).await,
+            };
+            known.insert(key, given.clone());
+            looks.push(LeftToUpstream { view: view.name().clone(), name, given });
+        }
+    }
+    looks
+}
+
+/// The name of S3 itself in a region, where it is left to upstreams by a deny list.
+fn left_to_upstream(declined: &Declined) -> Option<Name> {
+    let Reason::Denied(_) = declined.why else { return None };
+    if !is_s3(declined.service.as_ref()?) {
+        return None;
+    }
+    match Pattern::parse(declined.name.as_deref()?).ok()? {
+        Pattern::Exact(name) if name.labels().next() == Some(b"s3".as_slice()) => Some(name),
+        Pattern::Exact(_) | Pattern::Below(_) => None,
+    }
+}
+
+fn is_s3(service: &ServiceName) -> bool {
+    ServiceRule::new("s3").means(service)
+}
+
+/// The addresses of every endpoint of S3 that any view answers with.
+fn addresses_of_s3(table: &AnswerTable) -> BTreeSet<IpAddr> {
+    let claims = table.views().flat_map(|view| view.entries()).map(|entry| entry.claim());
+    let of_s3 = claims.filter(|claim| is_s3(&claim.service));
+    of_s3.flat_map(|claim| claim.addresses.iter().map(|address| address.ip)).collect()
+}
+
+async fn given(
+    upstreams: &[UpstreamAddress],
+    name: &Name,
+    forward: &ForwardConfig,
+    own: &BTreeSet<IpAddr>,
+) -> Given {
+    let config = LookupConfig {
+        from: LookupFrom::Forward,
+        upstreams: upstreams.to_vec(),
+        ca_file: forward.ca_file.clone(),
+        zones: Vec::new(),
+    };
+    let found = match HostLookup::new(&config) {
+        Ok(lookup) => lookup.lookup(&name.to_string()).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(found) if found.is_empty() => Given::Nothing("it has no address".to_owned()),
+        Ok(found) => {
+            let private = found.into_iter().find(|ip| own.contains(ip) || is_private(*ip));
+            private.map_or(Given::Public, Given::Private)
+        }
+        Err(error) => Given::Nothing(error.to_string()),
+    }
+}
+
+/// Whether an address is none of the Internet's.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            // 100.64.0.0/10 is for carriers (RFC 6598), and for VPCs.
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
+            ip.is_private() || is_shared || ip.is_loopback() || ip.is_link_local()
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+    }
+}
+
+// === impl Given ===
+
+/// For people: what follows the name.
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Given::Public => f.write_str("is public there"),
+            Given::Private(ip) => write!(f, "is {ip} there, which is private"),
+            Given::Nothing(why) => write!(f, "is not found there: {why}"),
+        }
+    }
+}
+
+// === impl LeftToUpstream ===
+
+impl LeftToUpstream {
+    /// What to do about a private address.
+    pub const NEXT: &'static str = "name an upstream outside of the VPC that has the S3 endpoint \
+        with private DNS ([view.forward] upstreams), or switch that endpoint's private DNS off";
+}
+
+// === impl Daemon ===
+
+impl Daemon {
+    /// Starts the look at what S3 is to those who leave it to upstreams.
+    pub(super) fn start_gateways(&mut self) {
+        let gateways = Gateways {
+            settings: self.settings.subscribe(),
+            publications: self.publications.clone(),
+            table: self.table.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let token = self.token.clone();
+        self.start_among_queries("the look at S3's names", gateways.run(token));
+    }
+}
+
+// === impl Gateways ===
+
+impl Gateways {
+    /// Looks at the start, after each change of upstreams or answers, and now and then.
+    async fn run(self, token: CancellationToken) {
+        let Gateways { mut settings, mut publications, table, metrics } = self;
+        let looks = async {
+            let mut told: Vec<LeftToUpstream> = Vec::new();
+            loop {
+                let forward = settings.borrow_and_update().forwarder.config().clone();
+                publications.borrow_and_update();
+                let published = table.hold();
+                let found = match published.in_force() {
+                    true => look_at_gateways(published.table(), &forward).await,
+                    false => Vec::new(),
+                };
+                drop(published);
+                tell(&found, &told, &metrics);
+                told = found;
+                tokio::select! {
+                    changed = settings.changed() => if changed.is_err() { return },
+                    changed = publications.changed() => if changed.is_err() { return },
+                    () = sleep(EVERY) => (),
+                }
+                sleep(SETTLED_AFTER).await;
+            }
+        };
+        tokio::select! {
+            () = token.cancelled() => (),
+            () = looks => token.cancelled().await,
+        }
+    }
+}
+
+/// Logs what is new, and sets the gauge.
+fn tell(found: &[LeftToUpstream], told: &[LeftToUpstream], metrics: &Metrics) {
+    let is_private = |it: &&LeftToUpstream| matches!(it.given, Given::Private(_));
+    let views: BTreeSet<_> = found.iter().filter(is_private).map(|it| &it.view).collect();
+    metrics.control.s3_left_private.set(i64::try_from(views.len()).unwrap_or(i64::MAX));
+    for it in found.iter().filter(|it| !told.contains(it)) {
+        let LeftToUpstream { view, name, given } = it;
+        match given {
+            Given::Public => tracing::info!(%view, %name, "S3 is left to upstreams"),
+            Given::Private(_) | Given::Nothing(_) => tracing::warn!(
+                %view, %name, why = %given, next = LeftToUpstream::NEXT,
+                "S3 is left to upstreams that do not give its public addresses"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private;
+
+    #[test]
+    fn what_no_gateway_endpoints_route_is_for() {
+        for (ip, expected) in [
+            ("10.0.1.9", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("52.218.0.1", false),
+            ("::ffff:10.0.1.9", true),
+            ("fd00::1", true),
+            ("2a05:d050::1", false),
+        ] {
+            assert_eq!(is_private(ip.parse().unwrap()), expected, "{ip}");
+        }
+    }
+}
