@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use hubdns::{
+    answer::{Vantage, explain},
     config,
     discover::{SourceConfig, SourceKind, normalise, read_files},
+    forward::ForwardConfig,
     inventory::{Inventory, SourceFacts},
     policy::plan,
     table::{AnswerTable, compile, diff},
@@ -109,4 +111,59 @@ fn a_change_and_its_undoing_leave_the_first_table() {
     assert_eq!(before.hash(), again.hash());
     assert_ne!(before.hash(), table(SMALL_AFTER, "").hash());
     assert_eq!(changes(&before, &again), "");
+}
+
+/// The recordings of two accounts that share a VPC, with the example of the document on views.
+fn views_of_the_document() -> (AnswerTable, ForwardConfig) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/views");
+    let page = document();
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let sources = ["hub", "payments"].map(|name| {
+        format!("[[source]]\nname = \"{name}\"\nkind = \"files\"\npath = \"{name}\"\n")
+    });
+    let text = sources.concat() + example;
+    let config = config::parse(&text, &folder.join("hubdns.toml").display().to_string()).unwrap();
+    assert_eq!(config.warnings, [], "the example is good");
+    let inventory = Inventory { sources: config.sources.iter().map(facts).map(Arc::new).collect() };
+    (compile(plan(&inventory, &config.policy), &config.policy), config.forward)
+}
+
+fn document() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/VIEWS.md")).unwrap()
+}
+
+#[test]
+fn views_of_prod_dev_onprem_and_a_shared_vpc() {
+    let (table, _) = views_of_the_document();
+    insta::assert_snapshot!(table);
+}
+
+/// Prod and dev have an endpoint each for one name; S3 is answered on premises and left to the
+/// gateway endpoints of spokes; without a selection two endpoints are in conflict.
+#[test]
+fn the_document_on_views_explains_as_the_program_does() {
+    let (table, forward) = views_of_the_document();
+    let asked = [
+        ("s3.eu-west-1.amazonaws.com", "192.168.1.5", 53),
+        ("s3.eu-west-1.amazonaws.com", "10.1.2.3", 53),
+        ("sqs.eu-west-1.amazonaws.com", "10.1.2.3", 53),
+        ("sqs.eu-west-1.amazonaws.com", "10.1.2.3", 5301),
+        ("sqs.eu-west-1.amazonaws.com", "172.16.0.1", 53),
+        ("dynamodb.eu-west-1.amazonaws.com", "192.168.1.5", 53),
+        ("dynamodb.eu-west-1.amazonaws.com", "10.1.2.3", 53),
+        ("kms.eu-west-1.amazonaws.com", "10.20.0.1", 53),
+        ("host.lab.example", "10.1.2.3", 5301),
+        ("www.example.com", "10.1.2.3", 5301),
+    ];
+    let explained = asked.map(|(name, from, port)| {
+        let listener = format!("10.0.0.10:{port}");
+        let vantage = Vantage::new(from.parse().unwrap(), listener.parse().unwrap());
+        let rtype = "A".parse().unwrap();
+        let told = explain(&table, &forward, &name.parse().unwrap(), rtype, vantage);
+        let listener = if port == 53 { String::new() } else { format!(" --listener {listener}") };
+        format!("```text\n$ hubdns explain {name} --from {from}{listener}\n{told}```\n")
+    });
+    let explained = explained.join("\n");
+    insta::assert_snapshot!(explained);
+    assert!(document().ends_with(&explained), "the document has other texts than the snapshot");
 }
