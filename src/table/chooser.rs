@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use crate::policy::ViewConfig;
 
 /// Keys are the operator's, never a client's.
-const HASH_SEED: u64 = 0x7669_6577_73;
+const HASH_SEED: u64 = 0x0076_6965_7773;
 
 /// Finds views by their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
