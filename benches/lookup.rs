@@ -148,7 +148,7 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
             name: "default".into(),
             claims,
             cnames: Vec::new(),
-            declined: Vec::new(),
+            declined: Default::default(),
         }],
         zones: Vec::new(),
     };
