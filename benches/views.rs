@@ -139,6 +139,7 @@ fn hub(views: usize, tags: usize) -> (Inventory, PolicyConfig) {
             service_region: None,
             vpc: "vpc-1".into(),
             owner: None,
+            associations: None,
             ip_type: "ipv4".into(),
             record_ip_type: "ipv4".into(),
             onprem_only: false,
