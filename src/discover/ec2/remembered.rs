@@ -1,9 +1,6 @@
 //! A list that a source can do without, as it was told last.
 
-use super::super::{
-    error::DiscoverError,
-    lack::{Dispensable, Lack},
-};
+use crate::discover::{DiscoverError, Dispensable, Lack};
 
 /// What a source remembers of a list that it can do without.
 #[derive(Debug)]
