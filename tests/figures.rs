@@ -91,6 +91,19 @@ fn the_comparison_fills_its_report() {
 }
 
 #[test]
+fn the_small_and_the_large_hub_stand_beside_each_other() {
+    let load = load();
+    let printed = quick("scale.py", &["--load", load.to_str().unwrap()]);
+    let heads = ["| 1 sources, 10 endpoints, 1 views |", "| 4 sources, 40 endpoints, 8 views |"];
+    for heading in ["### Start, memory, changes", "### An answer"] {
+        let rows = rows(&printed, heading);
+        assert_eq!(rows.len(), 2, "{printed}");
+        assert!(rows.iter().zip(heads).all(|(row, head)| row.starts_with(head)), "{printed}");
+    }
+    assert!(rows(&printed, "### An answer").iter().all(|row| row.ends_with("| 0 |")), "{printed}");
+}
+
+#[test]
 fn the_script_of_the_figures_fills_its_tables() {
     let printed = quick("mixed.py", &[]);
     let rows = |heading: &str, peer: &str| {
