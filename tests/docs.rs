@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use hubdns::discover::Action;
@@ -252,6 +253,52 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     found.into_iter()
 }
 
+/// The commands of a page's transcripts, each with what it printed there.
+fn transcripts(page: &str) -> Vec<(String, String)> {
+    let blocks = page.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let commands = blocks.flat_map(|block| block.split("$ ").skip(1));
+    let parts = commands.map(|command| command.split_once('\n').unwrap());
+    parts.map(|(command, printed)| (command.to_owned(), printed.to_owned())).collect()
+}
+
+#[test]
+fn transcripts_are_what_the_commands_print() {
+    let daemon = Hubdns::start(&format!(
+        "[[source]]\nname = \"demo\"\nkind = \"files\"\npath = \"{}\"\n",
+        root().join("src/discover/demo").display()
+    ));
+    // Addresses take turns, and columns are as wide as what stands in them.
+    let sorted = |text: &str| {
+        let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut lines: Vec<String> = text.lines().map(line).collect();
+        lines.sort();
+        lines
+    };
+    let mut compared = 0;
+    // docs/MIGRATION.md has a test of its own, with the zones that it is about.
+    for page in ["README.md", "docs/OBSERVING.md"] {
+        for (command, printed) in transcripts(&read(page)) {
+            let (program, words) = command.split_once(' ').unwrap();
+            let output = match program {
+                "hubdns" => daemon.command(words).output(),
+                "dig" => {
+                    let port = daemon.dns_port().to_string();
+                    let words = words
+                        .split(' ')
+                        .map(|word| if word == "5300" { port.as_str() } else { word });
+                    Command::new("dig").arg("-r").args(words).output()
+                }
+                _ => panic!("{page}: {program} is not known here"),
+            };
+            let text = String::from_utf8(output.unwrap().stdout).unwrap();
+            let text = text.replace(&daemon.dns().to_string(), "127.0.0.1:53");
+            assert_eq!(sorted(&text), sorted(&printed), "{page}: {command}");
+            compared += 1;
+        }
+    }
+    assert!(2 <= compared, "{compared} transcripts");
+}
+
 #[test]
 fn the_readme_has_two_commands_and_ci_runs_the_second() {
     let readme = read("README.md");
@@ -267,6 +314,13 @@ fn the_readme_has_two_commands_and_ci_runs_the_second() {
 fn the_readmes_links_lead_somewhere() {
     for target in read("README.md").split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
     {
-        assert!(root().join(target).exists(), "{target}");
+        let (page, heading) = target.split_once('#').unwrap_or((target, ""));
+        assert!(root().join(page).exists(), "{target}");
+        // As GitHub makes an anchor of a heading without signs.
+        let anchor =
+            |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        let is_there =
+            || read(page).lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+        assert!(heading.is_empty() || is_there(), "{target}");
     }
 }
