@@ -70,7 +70,7 @@ fn the_comparison_fills_its_report() {
     let load = load();
     let printed = quick("compare.py", &["--load", load.to_str().unwrap()]);
     assert!(!printed.contains("What was left out"), "{printed}");
-    assert_eq!(rows(&printed, "### Goals").len(), 21, "{printed}");
+    assert_eq!(rows(&printed, "### Goals").len(), 22, "{printed}");
     for heading in ["### What an answer costs", "### How many are answered"] {
         let rows = rows(&printed, heading);
         assert_eq!(rows.len(), 7, "{printed}");
@@ -84,6 +84,7 @@ fn the_comparison_fills_its_report() {
         ("### Two threads", 3),
         ("### Sizes", 4),
         ("### While names change", 2),
+        ("### While it is watched", 2),
         ("### Beside malformed packets", 2),
     ] {
         assert_eq!(rows(&printed, heading).len(), count, "{heading}: {printed}");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{
     ADDRESSES, OURS, settled,
     software::{BIND, DNSMASQ, Software, UNBOUND},
-    support::daemon,
+    support::{daemon, try_dig},
     world::{PRIVATE, World},
 };
 
@@ -38,9 +38,10 @@ fn forwards(software: &Software, format: &str, before: &str, check: &[&str]) {
         let answer = resolver.dig(&format!("{name} A"));
         assert!(!answer.data("A").is_empty(), "{format}: {name}: {}\n{text}", answer.raw);
     }
-    // hubdns would answer it, and is not asked.
-    let other = resolver.dig("www.corp.example A +timeout=10");
-    assert!(other.data("A").is_empty(), "{format}: {}", other.raw);
+    // hubdns would answer it, and is not asked: where nobody else can be, that takes the resolver long.
+    if let Ok(other) = try_dig(resolver.address(), "www.corp.example A") {
+        assert!(other.data("A").is_empty(), "{format}: {}", other.raw);
+    }
     let [program, words @ .., file] = check else { panic!("{check:?}") };
     let file = format!("{}{file}", resolver.dir().display());
     printed(daemon(program).args(words).arg(file));
@@ -53,7 +54,9 @@ fn bind_takes_its_forwarders() {
 
 #[test]
 fn unbound_takes_its_forwarders_and_believes_private_addresses() {
-    let strict = "server:\n    private-address: 10.0.0.0/8\n";
+    // Who waits for it asks for the root, of which nobody else tells it here.
+    let strict = "server:\n    private-address: 10.0.0.0/8\n    local-zone: \".\" transparent\n    \
+                  local-data: \". 60 IN SOA root. root. 1 1 1 1 1\"\n";
     forwards(&UNBOUND, "unbound", strict, &["unbound-checkconf", "/unbound.conf"]);
 }
 
