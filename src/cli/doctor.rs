@@ -1,6 +1,7 @@
 //! `hubdns doctor`: a check-list, each line with what to do next. It changes nothing.
 
 mod aliases;
+mod aws;
 mod daemon;
 mod endpoints;
 mod host;
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     admin::json::{CheckDocument, CheckResult, DoctorDocument, to_text},
-    app::now_secs,
+    app::{ask_sources, host_lookup, now_secs},
 };
 
 /// The lines, in the order in which they are told.
@@ -39,10 +40,13 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         daemon::look_at_ports(&mut list, &config, running.as_ref()).await;
         daemon::look_at_certificates(&mut list, &config, now_secs());
         host::look(&mut list, &config, running.as_ref()).await;
-        outside::look_at_sources(&mut list, &config).await;
+        let asked = ask_sources(&config, &host_lookup(&config.lookup)).await;
+        outside::look_at_sources(&mut list, &asked);
+        let names = endpoints::names(&config).await;
+        aws::look(&mut list, &config, &asked, names.as_ref(), &now_secs).await;
         outside::look_at_aws_hosts(&mut list, &config).await;
         outside::look_at_upstreams(&mut list, &config).await;
-        endpoints::look(&mut list, &config).await;
+        endpoints::look(&mut list, &config, names.as_ref()).await;
         views::look(&mut list, &config).await;
         look_at_peers(&mut list, &config, &args.peers).await;
     });
@@ -63,6 +67,7 @@ fn render(document: &DoctorDocument) -> String {
             CheckResult::Passed => "passed",
             CheckResult::Warned => "warned",
             CheckResult::Failed => "failed",
+            CheckResult::Skipped => "skipped",
         };
         // Writing to a text does not fail.
         let _ = writeln!(text, "{result:<7} {about}: {what}");
@@ -86,6 +91,11 @@ impl CheckList {
 
     pub(super) fn failed(&mut self, about: &str, what: String, next: &str) {
         self.add(CheckResult::Failed, about, what, Some(next));
+    }
+
+    /// What could not be looked at, with what it would take.
+    pub(super) fn skipped(&mut self, about: &str, what: String, next: &str) {
+        self.add(CheckResult::Skipped, about, what, Some(next));
     }
 
     fn add(&mut self, result: CheckResult, about: &str, what: String, next: Option<&str>) {

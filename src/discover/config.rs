@@ -81,19 +81,30 @@ impl RoleName {
     }
 }
 
-/// The partition that a region is in. Regions of `aws` have no beginning of their own.
+/// What regions of partitions other than `aws` begin with, the partition, and the domain of its APIs.
+const OTHERS: [(&str, &str, &str); 7] = [
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("eusc-", "aws-eusc", "amazonaws.eu"),
+];
+
+/// The partition that a region is in.
 fn partition(region: &str) -> &'static str {
-    const OTHERS: [(&str, &str); 7] = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    let other = OTHERS.iter().find(|(beginning, _)| region.starts_with(beginning));
-    other.map_or("aws", |(_, partition)| partition)
+    other(region).map_or("aws", |(_, partition, _)| partition)
+}
+
+/// The domain that the APIs of a region have their names in.
+#[cfg(feature = "ec2")]
+pub(super) fn domain(region: &str) -> &'static str {
+    other(region).map_or("amazonaws.com", |(_, _, domain)| domain)
+}
+
+fn other(region: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    OTHERS.iter().find(|(beginning, _, _)| region.starts_with(beginning))
 }
 
 #[cfg(test)]

@@ -178,13 +178,19 @@ pub enum Action {
     DescribeSubnets,
     /// `sts:AssumeRole`.
     AssumeRole,
+    /// `sts:GetCallerIdentity`. No look calls this and the two below: [`ACTIONS`] lacks them.
+    GetCallerIdentity,
+    /// `route53resolver:ListResolverRuleAssociations`.
+    ListResolverRuleAssociations,
+    /// `route53resolver:ListResolverRules`.
+    ListResolverRules,
     /// Finding region, credentials and certificates, before any call.
     Setup,
     /// Reading or writing a recording.
     Files,
 }
 
-/// Every word that [`DiscoverError::action`] can give, so that counters exist at 0.
+/// Every word that [`DiscoverError::action`] can give for a look, so that counters exist at 0.
 pub const ACTIONS: &[&str] = &[
     "DescribeVpcEndpoints",
     "DescribeVpcEndpointServices",
@@ -239,7 +245,7 @@ pub(super) fn bounded_code(code: &str) -> &'static str {
 // === impl DiscoverError ===
 
 impl DiscoverError {
-    /// What failed, one of [`ACTIONS`].
+    /// What failed; in a look one of [`ACTIONS`].
     pub fn action(&self) -> &'static str {
         match self {
             Self::Denied { action, .. }
@@ -314,7 +320,7 @@ impl DiscoverError {
 // === impl Action ===
 
 impl Action {
-    /// The word of [`ACTIONS`].
+    /// The word of [`ACTIONS`], where it is there.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DescribeVpcEndpoints => "DescribeVpcEndpoints",
@@ -323,6 +329,9 @@ impl Action {
             Self::DescribeVpcEndpointAssociations => "DescribeVpcEndpointAssociations",
             Self::DescribeSubnets => "DescribeSubnets",
             Self::AssumeRole => "AssumeRole",
+            Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::ListResolverRuleAssociations => "ListResolverRuleAssociations",
+            Self::ListResolverRules => "ListResolverRules",
             Self::Setup => "setup",
             Self::Files => "files",
         }
@@ -337,6 +346,9 @@ impl Action {
             Self::DescribeVpcEndpointAssociations => "ec2:DescribeVpcEndpointAssociations",
             Self::DescribeSubnets => "ec2:DescribeSubnets",
             Self::AssumeRole => "sts:AssumeRole",
+            Self::GetCallerIdentity => "sts:GetCallerIdentity",
+            Self::ListResolverRuleAssociations => "route53resolver:ListResolverRuleAssociations",
+            Self::ListResolverRules => "route53resolver:ListResolverRules",
             Self::Setup | Self::Files => self.as_str(),
         }
     }

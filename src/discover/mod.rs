@@ -23,6 +23,7 @@ mod certificates;
 mod ec2;
 mod source;
 mod subnets;
+mod trial;
 mod pace;
 
 pub use config::{Role, RoleName, SourceConfig, SourceKind};
@@ -43,3 +44,4 @@ pub use recorded::{
 pub use save::save;
 pub use source::Source;
 pub use state::{LastGood, STATE_BYTES_MAX, StateError, read_state, write_state};
+pub use trial::{AwsTime, ForwardingRule, Place, Trial};

@@ -18,6 +18,7 @@ use super::{
     pace::CallPace,
     recorded::Recorded,
     subnets::read_subnets,
+    trial::Trial,
 };
 use crate::{
     base::{Region, SourceName},
@@ -99,6 +100,17 @@ impl Source {
             }
             SourceKind::Demo => Ok((None, demo())),
             SourceKind::Ec2 { .. } => self.ask_ec2(ask_services).await,
+        }
+    }
+
+    /// Tries each call by itself; `None` for a source that makes none.
+    pub async fn try_calls(&self) -> Option<Result<Trial, DiscoverError>> {
+        match &self.config.kind {
+            SourceKind::Files { .. } | SourceKind::Demo => None,
+            #[cfg(feature = "ec2")]
+            SourceKind::Ec2 { .. } => Some(self.ec2.try_calls().await),
+            #[cfg(not(feature = "ec2"))]
+            SourceKind::Ec2 { .. } => Some(Err(DiscoverError::NotBuiltIn)),
         }
     }
 

@@ -16,6 +16,8 @@ Beside AWS it speaks JSON to tests, on either listener:
     POST /_addresses  {"endpoint", "azs": {"a": "10.0.1.20"}}   new ENIs in the old ones' place
     POST /_state      {"endpoint", "state"}                     any text, as the API would print it
     POST /_remove     {"endpoint"}                              gone from every answer
+    POST /_rule       {"vpc", "domain", "targets": ["10.0.0.5"], "account"?, "region"?}
+                      a rule of Route 53 Resolver that sends a domain of the VPC there
     POST /_page       {"size": 2}                               items in one answer at most
     POST /_fault      {"action", "kind", "times"?, "after"?, "status"?, "code"?, "delay_ms"?}
     POST /_clear      {}                                        forgets faults, page size and log
@@ -56,6 +58,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.route53resolver.models import route53resolver_backends
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
@@ -82,6 +85,19 @@ class Hubs:
             made = [self._endpoint(backend, vpc, one) for one in order["endpoints"]]
             self._homes |= {endpoint.id: (account, region) for endpoint in made}
             return {"vpc": vpc, "endpoints": [self._facts(endpoint) for endpoint in made]}
+
+    def send_on(self, order: dict[str, Any]) -> dict[str, Any]:
+        """A forwarding rule of Route 53 Resolver, associated with a VPC."""
+        account, region = order.get("account", DEFAULT_ACCOUNT_ID), order.get("region", REGION)
+        backend = route53resolver_backends[account][region]
+        with self._lock:
+            request = f"rule-{len(backend.resolver_rules)}"
+            targets = [{"Ip": ip, "Port": 53} for ip in order["targets"]]
+            rule = backend.create_resolver_rule(
+                region, request, request, "FORWARD", order["domain"], targets, "", []
+            )
+            backend.associate_resolver_rule(rule.id, request, order["vpc"])
+            return {"id": rule.id}
 
     def find(self, endpoint_id: str) -> VPCEndPoint:
         """An endpoint made here."""
@@ -212,6 +228,7 @@ class Double:
             "/_addresses": self._hubs.replace_addresses,
             "/_state": self._hubs.set_state,
             "/_remove": self._hubs.remove,
+            "/_rule": self._hubs.send_on,
             "/_page": self._set_page,
             "/_fault": lambda order: self._faults.order(Fault(**order)),
             "/_clear": self._clear,

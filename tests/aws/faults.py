@@ -44,6 +44,11 @@ _QUERY_ERROR = """<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
 </ErrorResponse>"""
 """As STS writes it."""
 
+_JSON_ERROR = """{{"__type": "{code}", "Message": "{message}"}}"""
+"""As Route 53 Resolver writes it."""
+
+_IN_JSON = ("ListResolverRuleAssociations", "ListResolverRules")
+
 _HTML = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
 
 
@@ -106,6 +111,9 @@ def instead(fault: Fault) -> tuple[int, str, bytes] | None:
     """Status, content type and body of an answer that moto is not asked for."""
     if fault.delay_ms:
         time.sleep(fault.delay_ms / 1000)
+    if fault.kind == "error" and fault.action in _IN_JSON:
+        body = _JSON_ERROR.format(code=fault.code, message=fault.message)
+        return fault.status, "application/x-amz-json-1.1", body.encode()
     if fault.kind == "error":
         shape = _ERROR if fault.action in ("*", *_IDS) else _QUERY_ERROR
         body = shape.format(code=fault.code, message=fault.message)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A double of the EC2 instance metadata service, version 2: a region and a role's credentials.
 
-    imds.py REGION [IP:PORT [USER_DATA]]
+    imds.py REGION [IP:PORT [USER_DATA [VPC]]]
 
-takes a port of the loopback if none is named, and the text of a file for user data. It prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
+takes a port of the loopback if none is named, and the text of a file for user data, none where it is empty. It prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
 without the session's token is refused, as where version 1 is switched off.
 """
 
@@ -19,6 +19,7 @@ import threading
 
 TOKEN = "session-token"
 ROLE = "hubdns-instance"
+MAC = "02:00:00:00:00:01"
 LIFETIME = datetime.timedelta(hours=6)
 
 
@@ -43,6 +44,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 
     region = ""
     user_data: str | None = None
+    vpc: str | None = None
 
     def do_PUT(self) -> None:
         """Opens a session."""
@@ -58,6 +60,8 @@ class Metadata(http.server.BaseHTTPRequestHandler):
             "/latest/meta-data/iam/security-credentials": ROLE,
             f"/latest/meta-data/iam/security-credentials/{ROLE}": credentials(),
             "/latest/user-data": self.user_data,
+            "/latest/meta-data/mac": MAC,
+            f"/latest/meta-data/network/interfaces/macs/{MAC}/vpc-id": self.vpc,
         }
         page = pages.get(self.path.rstrip("/"))
         self._answer(404 if page is None else 200, page or "")
@@ -78,7 +82,8 @@ def main() -> None:
     """Serves until standard input is closed."""
     Metadata.region = sys.argv[1]
     ip, _, port = (sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1:0").rpartition(":")
-    if len(sys.argv) > 3:
+    Metadata.vpc = sys.argv[4] if len(sys.argv) > 4 else None
+    if len(sys.argv) > 3 and sys.argv[3]:
         Metadata.user_data = pathlib.Path(sys.argv[3]).read_text(encoding="utf-8")
     server = http.server.ThreadingHTTPServer((ip, int(port)), Metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -2,12 +2,12 @@
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     commands::{Ran, ran},
-    recorded,
-    support::{Hubdns, Pair, Recorded, Recording, Unbound},
+    recorded, small_hub, source,
+    support::{Ec2Double, Hubdns, Imds, Pair, Recorded, Recording, Unbound},
     upstream,
 };
 
@@ -28,7 +28,8 @@ fn hub(endpoints: &[(&str, &[Ipv4Addr])]) -> (Recording, TcpListener, String) {
 
 /// The lines about something.
 fn about<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
-    text.lines().filter(|line| line.contains(&format!(" {word}: "))).collect()
+    let told = format!("{word}: ");
+    text.lines().filter(|line| line.get(8..).is_some_and(|rest| rest.starts_with(&told))).collect()
 }
 
 #[test]
@@ -86,6 +87,153 @@ fn what_is_not_well_is_told_with_the_next_step() {
     assert_eq!(upstream["result"], "failed");
     assert!(upstream["next"].as_str().unwrap().contains("dig @127.0.0.1"), "{out}");
     assert!(checks.iter().all(|check| (check["result"] == "passed") == check["next"].is_null()));
+    // What only a daemon tells is not passed over in silence.
+    for about in ["loop", "link-local", "descriptors"] {
+        assert_eq!(result(about)["result"], "skipped");
+    }
+}
+
+#[test]
+fn each_call_of_a_source_is_tried_by_itself_and_a_denied_one_is_named() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let role = "role_arn = \"arn:aws:iam::111122223333:role/hubdns-read\"\n";
+    let other = source(&double).replace("\"hub\"", "\"data\"") + role;
+    let config = source(&double) + &other;
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &double.url())]);
+    let Ran { out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(
+        about(&out, "credentials"),
+        [
+            "passed  credentials: hub: calls as arn:aws:sts::123456789012:user/moto in eu-west-1",
+            "passed  credentials: data: calls as \
+             arn:aws:sts::111122223333:assumed-role/hubdns-read/hubdns in eu-west-1",
+        ]
+    );
+    let all = "DescribeVpcEndpoints, DescribeVpcEndpointServices, DescribeNetworkInterfaces";
+    let rest = "DescribeVpcEndpointAssociations, DescribeSubnets";
+    let may = |source: &str, calls: &str| format!("passed  permission: {source}: may call {calls}");
+    let everything = format!("{all}, {rest}");
+    assert_eq!(about(&out, "permission"), [may("hub", &everything), may("data", &everything)]);
+    assert!(about(&out, "clock").contains(&"passed  clock: is AWS's"), "{out}");
+    // No metadata service tells where we are.
+    let skipped = |word: &str| about(&out, word)[0].starts_with(&format!("skipped {word}: "));
+    assert!(skipped("region") && skipped("rule"), "{out}");
+
+    for action in
+        ["DescribeNetworkInterfaces", "DescribeVpcEndpointAssociations", "DescribeSubnets"]
+    {
+        double.fault(json!({ "action": action, "kind": "error", "times": 0, "status": 403,
+            "code": "UnauthorizedOperation" }));
+    }
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(1), "{out}");
+    let lines = about(&out, "permission");
+    assert_eq!(lines.len(), 8, "{out}");
+    let [may_call, interfaces, associations, subnets] = &lines[..4] else { panic!("{out}") };
+    assert_eq!(*may_call, may("hub", "DescribeVpcEndpoints, DescribeVpcEndpointServices"));
+    let denied = "AWS refused DescribeNetworkInterfaces: the caller lacks the permission \
+                  ec2:DescribeNetworkInterfaces";
+    assert!(interfaces.starts_with(&format!("failed  permission: hub: {denied}: ")), "{out}");
+    // Nothing here needs these two.
+    for line in [associations, subnets] {
+        assert!(
+            line.starts_with("skipped ") && line.contains("; it is not needed while "),
+            "{line}"
+        );
+    }
+    let next = |who: &str, option: &str| {
+        format!(
+            "next: allow ec2:DescribeNetworkInterfaces to {who}: \
+             `hubdns export iam-policy{option}` prints the policy"
+        )
+    };
+    assert!(out.contains(&next("what hubdns runs as", "")), "{out}");
+    let role = "arn:aws:iam::111122223333:role/hubdns-read";
+    assert!(out.contains(&next(role, " --assumed")), "{out}");
+
+    // Nobody to call as: one line says it, and no call is tried in vain.
+    double.clear();
+    double.fault(json!({ "action": "AssumeRole", "kind": "error", "times": 0, "status": 403,
+        "code": "AccessDenied" }));
+    let Ran { out, .. } = ran(&mut daemon.command("doctor"));
+    let failed = about(&out, "credentials")[1];
+    assert!(failed.starts_with("failed  credentials: data: AWS refused AssumeRole: "), "{out}");
+    let skipped = "skipped permission: data: no call was tried without credentials";
+    assert!(about(&out, "permission").contains(&skipped), "{out}");
+}
+
+#[test]
+fn what_zones_need_is_warned_of_where_they_are_discovered() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let config = format!("zones = \"discover\"\n{}", source(&double));
+    double.fault(json!({ "action": "DescribeSubnets", "kind": "error", "times": 0, "status": 403,
+        "code": "UnauthorizedOperation" }));
+    let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &double.url())]);
+    let Ran { out, .. } = ran(&mut daemon.command("doctor"));
+    let [_, subnets] = about(&out, "permission")[..] else { panic!("{out}") };
+    let told = "warned  permission: hub: AWS refused DescribeSubnets: ";
+    assert!(subnets.starts_with(told), "{out}");
+}
+
+#[test]
+fn where_the_host_is_and_the_rules_of_its_own_vpc_are_told() {
+    let double = Ec2Double::start();
+    let azs = json!({ "a": "10.0.1.10" });
+    let hub = double.create_hub(json!([{ "service": "sqs", "azs": azs }]));
+    let imds = Imds::start(&hub.vpc);
+    let environment =
+        [vec![("AWS_ENDPOINT_URL", double.url())], imds.environment().map(owned).to_vec()].concat();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let daemon = Hubdns::start_with(&source(&double), &environment);
+    let vpc = &hub.vpc;
+    let doctor = || ran(&mut daemon.command("doctor")).out;
+
+    let out = doctor();
+    let region = "passed  region: this host is in eu-west-1; sources ask in eu-west-1";
+    assert_eq!(about(&out, "region"), [region]);
+    let none = format!("passed  rule: none sends what is asked in {vpc}, our own VPC, elsewhere");
+    assert_eq!(about(&out, "rule"), [none]);
+
+    double.send_on(vpc, "corp.example", &["10.9.9.9"]);
+    let out = doctor();
+    let one =
+        format!("passed  rule: 1 with {vpc}, our own VPC, of which none is for names of ours");
+    assert_eq!(about(&out, "rule"), [one]);
+
+    // More than a page, of which other VPCs have most.
+    let theirs = double.create_hub(json!([])).vpc;
+    for at in 0..101 {
+        double.send_on(&theirs, &format!("d{at}.example"), &["10.9.9.9"]);
+    }
+    let names = double.send_on(vpc, "amazonaws.com", &["10.9.9.8", "10.9.9.9"]);
+    let back = double.send_on(vpc, "eu-west-1.amazonaws.com", &["10.9.9.9", "127.0.0.1"]);
+    let out = doctor();
+    let lines = about(&out, "rule");
+    assert_eq!(lines.len(), 2, "{out}");
+    let line = |rule: &str| *lines.iter().find(|line| line.contains(rule)).unwrap();
+    assert!(line(&names).starts_with("warned  rule: "), "{out}");
+    assert!(line(&names).contains("sends amazonaws.com. elsewhere"), "{out}");
+    assert!(line(&back).starts_with("failed  rule: "), "{out}");
+    assert!(line(&back).contains("to 127.0.0.1, which is this host"), "{out}");
+    let next = format!("disassociate-resolver-rule --vpc-id {vpc} --resolver-rule-id {back}`");
+    assert!(out.contains(&next), "{out}");
+
+    double
+        .fault(json!({ "action": "ListResolverRules", "kind": "error", "times": 0, "status": 400,
+        "code": "AccessDeniedException" }));
+    let out = doctor();
+    let denied = format!(
+        "skipped rule: of {vpc} cannot be looked at: AWS refused ListResolverRules: the caller lacks \
+         the permission route53resolver:ListResolverRules: ordered by a test"
+    );
+    assert_eq!(about(&out, "rule"), [denied]);
+}
+
+fn owned<'n>((name, value): (&'n str, &str)) -> (&'n str, String) {
+    (name, value.to_owned())
 }
 
 #[test]

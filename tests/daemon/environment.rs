@@ -1,13 +1,13 @@
 //! What the daemon finds in its environment: region, credentials, other addresses of AWS, and
 //! how it finds AWS's hosts.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
 use tempfile::TempDir;
 
 use crate::{
     SOON, SQS, lines_with, small_hub, source, source_at,
-    support::{Ec2Double, Hubdns, Process, Unbound, eventually, free_port, http_get, venv},
+    support::{Ec2Double, Hubdns, Imds, Unbound, eventually, free_port, http_get},
 };
 
 const NO_URL: &str = "[[source]]\nname = \"hub\"\nkind = \"ec2\"\n";
@@ -60,19 +60,8 @@ fn a_profile_gives_region_and_credentials() {
 fn the_metadata_service_gives_region_and_credentials() {
     let double = Ec2Double::start();
     small_hub(&double);
-    let folder = TempDir::new().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/imds.py");
-    let mut command = Command::new(venv().join("bin/python"));
-    let imds =
-        Process::spawn("imds", command.arg("-B").arg(script).arg("eu-west-1"), folder.path());
-    let url = eventually("the metadata double listens", SOON, || {
-        let text = imds.stdout();
-        let line = text.strip_suffix('\n')?;
-        line.strip_prefix("listening on ").map(str::to_owned)
-    });
-    let more =
-        [("AWS_EC2_METADATA_DISABLED", ""), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())];
-    let daemon = Hubdns::start_with(&source(&double), &[BARE, &more].concat());
+    let imds = Imds::start("vpc-1");
+    let daemon = Hubdns::start_with(&source(&double), &[BARE, &imds.environment()].concat());
     answers(&daemon);
     let call = &double.log()[0];
     assert!(call["authorization"].as_str().unwrap().contains("ASIAFROMMETADATA"), "{call}");

@@ -160,6 +160,13 @@ impl Ec2Double {
         self.order("/_remove", &json!({ "endpoint": endpoint }));
     }
 
+    /// Associates with a VPC a rule of Route 53 Resolver that sends a domain there; its id.
+    #[track_caller]
+    pub fn send_on(&self, vpc: &str, domain: &str, targets: &[&str]) -> String {
+        let order = json!({ "vpc": vpc, "domain": domain, "targets": targets });
+        text(&self.order("/_rule", &order)["id"])
+    }
+
     /// How many items one answer carries at most.
     #[track_caller]
     pub fn page_size(&self, items: usize) {

@@ -18,6 +18,7 @@ mod dig;
 mod double;
 mod http;
 mod hubdns;
+mod imds;
 mod named;
 mod ports;
 mod process;
@@ -33,6 +34,7 @@ pub use self::{
     double::{Ec2Double, Endpoint, Eni, Hub, venv},
     http::{http_get, http_post, http_send},
     hubdns::{Hubdns, hubdns, loopback_env},
+    imds::Imds,
     named::{Named, Signing, ZoneFile},
     ports::free_port,
     process::{Process, eventually, run_script, run_with_input},

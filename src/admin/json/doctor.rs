@@ -14,13 +14,13 @@ pub struct DoctorDocument {
 pub struct CheckDocument {
     /// What was looked at: `configuration`, `daemon`, `loop`, `link-local`, `port`, `certificate`,
     /// `receive buffer`, `descriptors`, `tracking`, `clock`, `disk`, `source`, `aws hosts`, `upstream`,
-    /// `endpoint` or `peer`.
+    /// `credentials`, `permission`, `region`, `rule`, `endpoint`, `alias`, `view`, `s3` or `peer`.
     pub about: String,
     /// How it is.
     pub result: CheckResult,
     /// What was found.
     pub what: String,
-    /// What to do about it; nothing where it passed.
+    /// What to do about it, or to have it looked at; nothing where it passed.
     pub next: Option<String>,
 }
 
@@ -34,4 +34,6 @@ pub enum CheckResult {
     Warned,
     /// Wrong.
     Failed,
+    /// Not looked at, for the reason told.
+    Skipped,
 }

@@ -29,8 +29,11 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
     let status = match ask::daemon(config, "/api/v1/status").await {
         Ok(Some(text)) => from_text::<StatusDocument>(&text).map_err(|error| error.to_string()),
         Ok(None) => {
-            let next = "start it: `hubdns run`; loops and packets are not looked at until then";
+            let next = "start it: `hubdns run`";
             list.warned("daemon", "none runs on this configuration".to_owned(), next);
+            for about in ["loop", "link-local", "descriptors"] {
+                list.skipped(about, "a daemon that runs would tell".to_owned(), next);
+            }
             return None;
         }
         Err(error) => Err(format!("{error:#}")),

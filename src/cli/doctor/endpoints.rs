@@ -22,14 +22,14 @@ const HTTPS_PORT: u16 = 443;
 const AT_ONCE: usize = 64;
 
 /// Whether the addresses of endpoints are reached, and what those behind aliases show there.
-pub(super) async fn look(list: &mut CheckList, config: &Config) {
-    let Some(names) = names(config).await else {
+pub(super) async fn look(list: &mut CheckList, config: &Config, names: Option<&NamesDocument>) {
+    let Some(names) = names else {
         let next = "see the sources above";
         return list.warned("endpoint", "there is no table to look at".to_owned(), next);
     };
     let port = config.health.tcp_port.unwrap_or(HTTPS_PORT);
-    look_at_addresses(list, &names, port).await;
-    aliases::look(list, &names, port).await;
+    look_at_addresses(list, names, port).await;
+    aliases::look(list, names, port).await;
 }
 
 /// Connects to each address of each endpoint once; a line for all that answer, and one for each
@@ -75,7 +75,7 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
 }
 
 /// What is answered: by the daemon, or as the sources have it.
-async fn names(config: &Config) -> Option<NamesDocument> {
+pub(super) async fn names(config: &Config) -> Option<NamesDocument> {
     match ask::daemon(config, "/api/v1/names").await {
         Ok(Some(text)) => from_text(&text).ok(),
         Ok(None) | Err(_) => {

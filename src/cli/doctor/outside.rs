@@ -2,7 +2,7 @@
 
 use super::CheckList;
 use crate::{
-    app::{accepts_tcp, ask_sources, ask_upstreams, host_lookup},
+    app::{Asked, accepts_tcp, ask_upstreams, host_lookup},
     base::Chain,
     config::Config,
 };
@@ -11,14 +11,15 @@ use crate::{
 const AWS_HOST: &str = "sts.amazonaws.com";
 const NEXT_AWS: &str = "name resolvers that know AWS's hosts in [discovery_dns]";
 
-/// Every source asked once; an action that the role lacks is in the error.
-pub(super) async fn look_at_sources(list: &mut CheckList, config: &Config) {
-    for asked in ask_sources(config, &host_lookup(&config.lookup)).await {
-        match asked.facts {
+/// What every source told; an action that the role lacks is in the error, and told again with all the
+/// others where each is tried.
+pub(super) fn look_at_sources(list: &mut CheckList, asked: &[Asked]) {
+    for asked in asked {
+        match &asked.facts {
             Ok(facts) => {
                 let endpoints = facts.endpoints.len();
                 list.passed("source", format!("{}: {endpoints} endpoints", asked.source));
-                for lack in asked.lacks {
+                for lack in &asked.lacks {
                     list.warned(
                         "source",
                         format!("{} goes without {lack}", asked.source),
@@ -28,7 +29,7 @@ pub(super) async fn look_at_sources(list: &mut CheckList, config: &Config) {
             }
             Err(error) => list.failed(
                 "source",
-                format!("{}: {}", asked.source, Chain(&error)),
+                format!("{}: {}", asked.source, Chain(error)),
                 "docs/IAM.md has the role's permissions; `hubdns discover` asks again",
             ),
         }

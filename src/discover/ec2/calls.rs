@@ -174,7 +174,7 @@ pub(super) async fn subnets(session: &Session) -> Result<Vec<RecordedSubnet>, Di
 }
 
 /// Makes one call in its turn.
-async fn sent<O, E>(
+pub(super) async fn sent<O, E>(
     session: &Session,
     action: Action,
     call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
@@ -214,7 +214,7 @@ fn filter(name: &str, values: &[&str]) -> Option<Vec<Filter>> {
 
 /// Walks one list's tokens to the end, and notices a walk in a circle, which the SDK's own
 /// paginators take for the end.
-struct Pages {
+pub(super) struct Pages {
     action: Action,
     seen: BTreeSet<String>,
     step: Step,
@@ -233,12 +233,12 @@ enum Step {
 // === impl Pages ===
 
 impl Pages {
-    fn new(action: Action) -> Pages {
+    pub(super) fn new(action: Action) -> Pages {
         Pages { action, seen: BTreeSet::new(), step: Step::First }
     }
 
     /// Whether there is a page to ask for.
-    fn more(&self) -> bool {
+    pub(super) fn more(&self) -> bool {
         match self.step {
             Step::First | Step::Token(_) => true,
             Step::Done => false,
@@ -246,7 +246,7 @@ impl Pages {
     }
 
     /// The token to send for the next page.
-    fn token(&self) -> Option<String> {
+    pub(super) fn token(&self) -> Option<String> {
         match &self.step {
             Step::Token(token) => Some(token.clone()),
             Step::First | Step::Done => None,
@@ -254,7 +254,7 @@ impl Pages {
     }
 
     /// Takes the token of the page that came.
-    fn go_on(&mut self, token: Option<String>) -> Result<(), DiscoverError> {
+    pub(super) fn go_on(&mut self, token: Option<String>) -> Result<(), DiscoverError> {
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             self.step = Step::Done;
             return Ok(());

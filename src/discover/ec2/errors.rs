@@ -91,7 +91,7 @@ impl Context<'_> {
     }
 
     /// An error on the way to credentials, with which no call was made.
-    fn credentials(&self, source: Cause) -> DiscoverError {
+    pub(super) fn credentials(&self, source: Cause) -> DiscoverError {
         let action = match self.role {
             Some(_) => Action::AssumeRole,
             None => Action::Setup,
@@ -113,7 +113,7 @@ impl Context<'_> {
     }
 
     /// AWS's own code, for a call or for AssumeRole.
-    fn coded(&self, action: Action, code: &str, source: Cause) -> DiscoverError {
+    pub(super) fn coded(&self, action: Action, code: &str, source: Cause) -> DiscoverError {
         let bounded = bounded_code(code);
         if DENIED.contains(&code) {
             return match (action, self.role) {

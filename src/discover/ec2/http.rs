@@ -8,7 +8,9 @@ use aws_sdk_ec2::config::interceptors::{
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls::Provider};
+use aws_smithy_http_client::{
+    Builder, Connector, ConnectorBuilder, proxy::ProxyConfig, tls::Provider,
+};
 use aws_smithy_runtime_api::client::{
     dns::{DnsFuture, ResolveDns, ResolveDnsError},
     http::{
@@ -31,18 +33,28 @@ pub(super) fn client(lookup: &HostLookup) -> SharedHttpClient {
     })
 }
 
+/// The same for requests that are no operation of the SDK's; the caller limits their time.
+pub(super) fn alone(lookup: &HostLookup) -> ByHost {
+    let one = |proxy| SharedHttpConnector::new(connector(lookup, proxy, Connector::builder()));
+    ByHost { proxied: one(ProxyConfig::from_env()), direct: one(ProxyConfig::disabled()) }
+}
+
 fn one(lookup: &HostLookup, proxy: ProxyConfig) -> SharedHttpClient {
-    let resolver = Resolver(lookup.clone());
+    let lookup = lookup.clone();
     // The builder's own way to a client with a resolver has no place for a proxy.
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder();
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector
-            .proxy_config(proxy.clone())
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_with_resolver(resolver.clone())
+        let mut builder = Connector::builder();
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector(&lookup, proxy.clone(), builder)
     })
+}
+
+fn connector(lookup: &HostLookup, proxy: ProxyConfig, builder: ConnectorBuilder) -> Connector {
+    builder
+        .proxy_config(proxy)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_with_resolver(Resolver(lookup.clone()))
 }
 
 /// Two clients, of which each request takes the one for its host.
@@ -54,7 +66,7 @@ struct Client {
 
 /// The same for one set of timeouts.
 #[derive(Debug)]
-struct ByHost {
+pub(super) struct ByHost {
     proxied: SharedHttpConnector,
     direct: SharedHttpConnector,
 }

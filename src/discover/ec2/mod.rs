@@ -8,7 +8,9 @@ mod errors;
 mod http;
 mod map;
 mod remembered;
+mod rules;
 mod session;
+mod trial;
 
 use std::collections::BTreeSet;
 

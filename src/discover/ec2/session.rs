@@ -6,7 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader,
+    AppName, BehaviorVersion, ConfigLoader, SdkConfig,
     identity::IdentityCache,
     retry::RetryConfig,
     sts::{AssumeRoleProvider, AssumeRoleProviderBuilder},
@@ -35,7 +35,7 @@ use crate::{
 /// attempt of 10 s is one that hangs. Three attempts of 10 s with their pauses do not fit 30 s:
 /// a call that hangs twice is given up during the third. Assuming a role is two calls at most,
 /// of which one may hang.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     connect: Duration::from_secs(3),
     attempt: Duration::from_secs(10),
     operation: Duration::from_secs(30),
@@ -50,6 +50,8 @@ const APP_NAME: &str = "hubdns";
 /// A client and what it was made for.
 pub(super) struct Session {
     pub(super) client: Client,
+    /// What clients of other services are made of.
+    pub(super) shared: SdkConfig,
     /// The region it asks.
     pub(super) region: Region,
     /// The role it asks as, for what to say when that fails.
@@ -105,12 +107,20 @@ impl Session {
         }
         Ok(Session {
             client: Client::from_conf(ec2.build()),
+            shared,
             region,
             role: arn,
             limits,
             pace: pace.clone(),
         })
     }
+}
+
+/// What this host itself is to AWS, in `region`.
+pub(super) async fn own(region: &Region, lookup: &HostLookup) -> Result<SdkConfig, DiscoverError> {
+    certified().await?;
+    let loader = loader(http::client(lookup), &LIMITS, retries());
+    Ok(loader.region(aws_config::Region::new(region.as_str().to_owned())).load().await)
 }
 
 /// Assumes `role`, of this ARN, as what it is configured with.
