@@ -6,9 +6,11 @@
 
 mod addresses;
 mod changes;
+mod check;
 mod cnames;
 mod config;
 mod coverage;
+mod discover;
 mod doctor;
 mod explain;
 mod forwarding;
@@ -24,9 +26,13 @@ mod zones;
 use std::net::{IpAddr, SocketAddr};
 
 pub use changes::{ChangesDocument, PublicationDocument, RefreshDocument, SourceRoundDocument};
+pub use check::{AskedOnceDocument, CheckedDocument, ProblemDocument};
 pub use cnames::CnameDocument;
 pub use config::ConfigDocument;
 pub use coverage::{AskedDocument, CoverageDocument, LeakDocument, ObjectionDocument};
+pub use discover::{
+    DiscoverDocument, FoundAddressDocument, FoundEndpointDocument, FoundSourceDocument,
+};
 pub use doctor::{CheckDocument, CheckResult, DoctorDocument};
 pub use explain::{ExplainDocument, GivenDocument, LiveDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};

@@ -104,6 +104,9 @@ pub(super) struct CheckArgs {
     /// Also ask every source and every upstream once
     #[arg(long)]
     pub(super) online: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(clap::Args)]
@@ -371,6 +374,9 @@ pub(super) struct DiscoverArgs {
     /// Write the files that a `files` source reads; with several sources, a folder for each
     #[arg(long, value_name = "DIR")]
     pub(super) save: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 /// `IP` or `IP:PORT`; port 53 unless told.

@@ -2,63 +2,119 @@
 
 use std::process::ExitCode;
 
-use super::{args::CheckArgs, ask, complain, run, say, small_runtime};
+use super::{
+    args::{CheckArgs, Format},
+    ask, color, complain,
+    progress::waiting,
+    run, say, small_runtime,
+};
 use crate::{
+    admin::json::{AskedOnceDocument, CheckedDocument, ProblemDocument, to_text},
     app::{ask_sources, ask_upstreams, host_lookup},
     base::Chain,
-    config::Config,
+    config::{Config, ConfigErrors, NO_FILE, Problem},
 };
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let runtime = small_runtime()?;
     // A daemon that runs on this configuration has its addresses, and may keep them.
     let held = |config: &Config| runtime.block_on(ask::listeners(config));
-    let config = match run::load_and_try(&args.config.config, &held) {
+    let path = &args.config.config;
+    let file = path.display().to_string();
+    let json = args.format == Format::Json;
+    let config = match run::load_and_try(path, &held) {
         Ok(config) => config,
-        Err(text) => return run::refuse(&text),
+        Err(errors) if json => {
+            let problems = problems(&errors);
+            say(&to_text(&CheckedDocument { file, problems, ..CheckedDocument::default() }))?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(errors) => return run::refuse(&errors.render(color())),
     };
-    run::warn(&config.warnings);
-    if args.online && !runtime.block_on(check_online(&config)) {
-        return Ok(ExitCode::FAILURE);
+    if !json {
+        run::warn(&config.warnings);
     }
+    let asked = match args.online {
+        true => runtime.block_on(ask_once(&config, json)),
+        false => Vec::new(),
+    };
+    let good = asked.iter().all(|asked| asked.answered);
     let (sources, views) = (config.sources.len(), config.policy.views.len());
-    say(&format!("{}: good ({sources} sources, {views} views)\n", args.config.config.display()))?;
-    Ok(ExitCode::SUCCESS)
+    if json {
+        say(&to_text(&CheckedDocument {
+            file,
+            good,
+            sources: Some(sources),
+            views: Some(views),
+            problems: Vec::new(),
+            warnings: config.warnings.iter().map(problem).collect(),
+            asked,
+        }))?;
+    } else if good {
+        say(&format!("{file}: good ({sources} sources, {views} views)\n"))?;
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Asks every source and upstream once, and tells of each. Whether all answered.
-async fn check_online(config: &Config) -> bool {
-    let mut good = true;
+/// Asks every source and upstream once, and tells of each unless a document will.
+async fn ask_once(config: &Config, quiet: bool) -> Vec<AskedOnceDocument> {
+    let tell = |text: &str| {
+        if !quiet {
+            complain(text);
+        }
+    };
     let upstreams: Vec<String> = config.lookup.upstreams.iter().map(ToString::to_string).collect();
-    complain(&format!(
+    tell(&format!(
         "AWS's hosts: looked up at {} by {}, {} zones",
         if upstreams.is_empty() { "nobody".to_owned() } else { upstreams.join(", ") },
         config.lookup.from.key(),
         config.lookup.zones.len()
     ));
-    for asked in ask_sources(config, &host_lookup(&config.lookup)).await {
-        match asked.facts {
-            Ok(facts) => complain(&format!(
-                "source {}: {} endpoints, {} services, {} interfaces",
-                asked.source,
-                facts.endpoints.len(),
-                facts.services.len(),
-                facts.interfaces.len()
-            )),
-            Err(error) => {
-                good = false;
-                complain(&format!("source {}: {}", asked.source, Chain(&error)));
-            }
+    let lookup = host_lookup(&config.lookup);
+    let sources = waiting("asking the sources", ask_sources(config, &lookup)).await;
+    let sources = sources.into_iter().map(|asked| match asked.facts {
+        Ok(facts) => {
+            let (endpoints, services) = (facts.endpoints.len(), facts.services.len());
+            let interfaces = facts.interfaces.len();
+            let what =
+                format!("{endpoints} endpoints, {services} services, {interfaces} interfaces");
+            once("source", asked.source.to_string(), Ok(what))
         }
+        Err(error) => once("source", asked.source.to_string(), Err(Chain(&error).to_string())),
+    });
+    let upstreams = waiting("asking the upstreams", ask_upstreams(config)).await;
+    let upstreams = upstreams.into_iter().map(|(upstream, answered)| {
+        let what = answered.map(|rcode| format!("answers ({rcode})"));
+        once("upstream", upstream.to_string(), what.map_err(|error| error.to_string()))
+    });
+    let asked: Vec<AskedOnceDocument> = sources.chain(upstreams).collect();
+    asked.iter().for_each(|it| tell(&format!("{} {}: {}", it.kind, it.name, it.what)));
+    asked
+}
+
+fn once(kind: &str, name: String, told: Result<String, String>) -> AskedOnceDocument {
+    let answered = told.is_ok();
+    let what = told.unwrap_or_else(|why| why);
+    AskedOnceDocument { kind: kind.to_owned(), name, answered, what }
+}
+
+fn problems(errors: &ConfigErrors) -> Vec<ProblemDocument> {
+    match errors {
+        ConfigErrors::Unreadable { .. } => vec![ProblemDocument {
+            what: Chain(errors).to_string(),
+            help: vec![NO_FILE.to_owned()],
+            ..ProblemDocument::default()
+        }],
+        ConfigErrors::Wrong { problems, .. } => problems.iter().map(problem).collect(),
     }
-    for (upstream, answered) in ask_upstreams(config).await {
-        match answered {
-            Ok(rcode) => complain(&format!("upstream {upstream}: answers ({rcode})")),
-            Err(error) => {
-                good = false;
-                complain(&format!("upstream {upstream}: {error}"));
-            }
-        }
+}
+
+fn problem(problem: &Problem) -> ProblemDocument {
+    ProblemDocument {
+        key: problem.key().to_owned(),
+        line: Some(problem.line()),
+        column: Some(problem.column()),
+        what: problem.what().to_owned(),
+        help: problem.helps().to_vec(),
     }
-    good
 }

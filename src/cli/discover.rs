@@ -1,12 +1,21 @@
 //! `hubdns discover`: what there is, as AWS tells it.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use comfy_table::{Table, presets};
 
-use super::{args::DiscoverArgs, complain, run, say, small_runtime};
+use super::{
+    args::{DiscoverArgs, Format},
+    complain,
+    progress::waiting,
+    run, say, small_runtime,
+};
 use crate::{
+    admin::json::{DiscoverDocument, FoundSourceDocument, to_text},
     app::host_lookup,
     base::{Chain, printable},
     config::Config,
@@ -19,53 +28,78 @@ pub(super) fn discover(args: &DiscoverArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(text) => return run::refuse(&text),
     };
-    small_runtime()?.block_on(ask_all(&config, args.save.as_deref()))
-}
-
-async fn ask_all(config: &Config, folder: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let lookup = host_lookup(&config.lookup);
-    let pace = CallPace::new();
-    let mut failed = false;
-    for source in &config.sources {
-        let mut asked = Source::new(source.clone(), lookup.clone(), pace.clone());
-        let recorded = asked.record(true).await;
-        for lack in asked.lacks() {
-            complain(&format!("source {}, left out: {lack}", source.name));
-        }
-        let found = recorded.and_then(|(region, recorded)| {
-            let facts = normalise(source, region, &recorded)?;
-            Ok((facts, recorded))
-        });
-        match found {
-            Ok((facts, recorded)) => {
-                say(&listing(&facts))?;
-                if let Some(folder) = folder {
-                    keep(&recorded, folder, source, config.sources.len()).await?;
-                }
-            }
-            Err(error) => {
-                failed = true;
-                complain(&format!("source {}: {}", source.name, Chain(&error)));
-            }
-        }
+    let (save, format) = (args.save.as_deref(), args.format);
+    let sources = small_runtime()?.block_on(ask_all(&config, save, format))?;
+    let failed = sources.iter().any(|source| source.error.is_some());
+    if format == Format::Json {
+        say(&to_text(&DiscoverDocument { sources }))?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Writes a source's files: into the folder itself if it is the only source.
+/// Asks each source, and tells of each as soon as it has told unless a document will.
+async fn ask_all(
+    config: &Config,
+    folder: Option<&Path>,
+    format: Format,
+) -> anyhow::Result<Vec<FoundSourceDocument>> {
+    let lookup = host_lookup(&config.lookup);
+    let pace = CallPace::new();
+    let mut documents = Vec::new();
+    for source in &config.sources {
+        let mut asked = Source::new(source.clone(), lookup.clone(), pace.clone());
+        let what = format!("asking source {}", source.name);
+        let recorded = waiting(&what, asked.record(true)).await;
+        let lacks: Vec<String> = asked.lacks().iter().map(ToString::to_string).collect();
+        let found = recorded.and_then(|(region, recorded)| {
+            let facts = normalise(source, region, &recorded)?;
+            Ok((facts, recorded))
+        });
+        let mut document = FoundSourceDocument { lacks, ..FoundSourceDocument::default() };
+        document.name = source.name.to_string();
+        if format == Format::Text {
+            for lack in &document.lacks {
+                complain(&format!("source {}, left out: {lack}", source.name));
+            }
+        }
+        match found {
+            Ok((facts, recorded)) => {
+                if format == Format::Text {
+                    say(&listing(&facts))?;
+                }
+                document.tells(&facts);
+                if let Some(folder) = folder {
+                    let folder = keep(&recorded, folder, source, config.sources.len()).await?;
+                    document.saved = Some(folder.display().to_string());
+                }
+            }
+            Err(error) => {
+                let why = Chain(&error).to_string();
+                if format == Format::Text {
+                    complain(&format!("source {}: {why}", source.name));
+                }
+                document.error = Some(why);
+            }
+        }
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+/// Writes a source's files: into the folder itself if it is the only source. Where they are.
 async fn keep(
     recorded: &Recorded,
     folder: &Path,
     source: &SourceConfig,
     sources: usize,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<PathBuf> {
     let folder = match sources {
         1 => folder.to_owned(),
         _ => folder.join(source.name.as_str()),
     };
     save(recorded, &folder).await.with_context(|| format!("nothing saved for {}", source.name))?;
     complain(&format!("source {}: saved in {}", source.name, folder.display()));
-    Ok(())
+    Ok(folder)
 }
 
 /// One line an endpoint.

@@ -13,6 +13,7 @@ use std::{fmt::Write as _, process::ExitCode};
 use super::{
     args::{DoctorArgs, Format},
     peers::look_at_peers,
+    progress::waiting,
     run, say, small_runtime,
 };
 use crate::{
@@ -40,15 +41,20 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         daemon::look_at_ports(&mut list, &config, running.as_ref()).await;
         daemon::look_at_certificates(&mut list, &config, now_secs());
         host::look(&mut list, &config, running.as_ref()).await;
-        let asked = ask_sources(&config, &host_lookup(&config.lookup)).await;
+        let lookup = host_lookup(&config.lookup);
+        let asked = waiting("asking the sources", ask_sources(&config, &lookup)).await;
         outside::look_at_sources(&mut list, &asked);
-        let names = endpoints::names(&config).await;
-        aws::look(&mut list, &config, &asked, names.as_ref(), &now_secs).await;
-        outside::look_at_aws_hosts(&mut list, &config).await;
-        outside::look_at_upstreams(&mut list, &config).await;
-        endpoints::look(&mut list, &config, names.as_ref()).await;
-        views::look(&mut list, &config).await;
-        look_at_peers(&mut list, &config, &args.peers).await;
+        let names = waiting("asking for the names", endpoints::names(&config)).await;
+        let names = names.as_ref();
+        let of_aws = aws::look(&mut list, &config, &asked, names, &now_secs);
+        waiting("trying what AWS allows", of_aws).await;
+        waiting("looking AWS's hosts up", outside::look_at_aws_hosts(&mut list, &config)).await;
+        waiting("asking the upstreams", outside::look_at_upstreams(&mut list, &config)).await;
+        let of_endpoints = endpoints::look(&mut list, &config, names);
+        waiting("connecting to the endpoints", of_endpoints).await;
+        waiting("looking at the views", views::look(&mut list, &config)).await;
+        let of_peers = look_at_peers(&mut list, &config, &args.peers);
+        waiting("asking the other hubs", of_peers).await;
     });
     let document = DoctorDocument { checks: list.0 };
     say(&match args.format {

@@ -7,7 +7,9 @@ use super::{
         ConfigArgs, ExportCommand, ExportForwarders, ExportIamPolicy, ExportNames, ExportRules,
         ExportZone,
     },
-    ask, complain, run, say, small_runtime,
+    ask, complain,
+    progress::waiting,
+    run, say, small_runtime,
 };
 use crate::{
     admin::json::{NamesDocument, from_text, to_text},
@@ -145,7 +147,9 @@ fn in_force(
             Some(text) => Ok(table_told(&from_text::<NamesDocument>(&text)?)?),
             None => {
                 complain("no daemon runs on this configuration; its sources are asked instead");
-                let (table, notes) = offline_table(&config, &host_lookup(&config.lookup)).await?;
+                let lookup = host_lookup(&config.lookup);
+                let asked = offline_table(&config, &lookup);
+                let (table, notes) = waiting("asking the sources", asked).await?;
                 notes.iter().for_each(|note| complain(note));
                 anyhow::Ok(table)
             }
@@ -204,7 +208,8 @@ fn hubs(config: &Config, vpcs: &[String]) -> anyhow::Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let lookup = host_lookup(&config.lookup);
-    match small_runtime()?.block_on(offline_inventory(config, &lookup)) {
+    let asked = waiting("asking the sources", offline_inventory(config, &lookup));
+    match small_runtime()?.block_on(asked) {
         Ok((inventory, _)) => {
             let endpoints = inventory.sources.iter().flat_map(|source| &source.endpoints);
             Ok(endpoints.map(|endpoint| endpoint.vpc.to_string()).collect())

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{args::MigrateArgs, complain, run, say, small_runtime};
+use super::{args::MigrateArgs, complain, progress::waiting, run, say, small_runtime};
 use crate::{
     admin::json::to_text,
     app::{host_lookup, offline_inventory, table_of},
@@ -47,7 +47,8 @@ pub(super) fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let lookup = host_lookup(&config.lookup);
-    let asked = small_runtime()?.block_on(offline_inventory(&config, &lookup));
+    let asked = waiting("asking the sources", offline_inventory(&config, &lookup));
+    let asked = small_runtime()?.block_on(asked);
     let (inventory, notes) = asked?;
     notes.iter().for_each(|note| complain(note));
     let table = table_of(&inventory, &config, &|_| false, &|_| false);

@@ -18,6 +18,7 @@ mod migrate;
 mod names;
 mod peers;
 mod plan;
+mod progress;
 mod query;
 mod refresh;
 mod reload;

@@ -20,7 +20,7 @@ pub(super) enum Format {
     Table,
     /// The document of `/api/v1/names`.
     Json,
-    /// A line an address, CNAME or declined name, with a head.
+    /// A line an address, CNAME or declined name, with a head; also of addresses that are left out.
     Csv,
 }
 
@@ -103,7 +103,7 @@ fn name_row(name: &NameDocument, between_zones: &str) -> Vec<String> {
     vec![
         printable(&name.name),
         name.types.join(" "),
-        zones(&name.addresses).join(between_zones),
+        zones(name).join(between_zones),
         printable(&name.endpoint),
         printable(&name.service),
         name.origin.clone(),
@@ -126,15 +126,34 @@ fn declined_row(declined: &DeclinedDocument) -> Vec<String> {
     ]
 }
 
-/// `ZONE ADDRESS...`, a text a zone, in the order of the addresses.
-fn zones(addresses: &[AddressDocument]) -> Vec<String> {
+/// `ZONE ADDRESS...`, a text a zone, in the order of the addresses: first those that are given, then
+/// those that are left out and why.
+fn zones(name: &NameDocument) -> Vec<String> {
     let same_zone = |a: &AddressDocument, b: &AddressDocument| a.az == b.az;
     let text = |zone: &[AddressDocument]| {
-        let ips: Vec<String> = zone.iter().map(|address| address.ip.to_string()).collect();
+        let ips: Vec<String> = zone
+            .iter()
+            .map(|address| match standing(&address.state) {
+                Some(word) => format!("{} ({word})", address.ip),
+                None => address.ip.to_string(),
+            })
+            .collect();
         let az = zone.first().map_or(NONE, |address| &address.az);
         format!("{} {}", printable(az), ips.join(" "))
     };
-    addresses.chunk_by(same_zone).map(text).collect()
+    let lists = [&name.addresses, &name.left_out];
+    lists.into_iter().flat_map(|list| list.chunk_by(same_zone)).map(text).collect()
+}
+
+/// What a person should know of an address in this state; nothing of one that is as it should be.
+fn standing(state: &str) -> Option<&'static str> {
+    match state {
+        "down" => Some("left out: down"),
+        "drained" => Some("left out: drained"),
+        "down_given" => Some("down"),
+        "drained_given" => Some("drained"),
+        _ => None,
+    }
 }
 
 fn table(head: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
@@ -163,26 +182,8 @@ fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
     writer.write_record(CSV_HEAD)?;
     for view in &document.views {
         for name in &view.names {
-            let ttl = name.ttl_secs.to_string();
-            for address in &name.addresses {
-                let rtype = if address.ip.is_ipv6() { "AAAA" } else { "A" };
-                let ip = address.ip.to_string();
-                writer.write_record([
-                    &view.name,
-                    &name.name,
-                    "yes",
-                    rtype,
-                    &ip,
-                    &address.az,
-                    &address.eni,
-                    &name.endpoint,
-                    &name.service,
-                    &name.source,
-                    &name.origin,
-                    &ttl,
-                    "",
-                    "",
-                ])?;
+            for address in name.addresses.iter().chain(&name.left_out) {
+                writer.write_record(csv_address(&view.name, name, address))?;
             }
         }
         for cname in &view.cnames {
@@ -215,11 +216,43 @@ fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
+/// The line of an address, be it given or left out.
+fn csv_address(view: &str, name: &NameDocument, address: &AddressDocument) -> [String; 14] {
+    let is_left_out = name.left_out.contains(address);
+    let (answered, ttl) = match is_left_out {
+        true => ("no", String::new()),
+        false => ("yes", name.ttl_secs.to_string()),
+    };
+    let (reason, why) = match is_left_out {
+        true => (address.state.as_str(), format!("the address is {}", address.state)),
+        false => ("", String::new()),
+    };
+    let ip = address.ip.to_string();
+    let rtype = if address.ip.is_ipv6() { "AAAA" } else { "A" };
+    [
+        view,
+        &name.name,
+        answered,
+        rtype,
+        &ip,
+        &address.az,
+        &address.eni,
+        &name.endpoint,
+        &name.service,
+        &name.source,
+        &name.origin,
+        &ttl,
+        reason,
+        &why,
+    ]
+    .map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{CSV_HEAD, Format, render};
     use crate::{
-        admin::json::{NamesDocument, from_text},
+        admin::json::{NameDocument, NamesDocument, from_text},
         policy::{self, PolicyConfig, ViewConfig, facts},
         table::compile,
     };
@@ -288,6 +321,26 @@ mod tests {
         let answered = lines.iter().filter(|line| line.get(2) == Some("yes"));
         assert_eq!(answered.count(), 4);
         insta::assert_snapshot!(text.replace('\u{1b}', "<ESC>"));
+    }
+
+    #[test]
+    fn an_address_that_is_left_out_or_given_for_want_of_others_is_told_in_a_word() {
+        let mut document = document(HUB, vec![]);
+        let view = document.views.first_mut().unwrap();
+        let is_sqs = |name: &&mut NameDocument| name.name == "sqs.eu-west-1.amazonaws.com";
+        let name = view.names.iter_mut().find(is_sqs).unwrap();
+        let mut out = name.addresses.pop().unwrap();
+        out.state = "drained".to_owned();
+        name.left_out = vec![out];
+        name.addresses.first_mut().unwrap().state = "down_given".to_owned();
+        let told = "eu-west-1a 10.0.1.5 (down) fd00::5, eu-west-1b 10.0.2.5 (left out: drained)";
+        let text = shown(&document, Format::Table, None);
+        assert!(text.contains(told), "{text}");
+        let csv = shown(&document, Format::Csv, None);
+        let lines: Vec<&str> = csv.lines().filter(|line| line.contains(",10.0.2.5,")).collect();
+        let line = "default,sqs.eu-west-1.amazonaws.com,no,A,10.0.2.5,eu-west-1b,";
+        assert!(lines.iter().any(|it| it.starts_with(line)), "{csv}");
+        assert!(lines.iter().any(|it| it.ends_with(",,drained,the address is drained")), "{csv}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, process::ExitCode, sync::Arc};
 
-use super::{args::PlanArgs, ask, complain, run, say, small_runtime};
+use super::{args::PlanArgs, ask, complain, progress::waiting, run, say, small_runtime};
 use crate::{
     admin::{
         client::{self, with_parameters},
@@ -118,7 +118,9 @@ async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned
 }
 
 async fn inventory(config: &Config) -> anyhow::Result<Inventory> {
-    let (inventory, notes) = offline_inventory(config, &host_lookup(&config.lookup)).await?;
+    let lookup = host_lookup(&config.lookup);
+    let (inventory, notes) =
+        waiting("asking the sources", offline_inventory(config, &lookup)).await?;
     notes.iter().for_each(|note| complain(note));
     Ok(inventory)
 }

@@ -7,7 +7,9 @@ use comfy_table::Table;
 
 use super::{
     args::{ExplainArgs, NamesArgs},
-    ask, complain, explain, live, names, run, say, small_runtime,
+    ask, complain, explain, live, names,
+    progress::waiting,
+    run, say, small_runtime,
 };
 use crate::{
     admin::{
@@ -109,7 +111,8 @@ fn outcome(document: &ExplainDocument) -> ExitCode {
 /// The table without a daemon; says on standard error that it is so, and what was amiss.
 async fn offline(config: &Config) -> anyhow::Result<crate::table::AnswerTable> {
     complain("no daemon runs on this configuration; its sources are asked instead");
-    let (table, notes) = offline_table(config, &host_lookup(&config.lookup)).await?;
+    let lookup = host_lookup(&config.lookup);
+    let (table, notes) = waiting("asking the sources", offline_table(config, &lookup)).await?;
     notes.iter().for_each(|note| complain(note));
     Ok(table)
 }

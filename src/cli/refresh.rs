@@ -4,7 +4,9 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use super::{
     args::{Format, RefreshArgs},
-    ask, run, say, small_runtime,
+    ask,
+    progress::waiting,
+    run, say, small_runtime,
 };
 use crate::{
     admin::{
@@ -30,6 +32,7 @@ pub(super) fn refresh(args: &RefreshArgs) -> anyhow::Result<ExitCode> {
     parameters.extend(args.accept.then_some(("accept", "true")));
     let path = with_parameters("/api/v1/refresh", &parameters);
     let asked = client::post_within(&socket, &path, TOLD_WITHIN);
+    let asked = waiting("the daemon asks its sources", asked);
     let text = match small_runtime()?.block_on(asked) {
         Ok((200, text)) => text,
         Ok((status, text)) => return Err(ask::refused(status, text)),

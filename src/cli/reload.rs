@@ -4,7 +4,9 @@ use std::{process::ExitCode, time::Duration};
 
 use super::{
     args::{DaemonArgs, Format},
-    ask, complain, run, say, small_runtime,
+    ask, complain,
+    progress::waiting,
+    run, say, small_runtime,
 };
 use crate::{
     admin::{
@@ -24,6 +26,7 @@ pub(super) fn reload(args: &DaemonArgs) -> anyhow::Result<ExitCode> {
         Err(text) => return run::refuse(&text),
     };
     let asked = client::post_within(&socket, "/api/v1/reload", RELOADED_WITHIN);
+    let asked = waiting("the daemon reads its configuration", asked);
     let text = match small_runtime()?.block_on(asked) {
         Ok((200 | 422, text)) => text,
         Ok((status, text)) => return Err(ask::refused(status, text)),

@@ -60,21 +60,21 @@ pub(super) fn load(path: &Path) -> Result<Config, String> {
     config::load(path).map_err(|errors: ConfigErrors| errors.render(color()))
 }
 
-/// The configuration whose addresses can be had, or every problem as text. `held` tells which are
-/// a running daemon's.
+/// The configuration whose addresses can be had, or every problem. `held` tells which are a running
+/// daemon's.
 pub(super) fn load_and_try(
     path: &Path,
     held: &dyn Fn(&Config) -> Vec<SocketAddr>,
-) -> Result<Config, String> {
+) -> Result<Config, ConfigErrors> {
     let try_them = |config: &Config| try_places(config, &held(config));
     match config::load(path) {
-        Err(errors) => Err(errors.and(try_them).render(color())),
+        Err(errors) => Err(errors.and(try_them)),
         Ok(mut config) => match try_them(&config) {
             problems if problems.is_empty() => {
                 config.warnings.extend(certificate_doubts(&config, now_secs()));
                 Ok(config)
             }
-            problems => Err(render_all(&problems, color())),
+            problems => Err(ConfigErrors::Wrong { problems, rest: Some(Box::new(config)) }),
         },
     }
 }

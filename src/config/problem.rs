@@ -41,6 +41,10 @@ pub enum ConfigErrors {
     },
 }
 
+/// What to do where a file cannot be read.
+pub const NO_FILE: &str = "give another file with --config; a commented example is \
+                           config/hubdns.toml in the sources, and `hubdns demo` needs no file";
+
 /// The file's name as it is shown, and its text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SourceText {
@@ -72,6 +76,11 @@ impl Problem {
     /// What is wrong, in one line without its place.
     pub fn what(&self) -> &str {
         &self.what
+    }
+
+    /// What would be right, or what to do next.
+    pub fn helps(&self) -> &[String] {
+        &self.help
     }
 
     /// Its line, from 1.
@@ -207,10 +216,7 @@ impl ConfigErrors {
         match self {
             ConfigErrors::Unreadable { source, .. } => {
                 let title = Level::ERROR.primary_title(format!("{self}: {source}"));
-                let help = Level::HELP.message(
-                    "give another file with --config; a commented example is config/hubdns.toml \
-                     in the sources, and `hubdns demo` needs no file",
-                );
+                let help = Level::HELP.message(NO_FILE);
                 format!("{}\n", renderer(color).render(&[title.element(help)]))
             }
             ConfigErrors::Wrong { problems, .. } => render_all(problems, color),

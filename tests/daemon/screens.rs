@@ -1,15 +1,15 @@
 //! What a person watches in a terminal, and what packages install beside the program.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{ffi::OsStr, fs, process::Command, thread, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     SOON, SQS,
     commands::{Ran, ran},
-    recorded,
-    support::{Hubdns, Process, eventually, hubdns},
+    recorded, small_hub, source,
+    support::{Ec2Double, Hubdns, Process, eventually, hubdns},
 };
 
 #[test]
@@ -74,6 +74,99 @@ fn every_order_to_a_daemon_can_be_told_as_json() {
         let document: Value = serde_json::from_str(&out).unwrap();
         assert!(document.get(key).is_some(), "{order}: {document}");
     }
+}
+
+#[test]
+fn a_check_and_what_is_discovered_can_be_told_as_json() {
+    let double = Ec2Double::start();
+    let hub = small_hub(&double);
+    let mut daemon = Hubdns::start(&source(&double));
+    let document = |command: &mut Command, status: i32| -> Value {
+        let Ran { code, out, err } = ran(command);
+        assert_eq!((code, err.as_str()), (Some(status), ""), "{out}");
+        serde_json::from_str(&out).unwrap()
+    };
+    let found = document(&mut daemon.command("discover --format json"), 0);
+    let told = &found["sources"][0];
+    assert_eq!((&told["name"], &told["region"]), (&"hub".into(), &"eu-west-1".into()));
+    let endpoint = &told["endpoints"][0];
+    assert_eq!(endpoint["id"], *hub.id);
+    assert_eq!(endpoint["private_names"][0], SQS);
+    assert_eq!(endpoint["dns_entries"], json!(hub.dns_entries));
+    let eni = &hub.enis[1];
+    let address = &endpoint["addresses"][1];
+    assert_eq!((&address["ip"], &address["az"]), (&"10.0.2.10".into(), &"eu-west-1b".into()));
+    assert_eq!((&address["eni"], address["az_id"].is_string()), (&json!(eni.id), true));
+
+    let checked = document(&mut daemon.command("check --online --format json"), 0);
+    assert_eq!((&checked["good"], &checked["sources"]), (&true.into(), &1.into()));
+    assert_eq!(checked["warnings"][0]["key"], "forward.upstreams");
+    let asked = json!([{ "kind": "source", "name": "hub", "answered": true,
+        "what": "1 endpoints, 1 services, 2 interfaces" }]);
+    assert_eq!(checked["asked"], asked);
+
+    double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "error", "times": 0,
+        "status": 403, "code": "UnauthorizedOperation" }));
+    let found = document(&mut daemon.command("discover --format json"), 1);
+    let error = found["sources"][0]["error"].as_str().unwrap();
+    assert!(error.contains("ec2:DescribeVpcEndpoints"), "{found}");
+    let checked = document(&mut daemon.command("check --online --format json"), 1);
+    assert_eq!(
+        (&checked["good"], &checked["asked"][0]["answered"]),
+        (&false.into(), &false.into())
+    );
+
+    daemon.write_config(&format!("[log]\nformat = \"loud\"\n{}", source(&double)));
+    let checked = document(&mut daemon.command("check --format json"), 1);
+    let [problem] = &checked["problems"].as_array().unwrap()[..] else { panic!("{checked}") };
+    assert_eq!((&problem["key"], &problem["line"]), (&"log.format".into(), &2.into()));
+    assert!(!problem["what"].as_str().unwrap().is_empty(), "{problem}");
+    assert!(problem["help"][0].as_str().unwrap().contains("text"), "{problem}");
+    fs::remove_file(daemon.dir().join("hubdns.toml")).unwrap();
+    let checked = document(&mut daemon.command("check --format json"), 1);
+    assert_eq!((&checked["good"], &checked["problems"][0]["line"]), (&false.into(), &Value::Null));
+}
+
+/// A command as a person at a terminal runs it: what the terminal shows of both streams.
+fn at_a_terminal(command: &Command) -> String {
+    let words: Vec<&str> = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args())
+        .flat_map(OsStr::to_str)
+        .collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .current_dir(command.get_current_dir().unwrap());
+    terminal.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    ran(&mut terminal).out
+}
+
+#[test]
+fn what_takes_longer_than_a_second_is_told_on_a_terminal_and_nowhere_else() {
+    let double = Ec2Double::start();
+    small_hub(&double);
+    let daemon = Hubdns::start(&source(&double));
+    double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "delay", "delay_ms": 2_500,
+        "times": 0 }));
+    let shown = at_a_terminal(&daemon.command("discover"));
+    let (before, after) = shown.split_once("asking source hub: 1 s").expect(&shown);
+    // It is gone before the answer comes.
+    assert!(before.ends_with("\r\u{1b}[2K") && after.contains("\u{1b}[2Ksource hub"), "{shown:?}");
+    let Ran { out, err, .. } = ran(&mut daemon.command("discover"));
+    assert!(!out.contains('\u{1b}') && err.is_empty(), "{err}");
+    double.clear();
+    let shown = at_a_terminal(&daemon.command("discover"));
+    assert!(shown.starts_with("source hub"), "{shown:?}");
+}
+
+#[test]
+fn an_address_that_is_drained_is_listed_as_left_out() {
+    let daemon = Hubdns::start(&recorded());
+    assert_eq!(ran(&mut daemon.command("drain-az eu-west-1a")).code, Some(0));
+    let Ran { out, .. } = ran(&mut daemon.command("names"));
+    let line = out.lines().find(|line| line.starts_with(SQS)).unwrap();
+    assert!(line.contains("eu-west-1b ") && line.contains(" (left out: drained)"), "{out}");
 }
 
 #[test]
