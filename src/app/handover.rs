@@ -12,7 +12,7 @@ use std::{
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
-use super::systemd::notify;
+use super::systemd::{is_below_systemd, notify};
 use crate::{
     base::Chain,
     config::Config,
@@ -163,8 +163,8 @@ fn room() -> Option<usize> {
     std::env::var_os("FDSTORE")?.to_str()?.parse().ok()
 }
 
-/// Whether there is a systemd to tell anything. One before 254 does not say that it keeps nothing, so
-/// that the unit has the directive is asked of whoever writes it.
+/// A systemd before 254 does not say that it keeps nothing, so that the unit has the directive is asked
+/// of whoever writes it.
 fn has_keeper() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
+    is_below_systemd()
 }

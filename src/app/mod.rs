@@ -38,3 +38,4 @@ pub use offline::{
 pub use reload::Loader;
 pub use runtimes::Runtimes;
 pub use start::{certificate_doubts, host_lookup, try_places, try_with};
+pub use systemd::is_below_systemd;

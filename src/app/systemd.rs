@@ -4,6 +4,11 @@ use sd_notify::NotifyState;
 
 use crate::base::Chain;
 
+/// Whether it started us, or what stands in for it.
+pub fn is_below_systemd() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Tells it. Without it there is nobody to tell, which is no error.
 pub(super) fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {

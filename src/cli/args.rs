@@ -24,7 +24,8 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Run the daemon
+    /// Run the daemon; exit status 0 it was asked to end, 78 the configuration is wrong, 1 an error
+    /// that another start may be without
     Run(ConfigArgs),
     /// Run a recorded hub from inside the binary: no AWS, no root, no file, no network
     Demo(DemoArgs),

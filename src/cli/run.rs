@@ -1,12 +1,12 @@
 //! `hubdns run`: the daemon.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode};
+use std::{net::SocketAddr, path::Path, process::ExitCode, thread, time::Duration};
 
 use super::{args::ConfigArgs, color, complain};
 use crate::{
     app::{
-        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, now_secs,
-        try_places, try_with,
+        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, is_below_systemd,
+        now_secs, try_places, try_with,
     },
     config::{self, Config, ConfigErrors, Problem, render_all},
     telemetry::init_log,
@@ -15,19 +15,28 @@ use crate::{
 /// Overrides what is logged, as in `hubdns=debug`.
 const LOG_VARIABLE: &str = "HUBDNS_LOG";
 
+/// The exit status of a configuration that is wrong whatever the machine, `EX_CONFIG` of sysexits(3).
+/// The unit does not start hubdns again then, so it is nothing that may pass by itself.
+const WRONG: u8 = 78;
+
+/// Between two starts on a machine that lacks something, as an address that it does not have yet.
+/// systemd starts us again after milliseconds, since after a crash each of them counts.
+const LACKING_PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let mut inheritance = Inheritance::take();
     let mut config = match config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
             let errors = errors.and(|config| try_places(config, &inheritance.addresses()));
-            return refuse(&errors.render(color()));
+            complain(&errors.render(color()));
+            return Ok(ExitCode::from(WRONG));
         }
     };
     start_log(&config);
     let problems = try_with(&config, &mut inheritance);
     if !problems.is_empty() {
-        return refuse(&render_all(&problems, color()));
+        return lacks(&problems);
     }
     config.warnings.extend(certificate_doubts(&config, now_secs()));
     for warning in &config.warnings {
@@ -50,7 +59,7 @@ pub(super) fn serve(
     });
     match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(StartError::Problems(problems)) => refuse(&render_all(&problems, color())),
+        Err(StartError::Problems(problems)) => lacks(&problems),
         Err(error) => Err(error.into()),
     }
 }
@@ -83,6 +92,15 @@ pub(super) fn load_and_try(
 pub(super) fn refuse(problems: &str) -> anyhow::Result<ExitCode> {
     complain(problems);
     Ok(ExitCode::FAILURE)
+}
+
+/// Prints what this machine lacks for the configuration. Another start may find it.
+fn lacks(problems: &[Problem]) -> anyhow::Result<ExitCode> {
+    let refused = refuse(&render_all(problems, color()));
+    if is_below_systemd() {
+        thread::sleep(LACKING_PAUSE);
+    }
+    refused
 }
 
 /// Warnings as text, for commands that do not log.

@@ -130,7 +130,7 @@ fn authorities_that_cannot_be_read_are_told_when_an_upstream_needs_them() {
 
 #[test]
 fn a_running_daemons_own_addresses_are_good() {
-    let daemon = Hubdns::start(&recorded());
+    let mut daemon = Hubdns::start(&recorded());
     let Ran { code, out, err } = ran(&mut daemon.command("check"));
     assert_eq!(
         (code, out.as_str()),
@@ -141,6 +141,11 @@ fn a_running_daemons_own_addresses_are_good() {
     let Ran { code, err, .. } = ran(&mut daemon.command("run"));
     assert_eq!(code, Some(1));
     assert!(err.contains("is in use") && err.contains("hubdns.toml:"), "{err}");
+    // That may pass; what the file says does not, which has a status of its own.
+    daemon.write_config(&(recorded() + "[answers]\nttl = 7\n"));
+    let Ran { code, err, .. } = ran(&mut daemon.command("run"));
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("unknown key `ttl`"), "{err}");
 }
 
 #[test]

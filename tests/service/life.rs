@@ -1,5 +1,7 @@
 //! From the first query to the last, below systemd.
 
+use std::{thread, time::Duration};
+
 use crate::{
     DNS, SQS, SQS_ADDRESSES,
     machine::{Machine, SOON},
@@ -115,4 +117,48 @@ fn a_port_that_nobody_opened_for_it_is_told_with_what_to_do() {
     eventually("it says what is missing", SOON, || {
         machine.journal().contains("CAP_NET_BIND_SERVICE").then_some(())
     });
+    // It may be there soon, so it is tried again, at a pace that a core does not notice.
+    let tried = || machine.property("NRestarts").parse::<u32>().unwrap();
+    let before = tried();
+    thread::sleep(Duration::from_secs(4));
+    let now = tried();
+    assert!((1..=4).contains(&(now - before)), "{before} and {now} starts");
+    machine.drop_in("without-socket.conf");
+    answers(&machine);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_ends_all_tries_and_one_that_is_mended_starts() {
+    let machine = Machine::boot();
+    machine.install("[answers]\nttl = 7\n");
+    machine.sh("systemctl start hubdns.socket");
+    let gives_up = || {
+        eventually("it gives up, and its ports are closed", SOON, || {
+            let is_open = machine.try_sh("systemctl is-active hubdns.socket").1;
+            (machine.property("ActiveState") == "failed" && !is_open).then_some(())
+        });
+        assert_eq!(machine.property("ExecMainStatus"), "78", "{}", machine.journal());
+        // Those who ask now start nothing.
+        let tried = machine.property("InvocationID");
+        (0..3).for_each(|_| assert_eq!(machine.dig(DNS, SQS), [""; 0]));
+        assert_eq!(machine.property("InvocationID"), tried);
+        assert_eq!(machine.property("NRestarts"), "0");
+    };
+    assert_eq!(machine.dig(DNS, SQS), [""; 0]);
+    gives_up();
+    assert!(machine.journal().contains("unknown key `ttl`"), "{}", machine.journal());
+
+    machine.configure("[forward]\nupstreams = []\n");
+    machine.sh("systemctl restart hubdns");
+    assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
+    machine.sh("systemctl is-active hubdns.socket && ! systemctl is-active hubdns-refused.target");
+    // A crash is another thing.
+    machine.sh("systemctl kill --kill-who=main --signal=KILL hubdns");
+    answers(&machine);
+    assert_eq!(machine.property("NRestarts"), "1");
+
+    machine.configure("[answers]\nttl = 7\n");
+    let (printed, is_good) = machine.try_sh("systemctl restart hubdns");
+    assert!(!is_good, "{printed}");
+    gives_up();
 }

@@ -45,7 +45,16 @@ pub(crate) fn project() -> &'static Path {
 impl Machine {
     /// Boots a copy of the root that `tests/setup.sh` made; nothing of hubdns is in it.
     pub(crate) fn boot() -> Self {
-        let root = venv().parent().unwrap().join("systemd-root");
+        Self::boot_with(&[])
+    }
+
+    /// The same with these of this machine's files and folders in these places from the start on.
+    pub(crate) fn boot_with(binds: &[(&Path, &str)]) -> Self {
+        Self::boot_from(&venv().parent().unwrap().join("systemd-root"), binds)
+    }
+
+    /// Boots a copy of another root.
+    pub(crate) fn boot_from(root: &Path, binds: &[(&Path, &str)]) -> Self {
         assert!(root.is_dir(), "{}: run tests/setup.sh", root.display());
         let dir = TempDir::new().unwrap();
         let group = Group::new();
@@ -57,6 +66,7 @@ impl Machine {
             // What is written is in memory.
             .args(["--volatile=overlay", "--private-network", "--boot", "--console=read-only"])
             .args(["--register=no", "--keep-unit"])
+            .args(binds.iter().map(|(from, to)| format!("--bind={}:{to}", from.display())))
             .arg(format!("--machine={}", group.name()))
             // So that it is our sandbox that refuses this, and not the container.
             .arg("--capability=CAP_SYS_MODULE");
@@ -104,7 +114,7 @@ impl Machine {
         self.copy(env!("CARGO_BIN_EXE_hubdns"), "/usr/bin/hubdns");
         let program = self.path("/usr/bin/hubdns");
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
-        for unit in ["hubdns.service", "hubdns.socket"] {
+        for unit in ["hubdns.service", "hubdns.socket", "hubdns-refused.target"] {
             self.copy(format!("systemd/{unit}"), &format!("/usr/lib/systemd/system/{unit}"));
         }
         self.copy_hub();
