@@ -74,8 +74,8 @@ impl Frames {
         if let Receiver::There(mut stream) = receiver {
             // It may say that it has finished; there is nothing more that we would do.
             let _ = stream.write_all(&control(STOP, &[]));
+            self.metrics.told.dnstap_connected.dec();
         }
-        self.metrics.told.dnstap_connected.set(0);
     }
 
     fn reach(&self, now: Instant, told_gone: &mut bool) -> Receiver {
@@ -84,7 +84,8 @@ impl Frames {
             Ok(stream) => {
                 tracing::info!(socket = %path, "a receiver of dnstap takes frames");
                 *told_gone = false;
-                self.metrics.told.dnstap_connected.set(1);
+                // A reload has the next one there before this one ends.
+                self.metrics.told.dnstap_connected.inc();
                 Receiver::There(stream)
             }
             Err(error) => {
@@ -126,7 +127,7 @@ impl Frames {
                 // Half a frame may have been sent, so the stream is of no use any more.
                 tracing::warn!(socket = %self.socket.display(), %error, "dnstap's receiver is gone");
                 self.exit.untold(Untold::Write, messages);
-                self.metrics.told.dnstap_connected.set(0);
+                self.metrics.told.dnstap_connected.dec();
                 *receiver = Receiver::Gone(Instant::now());
             }
         }
