@@ -6,7 +6,9 @@ mod image;
 mod life;
 mod machine;
 mod network;
+mod outputs;
 mod packages;
+mod provision;
 mod sandbox;
 mod stack;
 #[path = "../support/mod.rs"]

@@ -58,6 +58,8 @@ sub ran {
 written('write:state', '/var/lib/hubdns/probe');
 written('write:runtime', '/run/hubdns/probe');
 written('write:tmp', '/tmp/probe');
+written('write:logs', '/var/log/hubdns/probe');
+written('write:other-logs', '/var/log/other');
 written('write:etc', '/etc/probe');
 written('write:config', '/etc/hubdns/probe');
 written('write:usr', '/usr/probe');
@@ -67,6 +69,8 @@ written('write:sysctl', '/proc/sys/kernel/hostname');
 written('write:cgroup', '/sys/fs/cgroup/probe');
 
 read_from('read:config', '/etc/hubdns/hubdns.toml');
+# What this prints, which is not hubdns' own.
+read_from('read:other-logs', '/var/log/probe');
 read_from('read:shadow', '/etc/shadow');
 read_from('read:passwd', '/etc/passwd');
 read_from('read:environ-of-1', '/proc/1/environ');
@@ -82,7 +86,7 @@ told('socket:raw', socket(my $raw, AF_INET, SOCK_RAW, 1), "$!");
 told('socket:netlink', socket(my $netlink, 16, SOCK_RAW, 0), "$!");
 
 ran('run:sh', '/usr/bin/sh', '-c', 'true');
-for my $place ('/var/lib/hubdns', '/run/hubdns', '/tmp', '/dev/shm') {
+for my $place ('/var/lib/hubdns', '/var/log/hubdns', '/run/hubdns', '/tmp', '/dev/shm') {
     my $program = "$place/probe";
     next unless open(my $copy, '>', $program);
     open(my $own, '<', $^X);

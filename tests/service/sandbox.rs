@@ -11,6 +11,7 @@ const ALLOWED: &[&str] = &[
     "read:config",
     "run:ethtool",
     "socket:netlink",
+    "write:logs",
     "write:runtime",
     "write:state",
     "write:tmp",
