@@ -59,6 +59,12 @@ variable "with_sshd" {
   description = "Leave sshd in the image. The Session Manager does without."
 }
 
+variable "view_ports" {
+  type        = string
+  default     = ""
+  description = "Ports of views, one or a range as 5301-5310: open in the firewall, and not tracked."
+}
+
 locals {
   version = regex_replace(timestamp(), "[^0-9]", "")
 }
@@ -115,14 +121,19 @@ build {
     destination = "/tmp/hubdns.rpm"
   }
 
+  # Packer says what comes of a folder only where there is one already.
+  provisioner "shell" {
+    inline = ["mkdir /tmp/hubdns-files"]
+  }
+
   provisioner "file" {
-    source      = "${path.root}/files"
+    source      = "${path.root}/files/"
     destination = "/tmp/hubdns-files"
   }
 
   provisioner "shell" {
     execute_command  = "sudo env {{ .Vars }} bash '{{ .Path }}'"
-    environment_vars = ["WITH_SSHD=${var.with_sshd}"]
+    environment_vars = ["WITH_SSHD=${var.with_sshd}", "VIEW_PORTS=${var.view_ports}"]
     scripts = [
       "${path.root}/scripts/install.sh",
       "${path.root}/scripts/harden.sh",

@@ -15,10 +15,12 @@ step '[kernel] kernel settings'
 install -m 644 "$files"/sysctl.conf /etc/sysctl.d/61-hubdns-hardening.conf
 
 step '[selinux] SELinux enforces'
-sed -i 's/^SELINUX=.*/SELINUX=enforcing/' /etc/selinux/config
+sed -i -e 's/^SELINUX=.*/SELINUX=enforcing/' -e 's/^SELINUXTYPE=.*/SELINUXTYPE=targeted/' /etc/selinux/config
 grubby --update-kernel=ALL --remove-args='selinux enforcing' --args='selinux=1 enforcing=1 audit=1'
 
 step '[audit] auditd, with rules that cannot be changed while it runs'
+# The distribution's own rule that no task is looked at would come before all others.
+grep -lE '^-a (never,task|task,never)' /etc/audit/rules.d/*.rules | xargs -r rm
 install -m 640 "$files"/audit.rules /etc/audit/rules.d/60-hubdns.rules
 systemctl enable auditd
 
@@ -28,8 +30,16 @@ firewall-offline-cmd --set-default-zone=drop
 firewall-offline-cmd --zone=drop --add-service=hubdns
 # Where the configuration has [server.tls] and [server.https].
 firewall-offline-cmd --zone=drop --add-service=dns-over-tls --add-service=https
-# The path MTU, and what IPv6 cannot do without.
-firewall-offline-cmd --zone=drop --add-icmp-block-inversion --add-icmp-block=destination-unreachable \
+# Ports that views tell clients apart by.
+if [ -n "${VIEW_PORTS:-}" ]; then
+    firewall-offline-cmd --zone=drop --add-port="$VIEW_PORTS/udp" --add-port="$VIEW_PORTS/tcp"
+    echo "redefine ports = { 53, $VIEW_PORTS }" >/etc/hubdns/notrack.nft
+fi
+# IPv6 comes by it.
+firewall-offline-cmd --zone=drop --add-service=dhcpv6-client
+# The path MTU, and what IPv6 cannot do without: these are taken, and no other.
+firewall-offline-cmd --zone=drop --add-icmp-block-inversion
+firewall-offline-cmd --zone=drop --add-icmp-block=destination-unreachable \
     --add-icmp-block=packet-too-big --add-icmp-block=time-exceeded --add-icmp-block=neighbour-solicitation \
     --add-icmp-block=neighbour-advertisement --add-icmp-block=router-advertisement
 
@@ -44,12 +54,13 @@ else
 fi
 
 step '[time] chrony, by the link-local service of AWS'
-install -m 644 "$files"/chrony.sources /etc/chrony.d/hubdns.sources
+install -D -m 644 "$files"/chrony.sources /etc/chrony.d/hubdns.sources
 
 step '[logs] logs have limits, and what an attacker would look for is not kept'
 install -D -m 644 "$files"/journald.conf /etc/systemd/journald.conf.d/hubdns.conf
 install -D -m 644 "$files"/coredump.conf /etc/systemd/coredump.conf.d/hubdns.conf
-install -m 644 "$files"/limits.conf /etc/security/limits.d/60-hubdns.conf
+install -D -m 644 "$files"/limits.conf /etc/security/limits.d/60-hubdns.conf
+systemctl mask systemd-coredump.socket
 
 step '[changes] nothing changes by itself: a new image comes each month'
 for timer in dnf-automatic.timer dnf-automatic-install.timer update-motd.timer; do

@@ -13,7 +13,11 @@ cd /tmp/hubdns-files
 install -m 755 hubdns-boot hubdns-ready /usr/lib/hubdns/
 install -m 644 hubdns-boot.service hubdns-ready.service /usr/lib/systemd/system/
 install -D -m 644 boot.conf /etc/systemd/system/hubdns.service.d/boot.conf
+# A site's configuration may name any address and port: hubdns opens them itself.
+install -m 644 /usr/share/hubdns/drop-ins/without-socket.conf /etc/systemd/system/hubdns.service.d/
 # It comes at boot, and a hub without it must not start.
 rm /etc/hubdns/hubdns.toml
 systemctl enable hubdns.service hubdns-boot.service hubdns-ready.service hubdns-notrack.service \
     amazon-ssm-agent chronyd
+systemctl disable hubdns.socket
+systemctl mask hubdns.socket

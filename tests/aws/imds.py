@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A double of the EC2 instance metadata service, version 2: a region and a role's credentials.
 
-    imds.py REGION [IP:PORT [USER_DATA [VPC]]]
+    imds.py REGION [IP:PORT [USER_DATA [VPC [TAG=VALUE...]]]]
 
-takes a port of the loopback if none is named, and the text of a file for user data, none where it is empty. It prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
+takes a port of the loopback if none is named, and the text of a file for user data, none where it is empty, as for the VPC. It prints `listening on http://...` and is ready. It ends when its standard input is closed. A call
 without the session's token is refused, as where version 1 is switched off.
 """
 
@@ -45,6 +45,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
     region = ""
     user_data: str | None = None
     vpc: str | None = None
+    tags: dict[str, str] = {}
 
     def do_PUT(self) -> None:
         """Opens a session."""
@@ -59,10 +60,12 @@ class Metadata(http.server.BaseHTTPRequestHandler):
             "/latest/meta-data/placement/region": self.region,
             "/latest/meta-data/iam/security-credentials": ROLE,
             f"/latest/meta-data/iam/security-credentials/{ROLE}": credentials(),
+            "/latest/meta-data/instance-id": "i-0123456789abcdef0",
             "/latest/user-data": self.user_data,
             "/latest/meta-data/mac": MAC,
             f"/latest/meta-data/network/interfaces/macs/{MAC}/vpc-id": self.vpc,
         }
+        pages |= {f"/latest/meta-data/tags/instance/{tag}": it for tag, it in self.tags.items()}
         page = pages.get(self.path.rstrip("/"))
         self._answer(404 if page is None else 200, page or "")
 
@@ -82,9 +85,10 @@ def main() -> None:
     """Serves until standard input is closed."""
     Metadata.region = sys.argv[1]
     ip, _, port = (sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1:0").rpartition(":")
-    Metadata.vpc = sys.argv[4] if len(sys.argv) > 4 else None
+    Metadata.vpc = (sys.argv[4] or None) if len(sys.argv) > 4 else None
     if len(sys.argv) > 3 and sys.argv[3]:
         Metadata.user_data = pathlib.Path(sys.argv[3]).read_text(encoding="utf-8")
+    Metadata.tags = dict(tag.split("=", 1) for tag in sys.argv[5:])
     server = http.server.ThreadingHTTPServer((ip, int(port)), Metadata)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"listening on http://{ip}:{server.server_port}", flush=True)

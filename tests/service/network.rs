@@ -2,6 +2,8 @@
 
 use std::{fs, process::Command};
 
+use tempfile::TempDir;
+
 use crate::{
     DNS, SQS, SQS_ADDRESSES,
     machine::{Machine, project},
@@ -51,11 +53,34 @@ fn the_kernels_settings_are_ones_that_it_has() {
 }
 
 #[test]
-fn firewalld_opens_what_the_socket_unit_opens() {
-    let xml = fs::read_to_string(project().join("systemd/hubdns.firewalld.xml")).unwrap();
-    let parsed = Command::new("python3")
-        .args(["-c", "import sys, xml.etree.ElementTree as t; r = t.fromstring(sys.argv[1].encode())\nfor p in r.iter('port'): print(p.get('protocol'), p.get('port'))", &xml])
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8(parsed.stdout).unwrap(), "udp 53\ntcp 53\n", "{xml}");
+fn firewalld_opens_what_the_socket_unit_opens_and_the_images_zone_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("services")).unwrap();
+    let service = folder.path().join("services/hubdns.xml");
+    fs::copy(project().join("systemd/hubdns.firewalld.xml"), service).unwrap();
+    let harden = fs::read_to_string(project().join("packer/scripts/harden.sh")).unwrap();
+    let (_, firewall) = harden.split_once("step '[firewall]").unwrap();
+    let (_, firewall) = firewall.split_once('\n').unwrap();
+    let (firewall, _) = firewall.split_once("\nstep ").unwrap();
+    let script = format!(
+        "set -euo pipefail\nsystemctl() {{ :; }}\n\
+         firewall-offline-cmd() {{ command firewall-offline-cmd --system-config='{}' \"$@\"; }}\n\
+         {firewall}\nfirewall-offline-cmd --info-service=hubdns\n\
+         firewall-offline-cmd --get-default-zone\n\
+         firewall-offline-cmd --zone=drop --list-all\n",
+        folder.path().display()
+    );
+    let ran = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    for line in [
+        "  ports: 53/udp 53/tcp",
+        "drop",
+        "  target: DROP",
+        "  services: dhcpv6-client dns-over-tls https hubdns",
+        "  ports: ",
+        "  icmp-block-inversion: yes",
+    ] {
+        assert!(told.lines().any(|it| it == line), "{line:?} lacks: {told}");
+    }
 }
