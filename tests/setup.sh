@@ -15,6 +15,7 @@ resolved=$(dirname "$venv")/systemd-resolved
 root=$(dirname "$venv")/systemd-root
 root_packages=curl,dbus,ethtool,rpm,systemd,systemd-sysv
 schemathesis=$(dirname "$venv")/schemathesis
+stack=$(dirname "$venv")/stack
 browser=$(dirname "$venv")/browser
 policy=/usr/sbin/policy-rc.d
 
@@ -27,6 +28,7 @@ packages=(
     curl            # orders of the end-to-end test
     bind9-utils     # dnstap-read
     dnsmasq-base    # a resolver in front of ours, as are those below
+    firewalld       # firewall-offline-cmd, which reads our service and the image's zone
     fstrm-bin       # a receiver of dnstap
     gcc             # the linker that rustc calls
     iproute2        # namespaces
@@ -53,6 +55,7 @@ packages=(
 # What those packages would have started at the next boot.
 declare -A daemons=(
     [bind9]=named
+    [firewalld]=firewalld
     [knot-resolver]='kresd kresd.target kres-cache-gc'
     [pdns-recursor]=pdns-recursor
     [prometheus]=prometheus
@@ -182,4 +185,5 @@ install_cargo_tools
 install_venv "$venv" "$here/requirements.txt"
 # Apart: it wants other versions of what moto needs.
 install_venv "$schemathesis" "$here/page/requirements.txt"
+install_venv "$stack" "$here/service/requirements.txt"
 install_browser_driver

@@ -29,7 +29,7 @@ def make(zones: str, outbound: str) -> None:
     ec2 = client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    parameters = {"ImageId": image, "VpcId": vpc, "OutboundEndpoint": outbound}
+    parameters = {"ImageId": image, "VpcId": vpc, "OutboundEndpoint": outbound, "Encrypted": outbound}
     for at, zone in enumerate(zones):
         network = f"10.0.{at}.0/24"
         name = f"{REGION}{zone.lower()}"

@@ -1,4 +1,5 @@
-//! What can be said of the stack in `config/aws/` without AWS, in a second. The rest is `tests/service/stack.sh`.
+//! What can be said of the stack in `config/aws/` without AWS: by cfn-lint, and made in moto as far as moto goes.
+//! What checkov says, `tests/service/stack.sh` tells.
 
 use std::{fs, process::Command};
 
@@ -64,4 +65,41 @@ fn zones_follow_each_other_and_no_rule_has_connections_tracked() {
             assert!(rules.iter().all(|rule| rule["CidrIp"] == "0.0.0.0/0"), "{rules:?}");
         }
     }
+    let more = resources.as_object().unwrap().values();
+    let mut more = more.filter(|it| it["Type"] == "AWS::EC2::SecurityGroupIngress").peekable();
+    assert!(more.peek().is_some());
+    assert!(more.all(|it| it["Properties"]["CidrIp"] == "0.0.0.0/0"));
+}
+
+#[test]
+fn cloudformation_would_take_the_template_and_moto_makes_it_in_two_zones_and_three() {
+    let bin = venv().parent().unwrap().join("stack/bin");
+    let run = |program: &str, file: &str| {
+        let mut command = Command::new(bin.join(program));
+        let run = command.arg(project().join(file)).output().expect("run tests/setup.sh");
+        let told = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{told}{}", String::from_utf8_lossy(&run.stderr));
+        told
+    };
+    assert_eq!(run("cfn-lint", "config/aws/hub.yaml"), "");
+    assert_eq!(run("python", "tests/service/stack.py").lines().count(), 2);
+}
+
+#[test]
+fn the_modules_groups_have_no_connections_tracked_either() {
+    let module = fs::read_to_string(project().join("config/aws/terraform/main.tf")).unwrap();
+    let block = |start: &str| {
+        let (_, rest) = module.split_once(start).unwrap_or_else(|| panic!("no {start}"));
+        rest.split("\nresource ").next().unwrap().to_owned()
+    };
+    for group in ["hub", "out"] {
+        let group = block(&format!("resource \"aws_security_group\" \"{group}\""));
+        let wide = group.matches(r#"cidr_blocks = ["0.0.0.0/0"]"#).count();
+        assert_eq!((wide, group.matches("cidr_blocks").count()), (2, 2), "{group}");
+    }
+    // It asks: all answers have to be let in, and not those to one port.
+    let out = block("resource \"aws_security_group\" \"out\"");
+    assert!(out.contains("from_port   = 0\n    to_port     = 65535"), "{out}");
+    let endpoint = block("resource \"aws_route53_resolver_endpoint\" \"out\"");
+    assert!(endpoint.contains("[aws_security_group.out[0].id]"), "{endpoint}");
 }

@@ -47,6 +47,15 @@ variable "hubs" {
   }
 }
 
+variable "ports" {
+  type        = list(object({ protocol = string, from = number, to = number }))
+  description = "What clients may ask: those of DNS, and what [server.tls], [server.https] and views by port want besides."
+  default = [
+    { protocol = "udp", from = 53, to = 53 },
+    { protocol = "tcp", from = 53, to = 53 },
+  ]
+}
+
 variable "read_roles" {
   type        = list(string)
   default     = []
@@ -160,12 +169,12 @@ resource "aws_security_group" "hub" {
   vpc_id      = var.vpc_id
 
   dynamic "ingress" {
-    for_each = ["udp", "tcp"]
+    for_each = var.ports
     content {
       description = "DNS"
-      protocol    = ingress.value
-      from_port   = 53
-      to_port     = 53
+      protocol    = ingress.value.protocol
+      from_port   = ingress.value.from
+      to_port     = ingress.value.to
       cidr_blocks = ["0.0.0.0/0"]
     }
   }
@@ -173,6 +182,34 @@ resource "aws_security_group" "hub" {
   # checkov:skip=CKV_AWS_382: A narrower rule would have connections tracked.
   egress {
     description = "Answers, upstreams and AWS"
+    protocol    = "-1"
+    from_port   = 0
+    to_port     = 0
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+}
+
+# The endpoint asks, so what it lets in are answers: with a rule for all of them nobody keeps a list here either.
+resource "aws_security_group" "out" {
+  count       = local.has_outbound ? 1 : 0
+  name        = "${var.name}-out"
+  description = "The outbound endpoint that asks hubdns, untracked"
+  vpc_id      = var.vpc_id
+  # checkov:skip=CKV_AWS_24: By UDP, to an interface that serves nothing.
+  # checkov:skip=CKV_AWS_25: By UDP, to an interface that serves nothing.
+  # checkov:skip=CKV_AWS_260: By UDP, to an interface that serves nothing.
+
+  ingress {
+    description = "What would be answers, if connections were tracked"
+    protocol    = "udp"
+    from_port   = 0
+    to_port     = 65535
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+
+  # checkov:skip=CKV_AWS_382: A narrower rule would have connections tracked.
+  egress {
+    description = "Questions"
     protocol    = "-1"
     from_port   = 0
     to_port     = 0
@@ -252,7 +289,7 @@ resource "aws_autoscaling_group" "hub" {
 resource "aws_cloudwatch_metric_alarm" "hub" {
   for_each            = var.hubs
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "The hub at ${each.value.address} is not there, or fails its checks."
+  alarm_description   = "The hub at ${each.value.address} has no machine, or one that fails its checks."
   namespace           = "AWS/EC2"
   metric_name         = "StatusCheckFailed"
   dimensions          = { AutoScalingGroupName = aws_autoscaling_group.hub[each.key].name }
@@ -270,7 +307,7 @@ resource "aws_route53_resolver_endpoint" "out" {
   count              = local.has_outbound ? 1 : 0
   name               = var.name
   direction          = "OUTBOUND"
-  security_group_ids = [aws_security_group.hub.id]
+  security_group_ids = [aws_security_group.out[0].id]
 
   dynamic "ip_address" {
     for_each = var.hubs
