@@ -88,7 +88,8 @@ pack() {
     mkdir -p "$out"
     cargo deb --no-build --no-strip ${triple:+--target "$triple"} --output "$out"
     cargo generate-rpm ${triple:+--target "$triple"} --target-dir "$target" --output "$out"
-    [ -z "$key" ] || rpmsign --define "_gpg_name $key" --addsign "$out"/*.rpm
+    # Debian's rpm knows gpg by no path.
+    [ -z "$key" ] || rpmsign --define "_gpg_name $key" --define "__gpg $(command -v gpg)" --addsign "$out"/*.rpm
 }
 
 install_tools

@@ -15,7 +15,7 @@ use crate::{
 
 /// Where `tests/service/packages.sh` has put those of a variable.
 #[expect(clippy::disallowed_methods, reason = "where they are there is for the script to say")]
-fn package(variable: &str, ending: &str) -> PathBuf {
+pub(crate) fn package(variable: &str, ending: &str) -> PathBuf {
     let folder = env::var(variable).expect("tests/service/packages.sh runs this");
     let entries = fs::read_dir(Path::new(&folder)).unwrap().map(|entry| entry.unwrap().path());
     let found: Vec<_> =
@@ -33,7 +33,19 @@ fn configure(machine: &Machine) {
     );
 }
 
-fn goes_through_its_life(ending: &str, install: &str, remove: &str) {
+/// What a kind of package is called, and the commands of those who have it.
+struct Kind {
+    ending: &'static str,
+    install: &'static str,
+    remove: &'static str,
+    /// Takes away what `remove` leaves, where there is such a thing.
+    purge: Option<&'static str>,
+    /// Prints which files are the operator's.
+    configuration: &'static str,
+}
+
+fn goes_through_its_life(kind: &Kind) {
+    let Kind { ending, install, remove, purge, configuration } = kind;
     let machine = Machine::boot();
     for (variable, name) in [("HUBDNS_PACKAGES", "first"), ("HUBDNS_PACKAGES_NEXT", "next")] {
         machine.copy(package(variable, ending), &format!("/root/{name}.{ending}"));
@@ -47,11 +59,17 @@ fn goes_through_its_life(ending: &str, install: &str, remove: &str) {
         "/usr/share/bash-completion/completions/hubdns",
         "/usr/share/doc/hubdns/LICENSE-MIT",
         "/usr/share/doc/hubdns/THIRD-PARTY",
-        "/usr/share/doc/hubdns/drop-ins/without-socket.conf",
+        "/usr/share/hubdns/drop-ins/without-socket.conf",
     ] {
         // The root leaves documents out where dpkg installs them, to be small.
-        assert!(ending == "deb" || machine.path(file).exists(), "{file}");
+        let is_left_out = *ending == "deb" && (file.contains("/doc/") || file.contains("/man/"));
+        assert!(is_left_out || machine.path(file).exists(), "{file}");
     }
+    assert_eq!(machine.sh(configuration).trim(), "/etc/hubdns/hubdns.toml");
+    let modes = machine
+        .sh("stat --format=%a:%U:%G /usr/bin/hubdns /etc/hubdns /etc/hubdns/hubdns.toml \
+         /usr/lib/systemd/system/hubdns.service");
+    assert_eq!(modes, "755:root:root\n755:root:root\n644:root:root\n644:root:root\n");
     configure(&machine);
     machine.sh("systemctl enable --now hubdns");
     assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
@@ -65,6 +83,27 @@ fn goes_through_its_life(ending: &str, install: &str, remove: &str) {
     let group = machine.sh("getent group hubdns");
     assert!(group.split(':').nth(2).is_some_and(|gid| uid.starts_with(gid)), "{group}: {uid}");
 
+    upgrades_without_a_loss(&machine, kind);
+    machine.sh(remove);
+    eventually("it has ended", SOON, || {
+        (machine.dig(DNS, SQS).is_empty() && !machine.path("/usr/bin/hubdns").exists())
+            .then_some(())
+    });
+    let kept = machine.sh("ls /etc/hubdns");
+    assert!(kept.contains("hubdns.toml"), "what was changed stays: {kept}");
+    let state = "/var/lib/private/hubdns/inventory.json";
+    assert!(machine.path(state).exists(), "what it has found out stays");
+    assert!(!machine.try_sh("systemctl cat hubdns.service").1, "the unit has gone");
+    if let Some(purge) = purge {
+        machine.sh(purge);
+        for gone in [state, "/var/log/private/hubdns", "/etc/hubdns/hubdns.toml"] {
+            assert!(!machine.path(gone).exists(), "{gone}");
+        }
+        assert!(machine.path("/etc/hubdns/key").exists(), "what we did not bring stays");
+    }
+}
+
+fn upgrades_without_a_loss(machine: &Machine, Kind { ending, install, .. }: &Kind) {
     // One that asks ten times a second and waits for 2 s loses nothing.
     let before = machine.property("MainPID");
     let (asked, lost) = thread::scope(|scope| {
@@ -84,26 +123,30 @@ fn goes_through_its_life(ending: &str, install: &str, remove: &str) {
         machine.sh("grep path /etc/hubdns/hubdns.toml").contains("\"hub\""),
         "it is the operator's"
     );
-
-    machine.sh(remove);
-    eventually("it has ended", SOON, || {
-        (machine.dig(DNS, SQS).is_empty() && !machine.path("/usr/bin/hubdns").exists())
-            .then_some(())
-    });
-    let kept = machine.sh("ls /etc/hubdns");
-    assert!(kept.contains("hubdns.toml"), "what was changed stays: {kept}");
 }
 
 #[test]
 #[ignore = "wants packages: tests/service/packages.sh"]
 fn a_deb_is_installed_upgraded_while_clients_ask_and_removed() {
     // What it recommends and depends on is in Debian's archive, which the machine does not reach.
-    goes_through_its_life("deb", "dpkg --install", "dpkg --remove hubdns");
+    goes_through_its_life(&Kind {
+        ending: "deb",
+        install: "dpkg --install",
+        remove: "dpkg --remove hubdns",
+        purge: Some("dpkg --purge hubdns"),
+        configuration: "dpkg-query --show --showformat='${Conffiles}' hubdns | cut -d' ' -f2",
+    });
 }
 
 #[test]
 #[ignore = "wants packages: tests/service/packages.sh"]
 fn an_rpm_is_installed_upgraded_while_clients_ask_and_removed() {
     // Of a Debian rpm does not know what is there.
-    goes_through_its_life("rpm", "rpm --upgrade --nodeps", "rpm --erase --nodeps hubdns");
+    goes_through_its_life(&Kind {
+        ending: "rpm",
+        install: "rpm --upgrade --nodeps",
+        remove: "rpm --erase --nodeps hubdns",
+        purge: None,
+        configuration: "rpm --query --configfiles hubdns",
+    });
 }
