@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{Ttl, ViewName},
-    policy::{self, AllowRule, ServiceRule, ViewConfig},
+    policy::{self, AllowRule, AllowedResource, ServiceRule, ViewConfig},
 };
 
 /// All of a view but who is in it. `deny` is that of everybody.
@@ -94,17 +94,20 @@ fn allow(
     let rules = read_all(found, "view.allow", texts, words::allow_rule);
     let overrides = view.overrides.as_ref().unwrap_or(&file.answers.overrides).value;
     for (text, allowed) in &rules {
-        let rule = match allowed {
-            AllowRule::Service(rule) => rule,
-            // One of a service that is denied or not: it is answered by its own name.
-            AllowRule::Resource(_) => continue,
-        };
-        if own.contains(rule) {
+        let (AllowRule::Service(of) | AllowRule::Resource(AllowedResource { service: of, .. })) =
+            allowed;
+        if own.contains(of) {
             found
-                .problem("view.allow", &text.span, format!("{rule} is both denied and allowed"))
+                .problem("view.allow", &text.span, format!("{of} is both denied and allowed"))
                 .label("the view's `deny` has it, too")
                 .help("keep it in one of the two");
-        } else if !overrides && policy::is_left_alone(rule) {
+        }
+        let rule = match allowed {
+            AllowRule::Service(rule) if !own.contains(rule) => rule,
+            // One of a service that is denied or not: it is answered by its own name.
+            _ => continue,
+        };
+        if !overrides && policy::is_left_alone(rule) {
             needs_override(found, "view.allow", text, rule);
         } else if !deny.iter().any(|denied| denied.resembles(rule)) && !found.doubts("answers.deny")
         {
@@ -159,10 +162,11 @@ fn warn_of_vpcs(found: &mut Findings, file: &File, vpc_ids: &[&Text]) {
 /// An account that no source asks, where each says which it asks by its role.
 fn warn_of_accounts(found: &mut Findings, file: &File, accounts: &[&Text]) {
     for text in accounts {
-        let asks = |source: &Source| match (&source.kind, &source.role_arn) {
-            (Some(Located { value: Kind::Ec2, .. }), Some(role)) => {
-                role.value.split(':').nth(4) == Some(text.value.as_str())
-            }
+        let asks = |source: &Source| match source {
+            Source { accounts: Some(accounts), .. } => accounts.value.contains(text),
+            Source {
+                kind: Some(Located { value: Kind::Ec2, .. }), role_arn: Some(role), ..
+            } => role.value.split(':').nth(4) == Some(text.value.as_str()),
             _ => true,
         };
         if !file.source.iter().any(|source| asks(&source.value)) {

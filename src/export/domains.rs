@@ -74,10 +74,9 @@ pub fn exceptions(domains: &[Name], table: &AnswerTable, scope: Scope) -> Vec<Na
         }
     }
     let is_ours = |name: &Name| {
-        table
-            .views()
-            .flat_map(|view| view.entries())
-            .any(|entry| lends(entry.claim()) && entry.claim().pattern.name().is_within(name))
+        table.views().flat_map(|view| view.entries()).any(|entry| {
+            entry.claim().origin.is_lent() && entry.claim().pattern.name().is_within(name)
+        })
     };
     found.into_iter().filter(|name| !is_ours(name)).collect()
 }
@@ -92,7 +91,7 @@ fn regions(table: &AnswerTable) -> BTreeSet<Name> {
 }
 
 fn domain(claim: &Claim, scope: Scope) -> Option<Name> {
-    if !lends(claim) {
+    if !claim.origin.is_lent() {
         return None;
     }
     let own = match &claim.pattern {
@@ -105,20 +104,6 @@ fn domain(claim: &Claim, scope: Scope) -> Option<Name> {
         (Scope::Partition, Some(region)) => region.parent().unwrap_or(region),
         (Scope::Names, Some(_)) | (_, None) => own,
     })
-}
-
-/// Whether a name is one that only we resolve so.
-fn lends(claim: &Claim) -> bool {
-    match claim.origin {
-        Origin::Published
-        | Origin::S3Apex
-        | Origin::DnsEntry
-        | Origin::AssociationPrivate
-        | Origin::Alias
-        | Origin::Allowed
-        | Origin::AliasSet(_) => true,
-        Origin::Regional | Origin::Zonal(_) | Origin::Association => false,
-    }
 }
 
 /// Whether it is AWS itself that has published the name.

@@ -2,7 +2,7 @@
 //!
 //! What is written by hand comes first, then resources that `allow` names, then ready-made sets.
 //! Each is an explicit word, so the deny list does not hold it back: an alias to a denied service
-//! is how one says "this one, knowingly".
+//! is how one says "this one, knowingly". A view's own `deny` holds back the latter two.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -27,12 +27,12 @@ pub(super) struct Given {
 pub(super) struct Aliases<'s> {
     /// One for each name and endpoint that could answer it.
     pub(super) contenders: Vec<Contender<'s>>,
-    /// The same pairs, for asking whether one is among them.
+    /// Every pair that is settled here: as a contender, or as declined.
     pub(super) given: HashSet<(EndpointId, Pattern)>,
     /// The names that stand for other names.
     pub(super) cnames: Vec<CnameContender>,
-    /// The aliases that no endpoint can answer.
-    pub(super) missing: Vec<Declined>,
+    /// The aliases that no endpoint can answer, or that the view denies.
+    pub(super) declined: Vec<Declined>,
 }
 
 /// What the sets come to: the names of each, and the sets that no endpoint has one for. Alike in
@@ -49,12 +49,12 @@ pub(super) fn alias_contenders<'s>(
     sets: &Sets,
     terms: &Terms<'_>,
 ) -> Aliases<'s> {
-    let mut aliases = Aliases { missing: sets.missing.clone(), ..Aliases::default() };
+    let mut aliases = Aliases { declined: sets.missing.clone(), ..Aliases::default() };
     let mut given: Vec<Given> = terms.aliases().map(Given::from).collect();
     for resource in terms.resources() {
         let names = resource.given(speakers, terms);
         if names.is_empty() {
-            aliases.missing.push(missing(None, &resource.to_string()));
+            aliases.declined.push(missing(None, &resource.to_string()));
         }
         given.extend(names);
     }
@@ -90,16 +90,27 @@ impl<'s> Aliases<'s> {
         let usable = speakers
             .iter()
             .filter(|speaker| of.means(speaker, terms) && speaker.refusal(terms).is_none());
-        let usable = usable.filter(|speaker| names::leads_to_one(speaker.endpoint));
+        let mut is_denied = false;
+        let usable = usable.filter(|speaker| match given.denied(speaker, terms) {
+            Some(declined) => {
+                is_denied = true;
+                let pair = (speaker.endpoint.id.clone(), given.pattern.clone());
+                if self.given.insert(pair) {
+                    self.declined.push(declined);
+                }
+                false
+            }
+            None => names::leads_to_one(speaker.endpoint),
+        });
         let able: Vec<_> = usable
             .filter_map(|speaker| Contender::by_alias(speaker, given, zone, rank).ok())
             .collect();
-        if able.is_empty() {
+        if able.is_empty() && !is_denied {
             let target = match zone {
                 Some(zone) => format!("{} in {zone}", of.as_str()),
                 None => of.as_str().to_owned(),
             };
-            self.missing.push(missing(Some(&given.pattern), &target));
+            self.declined.push(missing(Some(&given.pattern), &target));
         }
         for contender in able {
             if self.given.insert(contender.pair()) {
@@ -120,6 +131,17 @@ fn missing(pattern: Option<&Pattern>, target: &str) -> Declined {
 }
 
 // === impl Given ===
+
+impl Given {
+    /// That the view denies the service itself, unless somebody wrote this very name.
+    fn denied(&self, speaker: &Speaker<'_>, terms: &Terms<'_>) -> Option<Declined> {
+        let why = match self.origin {
+            Origin::Allowed | Origin::AliasSet(_) => terms.denies_itself(speaker)?,
+            _ => return None,
+        };
+        Some(speaker.declined(Some(Arc::from(self.pattern.to_string())), why))
+    }
+}
 
 impl From<&Alias> for Given {
     fn from(alias: &Alias) -> Self {

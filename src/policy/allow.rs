@@ -58,11 +58,15 @@ impl fmt::Display for AllowRule {
 // === impl AllowedResource ===
 
 impl AllowedResource {
-    /// Its names, by the wildcards that the endpoints of its service publish. None where no
-    /// endpoint of the service does.
+    /// Its names, by the wildcards that the endpoints of its service publish, or the one that has
+    /// it: in another region there may be another of the same id. None where none does.
     pub(super) fn given(&self, speakers: &[Speaker<'_>], terms: &Terms<'_>) -> Vec<Given> {
+        let is_meant = |speaker: &&Speaker<'_>| {
+            let id = &speaker.endpoint.id;
+            speaker.is_of(&self.service) && self.endpoint.as_ref().is_none_or(|meant| meant == id)
+        };
         let mut all: Vec<Given> = Vec::new();
-        for speaker in speakers.iter().filter(|it| it.is_of(&self.service)) {
+        for speaker in speakers.iter().filter(is_meant) {
             for parent in speaker.offers.iter().filter_map(Offer::wildcard) {
                 let lender = match &self.endpoint {
                     Some(id) => Lender::Endpoint(id.clone()),
@@ -80,8 +84,7 @@ impl AllowedResource {
                 };
                 give(&self.id, lender);
                 let id = &speaker.endpoint.id;
-                let is_meant = self.endpoint.as_ref().is_none_or(|meant| meant == id);
-                if speaker.short == EXECUTE_API && is_meant && speaker.refusal(terms).is_none() {
+                if speaker.short == EXECUTE_API && speaker.refusal(terms).is_none() {
                     give(&format!("{}-{id}", self.id), Lender::Endpoint(id.clone()));
                 }
             }

@@ -1,13 +1,19 @@
 //! Who has a name that several endpoints could answer.
 //!
 //! The operator's alias first, then the source that stands first in the configuration, then the
-//! oldest endpoint, then the lowest id. The losers are declined with the winner named.
+//! oldest endpoint, then the lowest id. A name that the owner of a resource chose comes behind all of
+//! them. The losers are declined with the winner named.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, HashSet},
+    iter,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
-use crate::base::{EndpointId, Pattern};
+use crate::base::{EndpointId, Name, Pattern};
 
 use super::{
     Address, Claim, CnameClaim, Declined, Origin, Precedence, Reason, alias::Given,
@@ -45,19 +51,26 @@ pub(super) struct Settled {
     pub(super) lost: Vec<Declined>,
 }
 
+/// A name that the owner of a resource chose, as the CNAME of a public one, and what becomes of it
+/// where it is somebody else's.
+pub(super) type StandIn = (CnameContender, Declined);
+
 /// Gives each name to one contender and declines the others.
 pub(super) fn settle(
     mut contenders: Vec<Contender<'_>>,
-    cnames: Vec<CnameContender>,
+    mut cnames: Vec<CnameContender>,
+    stand_ins: Vec<StandIn>,
     terms: &Terms<'_>,
 ) -> Settled {
-    contenders
-        .sort_by(|a, b| a.pattern.cmp(&b.pattern).then_with(|| a.standing().cmp(&b.standing())));
+    contenders.sort_by(Contender::order);
+    let mut lost = Vec::new();
+    if !stand_ins.is_empty() || contenders.iter().any(Contender::is_chosen) {
+        give_way(&mut contenders, &mut cnames, stand_ins, &mut lost);
+    }
     // From the last on, so that of two for one name the first stays.
     let cnames = cnames.into_iter().rev();
     let mut cnames: BTreeMap<_, _> = cnames.map(|it| (it.pattern.clone(), it)).collect();
     let mut claims = Vec::with_capacity(contenders.len());
-    let mut lost = Vec::new();
     let mut contenders = contenders.into_iter().peekable();
     while let Some(winner) = contenders.next() {
         let cname = cnames.get(&winner.pattern);
@@ -78,6 +91,52 @@ pub(super) fn settle(
     }
     let cnames = cnames.into_values().map(|it| it.into_claim(terms)).collect();
     Settled { claims, cnames, lost }
+}
+
+/// Has names that owners of resources chose give way: whoever may make a resource would else have
+/// any name of AWS's point to it. They lose to a name, and to a wildcard over it, that AWS has given to
+/// an endpoint or the operator to anything. Among themselves, addresses come before a CNAME.
+fn give_way(
+    contenders: &mut Vec<Contender<'_>>,
+    cnames: &mut Vec<CnameContender>,
+    stand_ins: Vec<StandIn>,
+    lost: &mut Vec<Declined>,
+) {
+    let (chosen, others): (Vec<_>, Vec<_>) = contenders.drain(..).partition(|it| it.is_chosen());
+    let mut ahead: HashMap<Pattern, Reason> = HashMap::with_capacity(others.len());
+    for other in &others {
+        let winner = other.speaker.endpoint.id.clone();
+        let conflict = Reason::Conflict { winner, by: Precedence::Given };
+        ahead.entry(other.pattern.clone()).or_insert(conflict);
+    }
+    for cname in &*cnames {
+        ahead.insert(cname.pattern.clone(), Reason::Aliased(cname.target.clone()));
+    }
+    let taken = |pattern: &Pattern| over(pattern).find_map(|it| ahead.get(&it));
+    let mut named = HashSet::new();
+    *contenders = others;
+    for chosen in chosen {
+        match taken(&chosen.pattern) {
+            Some(why) => lost.push(chosen.declined(why.clone())),
+            None => {
+                named.insert(chosen.pattern.clone());
+                contenders.push(chosen);
+            }
+        }
+    }
+    for (cname, instead) in stand_ins {
+        match taken(&cname.pattern).is_some() || !named.insert(cname.pattern.clone()) {
+            true => lost.push(instead),
+            false => cnames.push(cname),
+        }
+    }
+    contenders.sort_by(Contender::order);
+}
+
+/// A pattern, and the wildcards that hold all that it covers.
+fn over(pattern: &Pattern) -> impl Iterator<Item = Pattern> {
+    let above = iter::successors(pattern.name().parent(), Name::parent).map(Pattern::Below);
+    iter::once(pattern.clone()).chain(above)
 }
 
 // === impl Contender ===
@@ -118,14 +177,19 @@ impl<'s> Contender<'s> {
         Ok(Self { alias: Some(rank), ..contender })
     }
 
-    /// The name.
-    pub(super) fn pattern(&self) -> &Pattern {
-        &self.pattern
+    /// Whether the owner of a resource chose the name.
+    fn is_chosen(&self) -> bool {
+        self.origin == Origin::AssociationPrivate
     }
 
     /// The endpoint and the name.
     pub(super) fn pair(&self) -> (EndpointId, Pattern) {
         (self.speaker.endpoint.id.clone(), self.pattern.clone())
+    }
+
+    /// By name, and of one name the winner first.
+    fn order(&self, other: &Self) -> Ordering {
+        self.pattern.cmp(&other.pattern).then_with(|| self.standing().cmp(&other.standing()))
     }
 
     fn standing(&self) -> Standing<'s> {

@@ -72,8 +72,8 @@ fn view_plan(
     terms: &Terms<'_>,
 ) -> ViewPlan {
     let aliases = alias_contenders(speakers, sets, terms);
-    let (mut contenders, mut cnames) = (aliases.contenders, aliases.cnames);
-    let mut declined = aliases.missing;
+    let mut contenders = aliases.contenders;
+    let mut declined = aliases.declined;
     let mut stand_ins = Vec::new();
     let mut whole: Vec<Arc<[Declined]>> = Vec::new();
     for speaker in order.iter().filter_map(|at| speakers.get(*at)) {
@@ -89,18 +89,7 @@ fn view_plan(
             }
         }
     }
-    // A name that another company chose gives way to whoever has an address for it, and to the
-    // operator's own words.
-    for (cname, instead) in stand_ins {
-        let pattern = &cname.pattern;
-        let is_taken = contenders.iter().any(|it| it.pattern() == pattern)
-            || cnames.iter().any(|it| it.pattern == *pattern);
-        match is_taken {
-            true => declined.push(instead),
-            false => cnames.push(cname),
-        }
-    }
-    let Settled { claims, cnames, lost } = settle(contenders, cnames, terms);
+    let Settled { claims, cnames, lost } = settle(contenders, aliases.cnames, stand_ins, terms);
     declined.extend(lost);
     let (cnames, endless) = without_endless(cnames, &claims);
     declined.extend(endless);
@@ -118,7 +107,7 @@ enum Verdict<'s> {
 }
 
 /// Every name of an endpoint that may speak, as a contender for it or as declined. A name that the
-/// operator has given to this very endpoint by an alias is a contender already.
+/// operator has given to this very endpoint by an alias is settled already.
 fn weigh<'s>(
     speaker: &'s Speaker<'s>,
     terms: &Terms<'_>,

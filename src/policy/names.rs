@@ -115,16 +115,7 @@ fn in_order(texts: &[String]) -> impl Iterator<Item = &str> {
 
 /// What an operator should know of a name of this service.
 pub(super) fn caveats(speaker: &Speaker<'_>, pattern: &Pattern, origin: &Origin) -> Vec<Caveat> {
-    let lent = match origin {
-        Origin::Published
-        | Origin::S3Apex
-        | Origin::DnsEntry
-        | Origin::AssociationPrivate
-        | Origin::Alias
-        | Origin::Allowed
-        | Origin::AliasSet(_) => true,
-        Origin::Regional | Origin::Zonal(_) | Origin::Association => false,
-    };
+    let lent = origin.is_lent();
     let is_wildcard = matches!(pattern, Pattern::Below(_));
     let short = speaker.short.as_str();
     let mut caveats = Vec::new();

@@ -193,6 +193,8 @@ pub enum Reason {
 pub enum Precedence {
     /// The operator named it.
     Alias,
+    /// AWS or the operator gave it the name; the other's was chosen by the owner of a resource.
+    Given,
     /// Its source stands first in the configuration.
     Source,
     /// It is the older one.

@@ -134,6 +134,10 @@ impl fmt::Display for Precedence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Precedence::Alias => "the operator named it by an alias",
+            Precedence::Given => {
+                "it has the name, or a wildcard over it, from AWS or the operator, and the other from the \
+                 owner of a resource"
+            }
             Precedence::Source => "its source stands first in the configuration",
             Precedence::Age => "it is the older one",
             Precedence::Id => "equal in age, it has the lower id",
@@ -157,6 +161,21 @@ impl Origin {
             Origin::Alias => "alias",
             Origin::Allowed => "allowed",
             Origin::AliasSet(_) => "alias_set",
+        }
+    }
+
+    /// Whether a name is one that clients call a service by, and that elsewhere has other
+    /// addresses. The endpoint's own names are not: public DNS gives the same.
+    pub fn is_lent(&self) -> bool {
+        match self {
+            Origin::Published
+            | Origin::S3Apex
+            | Origin::DnsEntry
+            | Origin::AssociationPrivate
+            | Origin::Alias
+            | Origin::Allowed
+            | Origin::AliasSet(_) => true,
+            Origin::Regional | Origin::Zonal(_) | Origin::Association => false,
         }
     }
 }

@@ -54,16 +54,17 @@ impl<'c> Terms<'c> {
     /// it allows; what it allows counts against `answers.deny` alone.
     pub(super) fn denies(&self, speaker: &Speaker<'_>) -> Option<Reason> {
         let means = |rule: &&ServiceRule| speaker.is_of(rule);
-        let own = self.view.and_then(|view| view.deny.iter().find(means));
         let is_allowed = || self.allow().any(|rule| rule.means(speaker));
-        let rule = own.or_else(|| self.config.deny.iter().find(means).filter(|_| !is_allowed()));
-        match rule {
-            Some(rule) => Some(Reason::Denied(Arc::from(rule.as_str()))),
-            None => {
-                let left_alone = LEFT_ALONE.contains(&speaker.short.as_str());
-                (left_alone && !self.overrides()).then_some(Reason::NeedsOverride)
-            }
-        }
+        let everybodys = || self.config.deny.iter().find(means).filter(|_| !is_allowed());
+        self.denies_itself(speaker).or_else(|| everybodys().map(denied)).or_else(|| {
+            let left_alone = LEFT_ALONE.contains(&speaker.short.as_str());
+            (left_alone && !self.overrides()).then_some(Reason::NeedsOverride)
+        })
+    }
+
+    /// The same by the view's own `deny`, which nothing overrules that is said for every view.
+    pub(super) fn denies_itself(&self, speaker: &Speaker<'_>) -> Option<Reason> {
+        self.view?.deny.iter().find(|rule| speaker.is_of(rule)).map(denied)
     }
 
     /// What counts against `answers.deny`: the view's own word and everybody's.
@@ -106,6 +107,10 @@ impl<'c> Terms<'c> {
         let inherited = self.config.aliases.iter();
         own.iter().chain(inherited.filter(move |alias| !known.contains(&alias.pattern)))
     }
+}
+
+fn denied(rule: &ServiceRule) -> Reason {
+    Reason::Denied(Arc::from(rule.as_str()))
 }
 
 /// Whether a rule means a service whose names AWS asks to leave alone.

@@ -171,10 +171,28 @@ fn an_api_goes_to_the_oldest_endpoint_or_to_the_one_that_is_named() {
             &format!("one-vpce-8.{api} allowed vpce-8 10.0.1.7"),
             &format!("two.{api} allowed vpce-8 10.0.1.7"),
             &format!("two-vpce-8.{api} allowed vpce-8 10.0.1.7"),
-            &format!("three.{api} x - alias_target_missing"),
+            "- x - alias_target_missing",
             &format!("*.{api} x vpce-7 denied"),
             &format!("*.{api} x vpce-8 denied"),
             &format!("one.{api} x vpce-8 conflict"),
+        ],
+    );
+}
+
+#[test]
+fn an_api_of_one_endpoint_is_answered_in_its_region_alone() {
+    let elsewhere = EXECUTE_API.replace("vpce-7", "vpce-8").replace("eu-west-1", "us-east-1");
+    let api = "execute-api.us-east-1.amazonaws.com";
+    check(
+        &format!("{EXECUTE_API}\n{elsewhere}\n{SQS}"),
+        &allow(&["execute-api:two@vpce-8", "execute-api:three@vpce-1"]),
+        &[
+            &format!("two.{api} allowed vpce-8 10.0.1.7"),
+            &format!("two-vpce-8.{api} allowed vpce-8 10.0.1.7"),
+            "sqs.r published vpce-1 10.0.1.5 10.0.2.5",
+            "- x - alias_target_missing",
+            "*.execute-api.eu-west-1.amazonaws.com x vpce-7 denied",
+            &format!("*.{api} x vpce-8 denied"),
         ],
     );
 }
@@ -199,6 +217,35 @@ fn a_service_that_is_allowed_is_answered_but_not_where_a_view_denies_it() {
         [
             ["*.execute-api.eu-west-1.amazonaws.com x vpce-7 denied"],
             ["*.execute-api.eu-west-1.amazonaws.com published vpce-7 10.0.1.7"],
+        ]
+    );
+}
+
+#[test]
+fn what_a_view_denies_itself_no_single_api_and_no_set_brings_back() {
+    let facts = format!(
+        "{EXECUTE_API}
+         vpce-1 com.amazonaws.eu-west-1.sqs a=10.0.0.1 names=sqs.eu-west-1.amazonaws.com"
+    );
+    let mut spoke = view("spoke", "10.1.0.0/16");
+    spoke.deny = ["execute-api", "sqs"].map(ServiceRule::new).to_vec();
+    // One that is written by hand is answered.
+    spoke.aliases = vec![alias("queue.corp.example", "sqs")];
+    let config = PolicyConfig {
+        views: vec![spoke],
+        alias_sets: vec![AliasSet::SqsLegacy],
+        ..allow(&["execute-api:abc123"])
+    };
+    let plan = plan(&inventory(&facts), &config);
+    assert_eq!(
+        lines(&plan.views[0]),
+        [
+            "queue.corp.example alias vpce-1 10.0.0.1",
+            "eu-west-1.queue.amazonaws.com x vpce-1 denied",
+            "sqs.eu-west-1.amazonaws.com x vpce-1 denied",
+            "*.execute-api.eu-west-1.amazonaws.com x vpce-7 denied",
+            "abc123-vpce-7.execute-api.eu-west-1.amazonaws.com x vpce-7 denied",
+            "abc123.execute-api.eu-west-1.amazonaws.com x vpce-7 denied",
         ]
     );
 }

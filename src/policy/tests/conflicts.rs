@@ -122,3 +122,44 @@ fn an_endpoint_seen_by_two_sources_speaks_for_the_first() {
     assert_eq!(view.claims[0].source.as_str(), "one");
     assert_eq!(view.declined.iter().next().unwrap().source.as_ref().unwrap().as_str(), "two");
 }
+
+#[test]
+fn what_the_owner_of_a_resource_chose_gives_way_to_aws_and_to_the_operator() {
+    // The resource's endpoints are older, and of the source that stands first.
+    let resource = |id: u8, name: &str| {
+        format!(
+            "vpce-{id} arn:aws:x:rcfg a=10.0.0.{id} kind=Resource leads=r{id}.own/{name} agreed"
+        )
+    };
+    let facts = [
+        resource(1, "sqs.R"),
+        resource(2, "bucket.s3.R"),
+        resource(3, "db.corp.example"),
+        resource(4, "free.example"),
+        "vpce-8 com.amazonaws.eu-west-1.sqs a=10.0.0.8 created=9 names=sqs.R".to_owned(),
+        "vpce-9 com.amazonaws.eu-west-1.s3 a=10.0.0.9 created=9 names=*.s3.R".to_owned(),
+    ];
+    let config = aliases(&[("*.corp.example", "vpce-8")]);
+    let plan = plan(&inventory(&facts.join("\n")), &config);
+    let view = &plan.views[0];
+    let told = lines(view);
+    let private: Vec<&String> =
+        told.iter().filter(|it| it.contains("association_private")).collect();
+    assert_eq!(private, ["free.example association_private vpce-4 10.0.0.4"]);
+    for lost in [
+        "sqs.R x vpce-1 conflict",
+        "bucket.s3.R x vpce-2 conflict",
+        "db.corp.example x vpce-3 conflict",
+    ] {
+        assert!(told.iter().any(|it| it == lost), "{lost} is not in {told:#?}");
+    }
+    assert!(told.iter().any(
+        |it| it == "sqs.r published vpce-8 10.0.0.8" || it == "sqs.R published vpce-8 10.0.0.8"
+    ));
+    let why = view.declined.iter().find(|it| it.name.as_deref() == Some("bucket.s3.R")).unwrap();
+    assert_eq!(
+        why.why.to_string(),
+        "vpce-9 has it: it has the name, or a wildcard over it, from AWS or the operator, and the \
+         other from the owner of a resource"
+    );
+}
