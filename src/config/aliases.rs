@@ -4,9 +4,10 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    answers::not_a_name,
+    answers::{self, not_a_name},
     file::{self, Alias},
     located::{Located, Text},
+    near::doubt_service,
     problem::Findings,
     words::{self, Wrong, read, read_all},
 };
@@ -92,7 +93,7 @@ fn target(found: &mut Findings, key: &str, alias: &Located<Alias>) -> Option<Ali
     }
     let of = match (service, endpoint) {
         (Some(text), _) => {
-            Lender::Service(read(found, &format!("{key}.service"), text, words::service)?)
+            Lender::Service(answers::service(found, &format!("{key}.service"), text)?)
         }
         (None, Some(text)) => {
             let parse = |text: &str| words::ec2_id(text, "vpce").map(Into::into);
@@ -136,5 +137,9 @@ pub(super) fn alias_sets(
 /// A list of what is answered though it is denied.
 pub(super) fn allow_rules(found: &mut Findings, key: &str, texts: &[Text]) -> Vec<AllowRule> {
     let rules = read_all(found, key, texts, words::allow_rule);
+    for (text, _) in &rules {
+        let service = text.value.split(':').next().unwrap_or_default();
+        doubt_service(found, key, text, service);
+    }
     rules.into_iter().map(|(_, rule)| rule).collect()
 }

@@ -9,6 +9,7 @@ use super::{
     file::{Answers, File},
     limits::{NEGATIVE_TTL_SECS, TTL_SECS},
     located::{Located, Text},
+    near::doubt_service,
     problem::Findings,
     view_says, views,
     words::{self, Wrong, read, read_all, wrong},
@@ -51,8 +52,14 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
 
 /// A list of services.
 pub(super) fn services(found: &mut Findings, key: &str, texts: &[Text]) -> Vec<ServiceRule> {
-    let rules = read_all(found, key, texts, words::service);
-    rules.into_iter().map(|(_, rule)| rule).collect()
+    texts.iter().filter_map(|text| service(found, key, text)).collect()
+}
+
+/// One service; a warning if it is hardly meant.
+pub(super) fn service(found: &mut Findings, key: &str, text: &Text) -> Option<ServiceRule> {
+    let rule = read(found, key, text, words::service)?;
+    doubt_service(found, key, text, &text.value);
+    Some(rule)
 }
 
 /// What is wrong with a text that should be a name.

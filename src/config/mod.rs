@@ -12,6 +12,7 @@ mod forward;
 mod limits;
 mod located;
 mod log;
+mod near;
 mod places;
 mod problem;
 mod roles;

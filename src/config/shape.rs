@@ -11,7 +11,7 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
-use super::problem::Findings;
+use super::{near::nearest, problem::Findings};
 
 /// A place in the file as its keys tell it.
 #[derive(Clone)]
@@ -153,11 +153,7 @@ fn unknown(
     let (root, known) = schema;
     let table = path.inside();
     let problem = found.problem(path.join(key).key, span, format!("unknown key `{key}` {table}"));
-    let nearest = known
-        .keys()
-        .map(|name| (distance(name, key), name))
-        .filter(|(distance, name)| distance * 2 < name.len().max(2))
-        .min();
+    let nearest = nearest(key, known.keys().map(String::as_str));
     let mut homes = Vec::new();
     homes_of(root, key, &Path::top(), &mut homes);
     match (nearest, homes.as_slice()) {
@@ -220,20 +216,6 @@ fn article(kind: &str) -> String {
         "array" | "integer" => format!("an {kind}"),
         _ => format!("a {kind}"),
     }
-}
-
-/// Levenshtein's: insertions, deletions and replacements that make one text of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut corner = mem::replace(&mut row[0], i + 1);
-        for (j, right) in b.chars().enumerate() {
-            let replaced = corner + usize::from(left != right);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.chars().count()]
 }
 
 // === impl Path ===

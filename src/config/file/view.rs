@@ -21,10 +21,10 @@ pub(in crate::config) struct View {
     #[schemars(required)]
     pub(in crate::config) name: Option<Text>,
     /// Networks (or single addresses) of its clients.
-    pub(in crate::config) clients: Option<Vec<Text>>,
+    pub(in crate::config) clients: Option<Located<Vec<Text>>>,
     /// Which of our own addresses its clients ask: "IP:PORT", each one covered by
     /// `server.listen`, or that of TLS or HTTPS. With `clients` both must match.
-    pub(in crate::config) listeners: Option<Vec<Text>>,
+    pub(in crate::config) listeners: Option<Located<Vec<Text>>>,
     /// "onprem": its clients are on premises, so that endpoints with
     /// PrivateDnsOnlyForInboundResolverEndpoint answer too. "vpc", or nothing: they do not.
     pub(in crate::config) kind: Option<Located<ViewKind>>,

@@ -122,3 +122,21 @@ fn one_line_for_a_log_names_the_first_place_and_the_count() {
         "/etc/hubdns/hubdns.toml:1:1: nothing to answer: there is no [[source]] (and 1 more)"
     );
 }
+
+#[test]
+fn services_that_are_hardly_meant() {
+    insta::assert_snapshot!(told(&format!(
+        "{MINIMAL}
+[answers]
+deny = [\"excute-api\", \"KMS\", \"com.amazonaws.eu-west-1.sqs\", \"vpce-svc-0123\", \"our-own\"]
+allow = [\"execute-ap:abc123\"]
+[[answers.alias]]
+name = \"queue.corp.example\"
+service = \"sqss\"
+[[view]]
+name = \"prod\"
+clients = [\"10.1.0.0/16\"]
+deny = [\"ecr.dkrr\"]
+"
+    )));
+}

@@ -233,8 +233,27 @@ fn views_that_nobody_can_be_in_are_warned_of() {
     assert_eq!(wrong(&(wide + &everybody)), [""; 0]);
     let asked = "clients = [\"10.1.0.0/16\"]\nlisteners = [\"10.0.0.1:53\"]";
     assert_eq!(wrong(&(view("asked", asked) + &narrow)), [""; 0]);
+    // Two that hold it together, of networks and of the addresses that are asked.
+    let halves =
+        view("a", "clients = [\"10.0.0.0/9\"]") + &view("b", "clients = [\"10.128.0.0/9\"]");
+    let whole = view("whole", "clients = [\"10.0.0.0/8\"]");
+    assert_eq!(wrong(&(halves.clone() + &whole)), ["7: the view whole is never used"]);
+    assert_eq!(
+        wrong(&(halves + &view("more", "clients = [\"10.0.0.0/8\", \"fd00::/8\"]"))),
+        [""; 0]
+    );
+    let asked = |at: &str| view(at, &format!("listeners = [\"10.0.0.{at}:53\"]"));
+    let listen =
+        |text: &str| format!("server.listen = [{text}]\n{}{}{narrow}", asked("1"), asked("2"));
+    let both = "\"10.0.0.1:53\", \"10.0.0.2:53\"";
+    assert_eq!(wrong(&listen(both)), ["8: the view narrow is never used"]);
+    assert_eq!(wrong(&listen(&format!("{both}, \"10.0.0.3:53\""))), [""; 0]);
+    assert_eq!(wrong(&listen("\"0.0.0.0:53\"")), [""; 0]);
     let outside = view("outside", "clients = [\"8.8.8.0/24\"]");
     assert_eq!(wrong(&outside), ["3: nobody in 8.8.8.0/24 is answered at all"]);
+    let empty = view("empty", "clients = []\nlisteners = []");
+    let told = ["3: `view.clients` is empty", "4: `view.listeners` is empty"];
+    assert_eq!(wrong(&empty), told);
 }
 
 #[test]
