@@ -249,8 +249,10 @@ pub(super) fn explained(
     let settings = admin.settings.borrow().clone();
     // The table knows IPv4 clients by their IPv4 addresses alone.
     let vantage = Vantage { client: client.to_canonical(), listener };
-    let explanation =
-        answer::explain(published.table(), settings.forwarder.config(), &name, rtype, vantage);
+    let forwarder = &settings.forwarder;
+    let mut explanation =
+        answer::explain(published.table(), forwarder.config(), &name, rtype, vantage);
+    explanation.remember(forwarder);
     Ok(ExplainDocument::from(&explanation))
 }
 

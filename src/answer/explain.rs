@@ -8,10 +8,15 @@ use std::{fmt, net::IpAddr};
 use super::decide::{Asked, Decided, Decision, Told, Vantage, decide};
 use crate::{
     base::{Name, RecordType, ViewName, printable},
-    forward::{ForwardConfig, Way},
+    forward::{ForwardConfig, Forwarder, Way},
     policy::{CNAMES_MAX, ClientZone, CnameClaim, Declined, ViewConfig, ZoneBy},
-    table::{AnswerTable, Entry},
+    table::{AnswerTable, Entry, ViewTable},
+    wire,
 };
+
+/// What UDP carries for who comes without EDNS (RFC 1035 section 4.2.1), and at most.
+const UDP_PAYLOAD_PLAIN: usize = 512;
+const UDP_PAYLOAD_MAX: usize = wire::UDP_PAYLOAD_MAX as usize;
 
 /// A decision and the steps to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,11 @@ pub struct Explanation {
     pub given: Vec<Given>,
     /// How it came to that, in order.
     pub lines: Vec<(LineKind, String)>,
+    /// The name that upstreams are asked for, and in which view: the one asked for, or what CNAMEs
+    /// of ours lead to.
+    pub asks: Option<(ViewName, Name)>,
+    /// The octets of a reply with addresses alone, to a query with EDNS and without options.
+    pub octets: Option<usize>,
 }
 
 /// One address given.
@@ -60,6 +70,8 @@ pub enum LineKind {
     Declined,
     /// Where it is forwarded.
     Forward,
+    /// What the cache has.
+    Cache,
     /// What the client gets.
     Result,
 }
@@ -82,6 +94,8 @@ pub fn explain(
         decision: decided.decision.word(),
         given: Vec::new(),
         lines: Vec::new(),
+        asks: None,
+        octets: None,
     };
     let admitted = table.admits(vantage.client);
     explanation.say(
@@ -95,6 +109,9 @@ pub fn explain(
     );
     if admitted {
         explanation.say(LineKind::View, why_view(decided.view.rule(), &explanation.view, &vantage));
+        if vantage.listener.ip().is_unspecified() {
+            explanation.listener_untold(table);
+        }
         if let Some(ClientZone { network, zone, by }) = table.zone_of(vantage.client) {
             explanation.say(
                 LineKind::Zone,
@@ -140,8 +157,32 @@ fn why_view(rule: Option<&ViewConfig>, name: &str, vantage: &Vantage) -> String 
 // === impl Explanation ===
 
 impl Explanation {
+    /// Adds what this forwarder's cache has for what upstreams would be asked.
+    pub fn remember(&mut self, forwarder: &Forwarder) {
+        let Some((view, name)) = &self.asks else { return };
+        let line = (LineKind::Cache, forwarder.remembered(view, name, self.rtype).to_string());
+        // The result stays the last.
+        self.lines.insert(self.lines.len().saturating_sub(1), line);
+    }
+
     fn say(&mut self, kind: LineKind, text: String) {
         self.lines.push((kind, text));
+    }
+
+    /// Says that nobody asks 0.0.0.0, where views go by the address that is asked.
+    fn listener_untold(&mut self, table: &AnswerTable) {
+        let port = self.vantage.listener.port();
+        let by_port = |rule: &ViewConfig| rule.listeners.iter().any(|it| it.port() == port);
+        let rules = table.views().filter_map(ViewTable::rule).filter(|rule| by_port(rule));
+        let views: Vec<String> = rules.map(|rule| rule.name.to_string()).collect();
+        if !views.is_empty() {
+            self.say(LineKind::Caveat, format!(
+                "{} stands for every address of ours; {} goes by the address that is asked: say which, \
+                 as a listener of IP:{port}",
+                self.vantage.listener,
+                views.join(", ")
+            ));
+        }
     }
 
     /// Says what a name that is not a CNAME of ours comes to: the one asked for, or what CNAMEs of
@@ -150,7 +191,7 @@ impl Explanation {
         match decided.decision {
             Decision::Answer(entry, told) => {
                 self.matched(entry);
-                self.told(entry, told, decided.az);
+                self.told(name, entry, told, decided.az);
             }
             Decision::NoData(entry) => {
                 self.matched(entry);
@@ -204,7 +245,7 @@ impl Explanation {
         }
     }
 
-    fn told(&mut self, entry: &Entry, told: Told<'_>, az: Option<&str>) {
+    fn told(&mut self, name: &Name, entry: &Entry, told: Told<'_>, az: Option<&str>) {
         let ttl = entry.claim().ttl.as_secs();
         match told {
             Told::Records(records) => {
@@ -229,14 +270,22 @@ impl Explanation {
                     }
                     Some(_) | None => String::new(),
                 };
-                self.say(
-                    LineKind::Result,
-                    format!(
-                        "NOERROR with {} {} records, {order}rotated; kept {ttl} s",
-                        records.count(),
-                        self.rtype
-                    ),
+                let mut text = format!(
+                    "NOERROR with {} {} records, {order}rotated; kept {ttl} s",
+                    records.count(),
+                    self.rtype
                 );
+                if name == &self.name {
+                    let octets = reply_octets(name, &self.given);
+                    text += &format!("; {octets} octets");
+                    text += match [UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX].map(|it| octets <= it) {
+                        [true, _] => "",
+                        [false, true] => ", truncated by UDP for who comes without EDNS",
+                        [false, false] => ", truncated by UDP: clients come again by TCP",
+                    };
+                    self.octets = Some(octets);
+                }
+                self.say(LineKind::Result, text);
             }
             Told::Soa => self.say(LineKind::Result, "NOERROR with the name's SOA".to_owned()),
             Told::Any => self.say(
@@ -258,12 +307,16 @@ impl Explanation {
             self.say(
                 LineKind::Result,
                 match zone {
-                    Some(_) => format!("REFUSED: {by} has no upstreams"),
+                    Some(_) if *name == self.name => format!("REFUSED: {by} has no upstreams"),
+                    Some(_) => format!(
+                        "SERVFAIL: {by}, for {name}, has no upstreams, and half an answer is none"
+                    ),
                     None => "SERVFAIL: no upstream is configured".to_owned(),
                 },
             );
             return;
         }
+        self.asks = Some((view.clone(), name.clone()));
         let list: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
         let what = match *name == self.name {
             true => "not ours".to_owned(),
@@ -277,6 +330,14 @@ impl Explanation {
                 .to_owned(),
         );
     }
+}
+
+/// What a reply takes: header, question, an OPT, and for each address an owner that points to the
+/// question, with type, class, TTL and length (RFC 1035 section 4.1).
+fn reply_octets(name: &Name, given: &[Given]) -> usize {
+    let address = |given: &Given| if given.ip.is_ipv4() { 4 } else { 16 };
+    let records: usize = given.iter().map(|given| 12 + address(given)).sum();
+    12 + name.as_wire().len() + 4 + records + 11
 }
 
 /// Whether the entry has an address in the client's zone.
@@ -314,6 +375,7 @@ impl LineKind {
             LineKind::Caveat => "caveat",
             LineKind::Declined => "declined",
             LineKind::Forward => "forward",
+            LineKind::Cache => "cache",
             LineKind::Result => "result",
         }
     }

@@ -92,11 +92,26 @@ impl<'t> Teller<'t> {
         Rcode::NOERROR
     }
 
-    /// Writes a refusal and why.
+    /// Writes a refusal and why. Who may not ask gets the code for it and no more: whoever forges an
+    /// address would have words sent there, and who we are is not for strangers.
     pub(super) fn refused(&self, query: &Query<'_>, refusal: Refusal, out: &mut Vec<u8>) -> Rcode {
-        let error = ExtendedError { code: refusal.ede(), text: refusal.text().into() };
-        self.end(self.start(query, out), refusal.rcode(), false, &[error]);
-        refusal.rcode()
+        let (rcode, code) = (refusal.rcode(), refusal.ede());
+        let reply = self.start(query, out);
+        match refusal {
+            Refusal::NotAllowed => {
+                let error = ExtendedError { code, text: "".into() };
+                reply.finish(rcode, false, self.way.limit, &[], &[error]);
+            }
+            Refusal::Class | Refusal::MetaType | Refusal::NoRecursion => {
+                self.end(
+                    reply,
+                    rcode,
+                    false,
+                    &[ExtendedError { code, text: refusal.text().into() }],
+                );
+            }
+        }
+        rcode
     }
 
     /// Writes that the client should come by TCP.

@@ -6,13 +6,15 @@ use crate::{
     admin::json::{ExplainDocument, LiveDocument},
     app::{PeerError, Trial, ask_as_client, here},
     base::{Chain, Name, Rcode, RecordType},
+    serve::Service,
 };
 
-/// Asks what was explained, from the client's address if it is this host's.
+/// Asks what was explained, from the client's address if it is this host's, where `spoken` is plain.
 pub(super) async fn ask(
     explained: &ExplainDocument,
     name: &Name,
     rtype: RecordType,
+    spoken: Option<Service>,
 ) -> LiveDocument {
     let server = here(explained.listener);
     let not_asked = |what: String| LiveDocument {
@@ -23,6 +25,9 @@ pub(super) async fn ask(
     };
     if explained.client.is_ipv4() != server.is_ipv4() {
         return not_asked(format!("{} does not reach {server}", explained.client));
+    }
+    if let Some(Service::Encrypted(_)) = spoken {
+        return not_asked(format!("{server} speaks DNS inside of TLS, and this asks by UDP"));
     }
     match ask_as_client(explained.client, server, name, rtype).await {
         Ok(trial) => compared(explained, rtype, &server.to_string(), trial),

@@ -83,7 +83,8 @@ async fn by_daemon(
     let look = async || -> anyhow::Result<Option<ExplainDocument>> {
         let Some(text) = ask::daemon(config, path).await? else { return Ok(None) };
         let mut explained: ExplainDocument = from_text(&text)?;
-        explained.live = Some(live::ask(&explained, &args.name, args.rtype).await);
+        let spoken = config.serve.spoken_at(explained.listener);
+        explained.live = Some(live::ask(&explained, &args.name, args.rtype, spoken).await);
         Ok(Some(explained))
     };
     let explained = look().await?;

@@ -3,6 +3,8 @@
 //! It asks nobody and decides nothing about a client: it knows what was said, since when, and
 //! whether saying it again has failed in the meantime.
 
+mod remembered;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard,
@@ -25,6 +27,8 @@ use crate::{
     telemetry::{CacheResult, Metrics},
     wire::{Question, Relay},
 };
+
+pub use remembered::Remembered;
 
 /// Octets that an entry takes beside its message: key and value with what the allocator keeps of
 /// each, and the slots of the hash table and the list, which grow by doubling.

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     answered::Answered,
     budget::BudgetStanding,
-    cache::{Cache, Failure, Kept, Renewal},
+    cache::{Cache, Failure, Kept, Remembered, Renewal},
     config::ForwardConfig,
     error::ForwardError,
     flight::fly,
@@ -25,7 +25,7 @@ use super::{
     routes::{Purpose, Routes},
 };
 use crate::{
-    base::{Name, Rcode, RecordType},
+    base::{Name, Rcode, RecordType, ViewName},
     telemetry::{CacheResult, Metrics, Spared},
     wire::Question,
 };
@@ -90,6 +90,14 @@ impl Forwarder {
             kept.renews();
         }
         Some(kept.answered(now))
+    }
+
+    /// What is kept of a question of a view, for people: nothing is counted, asked or renewed.
+    pub fn remembered(&self, view: &ViewName, name: &Name, rtype: RecordType) -> Remembered {
+        let question =
+            Question { name: name.clone(), rtype, dnssec_ok: false, checking_disabled: false };
+        let key = Key { realm: self.realm(view, name.as_wire()), question };
+        self.0.cache.remembered(&key, Instant::now())
     }
 
     /// Forgets what was said of `name` and of every name below it, or what led there; everything

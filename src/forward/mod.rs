@@ -42,6 +42,7 @@ pub use address::{AddressError, UpstreamAddress};
 pub use allowance::Allowance;
 pub use answered::Answered;
 pub use budget::BudgetStanding;
+pub use cache::Remembered;
 pub use config::{
     BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, LookupConfig,
     LookupFrom, ViewForward, Way, every_upstream,

@@ -105,6 +105,18 @@ impl ServeConfig {
         tls.chain(self.https.iter().map(|https| (Encrypted::Https, &https.tls)))
     }
 
+    /// What is spoken at an address that clients ask.
+    pub fn spoken_at(&self, asked: SocketAddr) -> Option<Service> {
+        let is_there = |listen: &ListenAddress| match listen.socket() {
+            Some(own) => {
+                let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
+                own.port() == asked.port() && (any || own.ip() == asked.ip())
+            }
+            None => listen.port() == asked.port(),
+        };
+        self.entries().find(|entry| is_there(&entry.listen)).map(|entry| entry.service)
+    }
+
     /// The path of DNS over HTTPS; empty without it.
     pub(super) fn https_path(&self) -> &str {
         self.https.as_ref().map_or("", |https| &https.path)
@@ -130,6 +142,14 @@ impl ListenAddress {
         match self {
             ListenAddress::Socket(address) => address.port(),
             ListenAddress::Interface { port, .. } => *port,
+        }
+    }
+
+    /// The address, where it does not take the machine to know it.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match self {
+            ListenAddress::Socket(address) => Some(*address),
+            ListenAddress::Interface { .. } => None,
         }
     }
 }

@@ -166,15 +166,18 @@ fn check_online_asks_every_source_and_upstream() {
     assert!(!err.contains("answers ("), "{err}");
 }
 
-/// An explanation without what only a daemon can be asked.
+/// An explanation without what only a daemon can be asked: what it answers, and its cache.
 fn without_live(out: &str) -> String {
-    match serde_json::from_str::<Value>(out) {
-        Ok(Value::Object(document)) if document.contains_key("live") => {
-            let at = out.find(",\n  \"live\": {").unwrap();
-            format!("{}\n}}\n", &out[..at])
-        }
-        _ => out.split_inclusive('\n').filter(|line| !line.starts_with("  live ")).collect(),
+    let Ok(Value::Object(mut document)) = serde_json::from_str(out) else {
+        let is_lasting =
+            |line: &&str| !["  live ", "  cache "].iter().any(|it| line.starts_with(it));
+        return out.split_inclusive('\n').filter(is_lasting).collect();
+    };
+    document.remove("live");
+    if let Some(steps) = document.get_mut("steps").and_then(Value::as_array_mut) {
+        steps.retain(|step| step["about"] != "cache");
     }
+    format!("{document:#?}")
 }
 
 #[test]
@@ -194,6 +197,8 @@ fn an_explanation_tells_whether_the_daemon_answers_just_that() {
     is(SQS, 0, &format!("{dns} answers that: {addresses}"));
     is(&format!("{SQS} AAAA"), 0, &format!("{dns} answers that: NOERROR with no addresses"));
     is("www.corp.example", 3, &format!("{dns} answers NOERROR with 192.0.2.80"));
+    let Ran { out, .. } = ran(&mut daemon.command("explain www.corp.example"));
+    assert!(out.contains("\n  cache     has NOERROR, which came "), "{out}");
     is(
         &format!("{SQS} --from 203.0.113.9"),
         4,
@@ -242,7 +247,7 @@ fn names_and_explain_are_the_same_without_the_daemon() {
         assert!(offline.err.contains("no daemon runs on this configuration"), "{}", offline.err);
         // Without a daemon there is no count of its tables.
         let same = |text: &str| text.replace("\"generation\": 1,", "\"generation\": null,");
-        assert_eq!(same(&without_live(&running.out)), offline.out, "{words}");
+        assert_eq!(without_live(&same(&running.out)), without_live(&offline.out), "{words}");
     }
     let [table, csv, names, sqs, aaaa, _, kms, www] = &running[..] else { panic!() };
     let names: Value = serde_json::from_str(&names.out).unwrap();

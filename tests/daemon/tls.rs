@@ -76,6 +76,20 @@ fn kdig_gets_ours_and_the_upstreams_by_tls_and_https() {
 }
 
 #[test]
+fn an_explanation_of_an_encrypted_listener_is_not_compared_by_udp() {
+    let pair = Pair::new("hub.test");
+    let daemon = Hubdns::start(&encrypted(&pair));
+    for listener in [daemon.tls(), daemon.https()] {
+        let said =
+            daemon.command(&format!("explain {SQS} --listener {listener}")).output().unwrap();
+        let out = String::from_utf8_lossy(&said.stdout);
+        let why = format!("not asked: {listener} speaks DNS inside of TLS, and this asks by UDP");
+        assert!(out.contains(&why), "{out}");
+        assert_eq!(said.status.code(), Some(0), "{out}");
+    }
+}
+
+#[test]
 fn versions_and_protocols_are_those_of_the_rfcs() {
     let pair = Pair::of("hub.test", RSA);
     let daemon = Hubdns::start(&encrypted(&pair));

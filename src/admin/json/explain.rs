@@ -52,7 +52,7 @@ pub struct GivenDocument {
 /// One step of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepDocument {
-    /// What it is about: `access`, `view`, `zone`, `match`, `caveat`, `declined`, `forward` or
+    /// What it is about: `access`, `view`, `zone`, `match`, `caveat`, `declined`, `forward`, `cache` or
     /// `result`.
     pub about: String,
     /// What it says.

@@ -313,6 +313,9 @@ fn check_all(hub: &mut Hub, table: &AnswerTable) {
                 End::Absent | End::Itself | End::Theirs => BTreeSet::new(),
             };
             assert_eq!((&trial.addresses, &given), (&addresses, &addresses), "{what}");
+            if let Some(octets) = explained.octets {
+                assert_eq!(octets, reply.len(), "{what}");
+            }
         }
     }
 }

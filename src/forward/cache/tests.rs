@@ -144,3 +144,30 @@ fn a_flush_takes_a_name_and_what_is_below_it_and_leaves_the_rest() {
     assert_eq!(cache.flush(None), 2);
     assert!(!is_kept("example"));
 }
+
+#[test]
+fn what_is_remembered_is_told_to_people_without_a_hit() {
+    let cache = cache(10, MIB);
+    let (asked, began) = (question("a.example"), Instant::now());
+    let told = |secs: u64| {
+        let now = began + Duration::from_secs(secs);
+        cache.remembered(&asked.clone().into(), now).to_string()
+    };
+    assert_eq!(told(0), "has nothing: an upstream is asked");
+    cache.note(&asked.clone().into(), Err(ForwardError::NoUpstream), began);
+    assert_eq!(
+        told(1),
+        "has a failure, not tried again for 1000 ms: no upstream is configured, so only our own names \
+         are answered"
+    );
+    assert_eq!(told(3), "has nothing: an upstream is asked");
+    cache.note(&asked.clone().into(), Ok(&response(&asked, 60, 10).unwrap()), began);
+    assert_eq!(told(12), "has NOERROR, which came 12 s ago and is told for 48 s more");
+    assert_eq!(
+        told(70),
+        "has NOERROR, over for 10 s: told if no upstream answers in time, for 3590 s more"
+    );
+    assert_eq!(told(3_660), "has nothing: an upstream is asked");
+    let kept = cache.answers.get(&Key::from(asked)).unwrap();
+    assert_eq!(kept.hits.load(Ordering::Relaxed), 0);
+}
