@@ -68,7 +68,9 @@ pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> V
     let mut known: BTreeMap<(Vec<UpstreamAddress>, Name), Given> = BTreeMap::new();
     let mut looks = Vec::new();
     for view in table.views() {
-        let names: BTreeSet<Name> = view.declined().iter().filter_map(left_to_upstream).collect();
+        let left = view.declined().iter().filter_map(left_to_upstream);
+        // An alias may answer the name all the same.
+        let names: BTreeSet<Name> = left.filter(|it| view.find(it.as_wire()).is_none()).collect();
         for name in names {
             let upstreams = forward.way(view.name(), &name).upstreams.to_vec();
             let key = (upstreams, name.clone());
@@ -83,10 +85,12 @@ pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> V
     looks
 }
 
-/// The name of S3 itself in a region, where it is left to upstreams by a deny list.
+/// The name of S3 itself in a region, where it is left to upstreams: by a deny list, or because its
+/// endpoint is for clients on premises alone.
 fn left_to_upstream(declined: &Declined) -> Option<Name> {
-    let Reason::Denied(_) = declined.why else { return None };
-    if !is_s3(declined.service.as_ref()?) {
+    if !matches!(declined.why, Reason::Denied(_) | Reason::OnpremOnly)
+        || !is_s3(declined.service.as_ref()?)
+    {
         return None;
     }
     match Pattern::parse(declined.name.as_deref()?).ok()? {
@@ -160,9 +164,17 @@ impl fmt::Display for Given {
 // === impl LeftToUpstream ===
 
 impl LeftToUpstream {
-    /// What to do about a private address.
-    pub const NEXT: &'static str = "name an upstream outside of the VPC that has the S3 endpoint \
-        with private DNS ([view.forward] upstreams), or switch that endpoint's private DNS off";
+    /// What to do about it, if something is to be done.
+    pub fn next(&self) -> Option<&'static str> {
+        match self.given {
+            Given::Public => None,
+            Given::Private(_) => Some(
+                "name an upstream outside of the VPC that has the S3 endpoint with private DNS \
+                 ([view.forward] upstreams), or switch that endpoint's private DNS off",
+            ),
+            Given::Nothing(_) => Some("ask the upstream for it yourself, with dig"),
+        }
+    }
 }
 
 // === impl Daemon ===
@@ -222,10 +234,10 @@ fn tell(found: &[LeftToUpstream], told: &[LeftToUpstream], metrics: &Metrics) {
     metrics.control.s3_left_private.set(i64::try_from(views.len()).unwrap_or(i64::MAX));
     for it in found.iter().filter(|it| !told.contains(it)) {
         let LeftToUpstream { view, name, given } = it;
-        match given {
-            Given::Public => tracing::info!(%view, %name, "S3 is left to upstreams"),
-            Given::Private(_) | Given::Nothing(_) => tracing::warn!(
-                %view, %name, why = %given, next = LeftToUpstream::NEXT,
+        match it.next() {
+            None => tracing::info!(%view, %name, "S3 is left to upstreams"),
+            Some(next) => tracing::warn!(
+                %view, %name, why = %given, next,
                 "S3 is left to upstreams that do not give its public addresses"
             ),
         }
@@ -234,7 +246,35 @@ fn tell(found: &[LeftToUpstream], told: &[LeftToUpstream], metrics: &Metrics) {
 
 #[cfg(test)]
 mod tests {
-    use super::is_private;
+    use std::sync::Arc;
+
+    use super::{is_private, left_to_upstream};
+    use crate::policy::{Declined, Reason};
+
+    #[test]
+    fn s3_is_left_to_upstreams_by_a_deny_list_and_by_an_endpoint_for_clients_on_premises() {
+        let left = |service: &str, name: &str, why: Reason| {
+            let declined = Declined {
+                endpoint: Some("vpce-1".into()),
+                service: Some(service.into()),
+                source: None,
+                name: Some(Arc::from(name)),
+                why,
+            };
+            left_to_upstream(&declined).map(|name| name.to_string())
+        };
+        let s3 = "com.amazonaws.eu-west-1.s3";
+        let name = "s3.eu-west-1.amazonaws.com";
+        let denied = || Reason::Denied(Arc::from("s3"));
+        assert_eq!(left(s3, name, denied()).as_deref(), Some(name));
+        assert_eq!(left(s3, name, Reason::OnpremOnly).as_deref(), Some(name));
+        assert_eq!(left(s3, name, Reason::NoAddress), None);
+        assert_eq!(left(s3, &format!("*.{name}"), denied()), None);
+        assert_eq!(
+            left("com.amazonaws.eu-west-1.sqs", "sqs.eu-west-1.amazonaws.com", denied()),
+            None
+        );
+    }
 
     #[test]
     fn what_no_gateway_endpoints_route_is_for() {

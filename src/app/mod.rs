@@ -29,7 +29,7 @@ pub use crate::{
 };
 pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;
-pub use gateways::{Given, LeftToUpstream, look_at_gateways};
+pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
     Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, here, offline_inventory,
