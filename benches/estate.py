@@ -5,11 +5,9 @@ three interfaces, its own names, and a tag that says which account it is of. Eac
 endpoints of one account; the last is that of 127.0.0.0/8, so whoever asks on loopback is in it.
 """
 
-import json
 from pathlib import Path
 
-ZONES = "abc"
-DOMAIN = "eu-west-1.amazonaws.com"
+from recorded import DOMAIN, ZONES, Recorded
 
 
 class Estate:
@@ -63,56 +61,20 @@ class Estate:
     def write_source(self, number, folder=None, more=0):
         folder = folder or self.folder / self.sources[number]
         folder.mkdir()
-        vpc = f"vpc-{number:017x}"
-        endpoints, services, interfaces = [], [], []
+        recorded = Recorded(f"vpc-{number:017x}", f"{number:012}")
         for at in range(self.services + more):
             endpoint = f"vpce-{number:09x}{at:08x}"
             service = self.name(at).split(".")[0]
-            full = f"com.amazonaws.eu-west-1.{service}"
             own = f"{service}.eu-west-1.vpce.amazonaws.com"
+            head = endpoint + "-abcd1234"
+            heads = [head] + [f"{head}-eu-west-1{zone}" for zone in ZONES]
             enis = [f"eni-{number:08x}{at:07x}{zone:02x}" for zone in range(len(ZONES))]
-            heads = [endpoint + "-abcd1234"]
-            heads += [f"{heads[0]}-eu-west-1{zone}" for zone in ZONES]
-            endpoints.append(
-                {
-                    "VpcEndpointId": endpoint,
-                    "VpcEndpointType": "Interface",
-                    "VpcId": vpc,
-                    "ServiceName": full,
-                    "State": "available",
-                    "IpAddressType": "ipv4",
-                    "NetworkInterfaceIds": enis,
-                    "DnsEntries": [{"DnsName": f"{head}.{own}"} for head in heads],
-                    "CreationTimestamp": "2024-01-16T09:23:59+00:00",
-                    "Tags": [{"Key": "account", "Value": self.sources[number]}],
-                    "OwnerId": f"{number:012}",
-                }
+            recorded.endpoint(
+                endpoint,
+                service,
+                [self.name(at)],
+                list(zip(enis, self.ips(number, at))),
+                dns=[f"{head}.{own}" for head in heads],
+                tags={"account": self.sources[number]},
             )
-            services.append(
-                {
-                    "ServiceName": full,
-                    "ServiceType": [{"ServiceType": "Interface"}],
-                    "Owner": "amazon",
-                    "PrivateDnsNames": [{"PrivateDnsName": self.name(at)}],
-                }
-            )
-            for zone, eni, address in zip(ZONES, enis, self.ips(number, at)):
-                interfaces.append(
-                    {
-                        "NetworkInterfaceId": eni,
-                        "AvailabilityZone": f"eu-west-1{zone}",
-                        "AvailabilityZoneId": f"euw1-az{ZONES.index(zone) + 1}",
-                        "InterfaceType": "vpc_endpoint",
-                        "Status": "in-use",
-                        "VpcId": vpc,
-                        "SubnetId": f"subnet-{zone}",
-                        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": address}],
-                        "Ipv6Addresses": [],
-                    }
-                )
-        for name, content in {
-            "vpc-endpoints": {"VpcEndpoints": endpoints},
-            "vpc-endpoint-services": {"ServiceDetails": services},
-            "network-interfaces": {"NetworkInterfaces": interfaces},
-        }.items():
-            (folder / f"{name}.json").write_text(json.dumps(content))
+        recorded.write(folder)

@@ -4,12 +4,11 @@ A hub is 25 names an endpoint and three addresses a name, so 5,000 names are 200
 it as the AWS CLI would have printed it, the others as a response policy zone, a zone or a hosts file.
 """
 
-import json
 from pathlib import Path
 
+from recorded import DOMAIN, ZONES, Recorded
+
 NAMES_EACH = 25
-ZONES = "abc"
-DOMAIN = "eu-west-1.amazonaws.com"
 TTL = 60
 
 
@@ -66,7 +65,7 @@ class World:
     def write_inventory(self, change):
         folder = self.folder / f"inventory-{change}"
         folder.mkdir()
-        endpoints, services, interfaces = [], [], []
+        recorded = Recorded("vpc-00000000000000001", "111122223333")
         names = {}
         for name, addresses in self.addresses.items():
             names.setdefault(name.split(".")[1], (addresses, []))[1].append(name)
@@ -74,47 +73,6 @@ class World:
             names["changed"] = (["10.250.0.1"], [f"changed.{DOMAIN}"])
         for number, (service, (addresses, its)) in enumerate(names.items()):
             enis = [f"eni-{number:015x}{zone:02x}" for zone in range(len(addresses))]
-            full = f"com.amazonaws.eu-west-1.{service}"
-            endpoints.append(
-                {
-                    "VpcEndpointId": f"vpce-{number:017x}",
-                    "VpcEndpointType": "Interface",
-                    "VpcId": "vpc-00000000000000001",
-                    "ServiceName": full,
-                    "State": "available",
-                    "IpAddressType": "ipv4",
-                    "NetworkInterfaceIds": enis,
-                    "DnsEntries": [],
-                    "CreationTimestamp": "2024-01-16T09:23:59+00:00",
-                    "Tags": [],
-                    "OwnerId": "111122223333",
-                }
-            )
-            services.append(
-                {
-                    "ServiceName": full,
-                    "ServiceType": [{"ServiceType": "Interface"}],
-                    "Owner": "amazon",
-                    "PrivateDnsNames": [{"PrivateDnsName": name} for name in its],
-                }
-            )
-            for zone, eni, address in zip(ZONES, enis, addresses):
-                interfaces.append(
-                    {
-                        "NetworkInterfaceId": eni,
-                        "AvailabilityZone": f"eu-west-1{zone}",
-                        "AvailabilityZoneId": f"euw1-az{ZONES.index(zone) + 1}",
-                        "InterfaceType": "vpc_endpoint",
-                        "Status": "in-use",
-                        "VpcId": "vpc-00000000000000001",
-                        "SubnetId": f"subnet-{zone}",
-                        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": address}],
-                        "Ipv6Addresses": [],
-                    }
-                )
-        for name, content in {
-            "vpc-endpoints": {"VpcEndpoints": endpoints},
-            "vpc-endpoint-services": {"ServiceDetails": services},
-            "network-interfaces": {"NetworkInterfaces": interfaces},
-        }.items():
-            (folder / f"{name}.json").write_text(json.dumps(content))
+            endpoint = f"vpce-{number:017x}"
+            recorded.endpoint(endpoint, service, its, list(zip(enis, addresses)))
+        recorded.write(folder)
