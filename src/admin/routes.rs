@@ -247,8 +247,7 @@ pub(super) fn explained(
     let published = in_force(admin)?;
     let listener = listener(parameters, admin)?;
     let settings = admin.settings.borrow().clone();
-    // The table knows IPv4 clients by their IPv4 addresses alone.
-    let vantage = Vantage { client: client.to_canonical(), listener };
+    let vantage = Vantage::new(client, listener);
     let forwarder = &settings.forwarder;
     let mut explanation =
         answer::explain(published.table(), forwarder.config(), &name, rtype, vantage);

@@ -204,7 +204,7 @@ impl Explanation {
             Decision::Forward => {
                 let concerning = decided.view.declined().iter().filter(|it| it.concerns(name));
                 concerning.for_each(|declined| self.declined(declined, name));
-                self.forwarded(decided.view.name(), name, forward);
+                self.forwarded(decided.view, name, forward);
             }
             // Policy lets no chain of ours be so long.
             Decision::Cname(_) => self.say(LineKind::Result, "NOERROR with the CNAMEs".to_owned()),
@@ -222,9 +222,11 @@ impl Explanation {
     }
 
     fn declined(&mut self, declined: &Declined, name: &Name) {
-        let endpoint = declined.endpoint.as_ref().map_or("no endpoint", |id| id.as_str());
         let pattern = declined.name.as_deref().unwrap_or_default();
-        let text = format!("{endpoint} could answer {pattern}, but {}", declined.why);
+        let text = match &declined.endpoint {
+            Some(endpoint) => format!("{endpoint} could answer {pattern}, but {}", declined.why),
+            None => format!("{pattern} is in the configuration, but: {}", declined.why),
+        };
         self.say(LineKind::Declined, text);
         if let Some(otherwise) = declined.otherwise(name) {
             self.say(LineKind::Caveat, otherwise);
@@ -295,7 +297,8 @@ impl Explanation {
         }
     }
 
-    fn forwarded(&mut self, view: &ViewName, name: &Name, forward: &ForwardConfig) {
+    fn forwarded(&mut self, view: &ViewTable, name: &Name, forward: &ForwardConfig) {
+        let (is_ours, view) = (view.find(name.as_wire()).is_some(), view.name());
         let Way { upstreams, zone, is_own } = forward.way(view, name);
         let by = match (zone, is_own) {
             (Some(zone), false) => format!("[[forward.zone]] {zone}"),
@@ -319,6 +322,10 @@ impl Explanation {
         self.asks = Some((view.clone(), name.clone()));
         let list: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
         let what = match *name == self.name {
+            // A name of ours is forwarded for this type alone.
+            true if is_ours => {
+                "ours, but its DS is its parent's (RFC 4035 section 3.1.4.1)".to_owned()
+            }
             true => "not ours".to_owned(),
             false => format!("{name} is not ours"),
         };

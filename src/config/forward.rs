@@ -156,6 +156,15 @@ fn view(found: &mut Findings, written: &Located<View>, file: &File) -> Option<Vi
     let own = forward.value.upstreams.as_ref();
     let own = own.map(|it| upstreams(found, "view.forward.upstreams", &it.value, &file.server));
     let zones = zones(found, "view.forward.zone", &forward.value.zone, &file.server);
+    if let Some(Located { value: none, span }) = &forward.value.upstreams
+        && none.is_empty()
+        && !found.doubts("view.forward.upstreams")
+    {
+        found
+            .warning("view.forward.upstreams", span, "`view.forward.upstreams` is empty")
+            .label("what is in none of the view's zones gets SERVFAIL")
+            .help("leave the key out to inherit `forward.upstreams`");
+    }
     if own.is_none() && zones.is_empty() && !found.doubts("view.forward") {
         found
             .warning("view.forward", &forward.span, "`[view.forward]` says nothing")

@@ -115,11 +115,12 @@ pub(super) fn upstream(text: &str) -> Result<UpstreamAddress, Wrong> {
 /// A network in CIDR form without host bits, or one address.
 pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
     let shape = "allowed: a network as \"10.0.0.0/8\" or \"fc00::/7\", or one address";
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Ok(IpNet::from(ip));
-    }
-    match text.parse::<IpNet>() {
+    match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
         Err(_) => Err(wrong("not a network", shape)),
+        // Clients are known by their IPv4 addresses, however they come.
+        Ok(IpNet::V6(net)) if net.addr().to_ipv4_mapped().is_some() => {
+            Err(wrong("no client has an address mapped into IPv6", "write the IPv4 network"))
+        }
         Ok(net) if net != net.trunc() => Err(wrong(
             "it has bits set behind its prefix",
             format!("write \"{}\", or \"{}\" for the one address", net.trunc(), net.addr()),

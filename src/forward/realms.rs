@@ -2,7 +2,7 @@
 //!
 //! Pure. A realm is one list of upstreams, so views with the same ones share what these say.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter};
 
 use foldhash::quality::FixedState;
 
@@ -42,8 +42,9 @@ pub(super) struct RealmList {
 struct Own {
     /// For what is in no zone.
     default: Realm,
-    /// Its zones and the inherited ones, the longest first.
-    zones: Vec<(Name, Realm)>,
+    /// Its zones and the inherited ones, by their names in wire form. Looked up label by label: also
+    /// for what is told from the cache.
+    zones: HashMap<Box<[u8]>, Realm, FixedState>,
 }
 
 // === impl Forwarder ===
@@ -74,11 +75,10 @@ impl Realms {
                 (name.clone(), realms.realm(upstreams, ForwardError::Refused, name))
             });
             let own: Vec<_> = own.collect();
-            let is_own = |name: &Name| own.iter().any(|(known, _)| known == name);
-            let inherited = config.zones.iter().filter(|zone| !is_own(&zone.name));
-            let inherited = inherited.map(|zone| (zone.name.clone(), Realm::SHARED));
-            let mut zones: Vec<_> = inherited.chain(own.iter().cloned()).collect();
-            zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
+            let inherited = config.zones.iter().map(|zone| (zone.name.clone(), Realm::SHARED));
+            let mut zones = HashMap::with_hasher(FixedState::with_seed(HASH_SEED));
+            // Its own stand above what it inherits.
+            zones.extend(inherited.chain(own).map(|(name, realm)| (name.as_wire().into(), realm)));
             realms.views.insert(view.view.clone(), Own { default, zones });
         }
         realms
@@ -115,8 +115,10 @@ impl Realms {
             return Realm::SHARED;
         }
         let Some(own) = self.views.get(view) else { return Realm::SHARED };
-        let holds = |(zone, _): &&(Name, Realm)| is_within(name_wire, zone);
-        own.zones.iter().find(holds).map_or(own.default, |(_, realm)| *realm)
+        if own.zones.is_empty() {
+            return own.default;
+        }
+        suffixes(name_wire).find_map(|it| own.zones.get(it)).copied().unwrap_or(own.default)
     }
 
     /// The upstreams of each realm but the common one, in their order.
@@ -131,21 +133,18 @@ impl Realms {
         let asks_all = |it: &RealmList| {
             before.upstreams.iter().all(|upstream| it.upstreams.contains(upstream))
         };
-        Realm::of_list(self.lists.iter().position(asks_all)?)
+        // The same list comes first: a view that was not changed keeps its cache.
+        let same = self.lists.iter().position(|it| it.upstreams == before.upstreams);
+        Realm::of_list(same.or_else(|| self.lists.iter().position(asks_all))?)
     }
 }
 
-/// Whether a name is `zone` or below it: its last octets, from a label's begin on, are the zone's.
-fn is_within(name_wire: &[u8], zone: &Name) -> bool {
-    let zone = zone.as_wire();
-    let mut rest = name_wire;
-    while zone.len() < rest.len() {
-        let Some(tail) = rest.first().and_then(|len| rest.get(usize::from(*len) + 1..)) else {
-            return false;
-        };
-        rest = tail;
-    }
-    rest == zone
+/// A name in wire form, then what it is below, up to the root.
+fn suffixes(name_wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::successors(Some(name_wire), |rest| match rest.first() {
+        None | Some(0) => None,
+        Some(len) => rest.get(usize::from(*len) + 1..),
+    })
 }
 
 #[cfg(test)]
@@ -231,5 +230,9 @@ mod tests {
         let heirs = [0, 1].map(|at| new.heir(&old, Realm::of_list(at).unwrap()));
         assert_eq!(heirs, [Realm::of_list(1), None]);
         assert_eq!(new.heir(&old, Realm::SHARED), None, "its own rule decides");
+        // Of two that hold it, the one that is the same.
+        let (_, wider) =
+            realms("192.0.2.1:53", &["x: 192.0.2.7:53 192.0.2.6:53", "y: 192.0.2.7:53"]);
+        assert_eq!(wider.heir(&old, Realm::of_list(0).unwrap()), Realm::of_list(1));
     }
 }

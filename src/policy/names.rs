@@ -101,6 +101,8 @@ fn of_associations(endpoint: &Endpoint) -> Vec<Offer> {
             ..Offer::verbatim(text, Origin::AssociationPrivate)
         }));
     }
+    // Of two things with one name the one that can be used has it.
+    offers.sort_by_key(|offer| offer.hindrance.is_some());
     let mut seen = HashSet::new();
     offers.retain(|offer| seen.insert(offer.text.to_ascii_lowercase()));
     offers
