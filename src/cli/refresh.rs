@@ -113,7 +113,7 @@ mod tests {
             more: 2,
         };
         let published = SourceRoundDocument { table: Some(table), ..with("hub", "published") };
-        let reason = Some("6 of 9 names would go".to_owned());
+        let reason = Some("6 of 9 names of source data would go".to_owned());
         let kept = SourceRoundDocument { reason, ..with("data", "kept") };
         let sources = vec![published, with("files", "unchanged"), kept, late];
         insta::assert_snapshot!(render(&RefreshDocument { sources, waited_secs: 45 }), @r"
@@ -121,7 +121,7 @@ mod tests {
           default: ~ sqs.example A 10.0.1.5 -> 10.0.1.6
           and 2 more
         source files: unchanged
-        source data: kept: 6 of 9 names would go
+        source data: kept: 6 of 9 names of source data would go
         source slow: has not answered within 45 s; what it told before stays in force
         ");
     }

@@ -164,8 +164,8 @@ pub(super) struct Refresh {
     /// Where the last good inventory is kept for a start without AWS; an absolute path. "" keeps
     /// none.
     pub(super) state_file: Text,
-    /// A round that would drop more than this share of the names is kept out until it has been
-    /// seen three times in a row. 100 lets all pass but the last name.
+    /// A round that would drop more than this share of its source's names, or of a view's, is kept
+    /// out until it has been seen three times in a row. 100 lets all pass but the last name of all.
     #[schemars(range(min = SHRINK_GUARD_PERCENT.min, max = SHRINK_GUARD_PERCENT.max))]
     pub(super) shrink_guard_percent: Located<i64>,
 }

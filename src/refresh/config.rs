@@ -11,7 +11,8 @@ pub struct RefreshConfig {
     pub services_interval: Duration,
     /// `state_file`; `None` (an empty text) keeps none.
     pub state_file: Option<PathBuf>,
-    /// `shrink_guard_percent`: a round that would drop more of the names than this is held back
-    /// until it has been seen three times in a row. 100 lets all pass but the last name.
+    /// `shrink_guard_percent`: a round that would drop more of its source's names than this, or of a
+    /// view's, is held back until it has been seen three times in a row. 100 lets all pass but the
+    /// last name of all.
     pub shrink_guard_percent: u8,
 }

@@ -3,16 +3,17 @@
 //! accepts.
 //!
 //! The rules, as the model has them: what a source told last and was believed stays until it tells
-//! something else that is believed. That is believed when it takes no more of the names than the
-//! guard's percent, or when it is told the third time in a row, or when a person accepts it; a table
-//! without names is believed only from a person. A name has the addresses of the first source that
-//! tells of it: those that are up and in no drained zone, else those that are up, else those in no
-//! drained zone, else all.
+//! something else that is believed. That is believed when it takes no more than the guard's percent of
+//! the source's names, and of any view's, or when it is told the third time in a row, or when a person
+//! accepts it; a table without names is believed only from a person. A name has the addresses of the
+//! first source that tells of it: those that are up and in no drained zone, else those that are up,
+//! else those in no drained zone, else all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    ops::Range,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -28,20 +29,27 @@ use crate::{
     discover::{DiscoverError, SourceConfig, SourceKind},
     health::{HealthConfig, Unhealthy},
     inventory::SourceFacts,
-    policy::facts,
+    policy::{PolicyConfig, ViewConfig, facts},
     table::{self, Reader},
     telemetry::Metrics,
 };
 
-const SOURCES: [&str; 2] = ["one", "two"];
+/// Two that tell of the same names, and a small one with names of its own.
+const SOURCES: [&str; 3] = ["one", "two", "small"];
 const ZONES: [&str; 2] = ["a", "b"];
+/// Of the first two sources; those of the small one follow.
 const NAMES: u8 = 8;
+const NAMES_OF_SMALL: u8 = 4;
+/// Names from this one on are in a second view, too.
+const FEW: u8 = 6;
 const PERCENT: usize = 30;
 
 /// What a source tells: numbers of names, and which of two sets of addresses they have.
 type Facts = (Vec<u8>, u8);
-/// Names with their addresses.
-type Answers = BTreeMap<String, BTreeSet<IpAddr>>;
+/// Names of a view with their addresses.
+type Answers = BTreeMap<(&'static str, String), BTreeSet<IpAddr>>;
+/// Something of each source.
+type OfEach<T> = [T; SOURCES.len()];
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -69,10 +77,10 @@ enum Event {
 /// The rules, said as simply as they can be.
 #[derive(Default)]
 struct Model {
-    believed: [Option<Facts>; 2],
-    held: [Option<(Facts, u8)>; 2],
-    reported: [bool; 2],
-    on_disk: [Option<Facts>; 2],
+    believed: OfEach<Option<Facts>>,
+    held: OfEach<Option<(Facts, u8)>>,
+    reported: OfEach<bool>,
+    on_disk: OfEach<Option<Facts>>,
     in_force: bool,
     down: BTreeSet<IpAddr>,
     drained: BTreeSet<usize>,
@@ -93,7 +101,10 @@ fn source_facts(source: usize, (names, variant): &Facts) -> SourceFacts {
     let of = SOURCES[source];
     let lines = names.iter().map(|name| {
         let [a, b] = [0, 1].map(|zone| address(source, *name, zone, *variant));
-        format!("vpce-{source}{name} s.{name} a={a} b={b} names=n{name}.example source={of}\n")
+        let vpc = if *name < FEW { "vpc-1" } else { "vpc-few" };
+        format!(
+            "vpce-{source}{name} s.{name} a={a} b={b} names=n{name}.example source={of} vpc={vpc}\n"
+        )
     });
     let inventory = facts::inventory(&lines.collect::<String>());
     let nothing = SourceFacts::new(of.into(), None, vec![], vec![], vec![]);
@@ -103,23 +114,44 @@ fn source_facts(source: usize, (names, variant): &Facts) -> SourceFacts {
 // === impl Model ===
 
 impl Model {
-    fn names(believed: &[Option<Facts>; 2]) -> BTreeSet<u8> {
-        believed.iter().flatten().flat_map(|(names, _)| names.iter().copied()).collect()
+    /// Each name with the source that answers it.
+    fn tellers(believed: &OfEach<Option<Facts>>) -> BTreeMap<u8, usize> {
+        let mut tellers = BTreeMap::new();
+        for (source, facts) in believed.iter().enumerate() {
+            for name in facts.iter().flat_map(|(names, _)| names) {
+                tellers.entry(*name).or_insert(source);
+            }
+        }
+        tellers
+    }
+
+    /// Whether too many of the source's names would go, or of a view's.
+    fn shrinks(now: &BTreeMap<u8, usize>, then: &BTreeMap<u8, usize>, source: usize) -> bool {
+        let exceeds = |lost: usize, of: usize| PERCENT * of < lost * 100;
+        let in_views = |name: &u8| if *name < FEW { 1 } else { 2 };
+        let own = now.iter().filter(|(_, teller)| **teller == source).map(|(name, _)| name);
+        let of: usize = own.clone().map(in_views).sum();
+        let lost: usize = own.filter(|name| then.get(name) != Some(&source)).map(in_views).sum();
+        let of_view = |first: u8| {
+            let names = now.keys().filter(|name| first <= **name);
+            let lost = names.clone().filter(|name| !then.contains_key(name)).count();
+            exceeds(lost, names.count())
+        };
+        exceeds(lost, of) || of_view(0) || of_view(FEW)
     }
 
     fn tell(&mut self, source: usize, facts: &Facts, accepted: bool) {
         self.reported[source] = true;
         let mut believed = self.believed.clone();
         believed[source] = Some(facts.clone());
-        let (now, then) = (Self::names(&self.believed), Self::names(&believed));
-        let lost = now.difference(&then).count();
+        let (now, then) = (Self::tellers(&self.believed), Self::tellers(&believed));
         let known = self.believed[source].as_ref() == Some(facts);
         let vanishes = then.is_empty() && !now.is_empty();
         let seen = match &self.held[source] {
             Some((held, seen)) if held == facts => seen + 1,
             _ => 1,
         };
-        let small = lost * 100 <= PERCENT * now.len();
+        let small = !Self::shrinks(&now, &then, source);
         if !self.in_force || known || accepted || (!vanishes && (small || 3 <= seen)) {
             self.believed = believed;
             self.held[source] = None;
@@ -144,14 +176,14 @@ impl Model {
     /// The first table waits until every source has told something.
     fn begin(&mut self) {
         let any = self.believed.iter().any(Option::is_some);
-        self.in_force |= any && self.reported == [true; 2];
+        self.in_force |= any && self.reported.iter().all(|it| *it);
     }
 
     fn restart(&mut self) {
         self.believed = self.on_disk.clone();
         self.in_force = self.believed.iter().any(Option::is_some);
-        self.held = [None, None];
-        self.reported = [false; 2];
+        self.held = Default::default();
+        self.reported = Default::default();
         self.down.clear();
     }
 
@@ -160,11 +192,7 @@ impl Model {
         if !self.in_force {
             return answers;
         }
-        for name in Self::names(&self.believed) {
-            let tells = |source: &usize| {
-                self.believed[*source].as_ref().is_some_and(|(names, _)| names.contains(&name))
-            };
-            let source = (0..2).find(tells).unwrap();
+        for (name, source) in Self::tellers(&self.believed) {
             let variant = self.believed[source].as_ref().unwrap().1;
             let all = [0, 1].map(|zone| (zone, address(source, name, zone, variant)));
             let up = |(_, ip): &(usize, IpAddr)| !self.down.contains(ip);
@@ -176,8 +204,12 @@ impl Model {
                 all.to_vec(),
             ];
             let given = choices.into_iter().find(|choice| !choice.is_empty()).unwrap();
-            let name = format!("n{name}.example");
-            answers.insert(name, given.into_iter().map(|(_, ip)| ip).collect());
+            let given: BTreeSet<IpAddr> = given.into_iter().map(|(_, ip)| ip).collect();
+            let text = format!("n{name}.example");
+            if FEW <= name {
+                answers.insert(("few", text.clone()), given.clone());
+            }
+            answers.insert((PolicyConfig::REST_VIEW, text), given);
         }
         answers
     }
@@ -195,9 +227,11 @@ impl Real {
             subnets: false,
             interval: None,
         };
+        let few =
+            ViewConfig { vpc_ids: vec!["vpc-few".into()], ..facts::view("few", "10.9.0.0/16") };
         let inputs = Inputs {
             sources: SOURCES.iter().map(source).collect(),
-            policy: Arc::new(facts::config()),
+            policy: Arc::new(PolicyConfig { views: vec![few], ..facts::config() }),
             refresh: RefreshConfig {
                 interval: Duration::from_secs(30),
                 services_interval: Duration::from_secs(3_600),
@@ -236,20 +270,21 @@ impl Real {
 
     fn answers(&self) -> Answers {
         let published = self.reader.load();
-        let views: Vec<_> = published.table().views().collect();
-        let entries = views.iter().flat_map(|view| view.entries());
         let ips = |entry: &table::Entry| {
             entry.claim().addresses.iter().map(|it| it.ip).collect::<BTreeSet<_>>()
         };
-        let answers = entries.map(|entry| (entry.claim().pattern.to_string(), ips(entry)));
-        answers.collect()
+        let of = |view| {
+            let entries = published.table().view(view).map_or(&[][..], |view| view.entries());
+            entries.iter().map(move |it| ((view, it.claim().pattern.to_string()), ips(it)))
+        };
+        ["few", PolicyConfig::REST_VIEW].into_iter().flat_map(of).collect()
     }
 }
 
 async fn follows_the_rules(history: Vec<Event>) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let (mut model, mut real) = (Model::default(), Real::start(folder.path()).await);
-    let mut last: [Option<Facts>; 2] = [None, None];
+    let mut last: OfEach<Option<Facts>> = Default::default();
     for (at, event) in history.iter().enumerate() {
         match event {
             Event::Tell { source, facts, accepted } => {
@@ -270,7 +305,7 @@ async fn follows_the_rules(history: Vec<Event>) -> Result<(), TestCaseError> {
             Event::Down(down) => {
                 let both = |&(name, zone): &(u8, usize)| {
                     let of = move |source| [0, 1].map(|it| address(source, name, zone, it));
-                    [of(0), of(1)].concat()
+                    [of(0), of(1), of(2)].concat()
                 };
                 model.down = down.iter().flat_map(both).collect();
                 let unhealthy: Unhealthy = model.down.iter().copied().collect();
@@ -300,20 +335,27 @@ async fn follows_the_rules(history: Vec<Event>) -> Result<(), TestCaseError> {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let all: Vec<u8> = (0..NAMES).collect();
-    let every: Vec<(u8, usize)> = all.iter().flat_map(|name| [(*name, 0), (*name, 1)]).collect();
+    let every: Vec<(u8, usize)> =
+        (0..NAMES + NAMES_OF_SMALL).flat_map(|name| [(name, 0), (name, 1)]).collect();
     let source = 0..SOURCES.len();
-    let most = prop::sample::subsequence(all.clone(), 5..=8);
-    let some = prop::sample::subsequence(all, 0..=8);
-    let names = prop_oneof![3 => most, 1 => some, 1 => Just(vec![])];
-    let tell = (source.clone(), names, 0..2u8, prop::bool::weighted(0.1));
-    let tell = tell.prop_map(|(source, names, variant, accepted)| Event::Tell {
+    let names = |all: Range<u8>| {
+        let (all, most) = (all.clone().collect::<Vec<u8>>(), all.len() * 5 / 8);
+        let most = prop::sample::subsequence(all.clone(), most..=all.len());
+        let some = prop::sample::subsequence(all.clone(), 0..=all.len());
+        prop_oneof![3 => most, 1 => some, 1 => Just(vec![])]
+    };
+    let told = prop_oneof![
+        2 => (0..2usize, names(0..NAMES)),
+        1 => (Just(2usize), names(NAMES..NAMES + NAMES_OF_SMALL)),
+    ];
+    let tell = (told, 0..2u8, prop::bool::weighted(0.1));
+    let tell = tell.prop_map(|((source, names), variant, accepted)| Event::Tell {
         source,
         // Without names nothing tells one set of addresses from the other.
         facts: if names.is_empty() { (names, 0) } else { (names, variant) },
         accepted,
     });
-    let down = prop::sample::subsequence(every, 0..=16);
+    let down = prop::sample::subsequence(every, 0..=24);
     prop_oneof![
         6 => tell,
         6 => source.clone().prop_map(|source| Event::Repeat { source }),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     ONE_INTERVAL, SOON, SQS, await_answer, lines_with, measured, nudge, small_hub, source,
-    support::{Ec2Double, Hubdns, Unbound, eventually},
+    support::{Ec2Double, Hub, Hubdns, Unbound, eventually},
     upstream,
 };
 
@@ -96,6 +96,38 @@ fn most_names_gone_at_once_is_believed_the_third_time() {
         (daemon.dig(&format!("{SQS} A")).status == "SERVFAIL").then_some(())
     });
     assert_eq!(daemon.dig("sns.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.12"]);
+}
+
+#[test]
+fn one_account_of_ten_that_looks_empty_keeps_its_names_while_the_others_move_on() {
+    let double = Ec2Double::start();
+    let one = |at: usize| json!([{ "service": "sqs", "azs": { "a": format!("10.0.{at}.10") } }]);
+    let hubs: Vec<Hub> = (0..10).map(|at| double.create_hub(one(at))).collect();
+    let table = |at: usize| {
+        let (url, vpc) = (double.url(), &hubs[at].vpc);
+        format!(
+            "[[source]]\nname = \"account-{at}\"\nkind = \"ec2\"\nendpoint_url = \"{url}\"\n\
+             vpc_ids = [\"{vpc}\"]\n"
+        )
+    };
+    let sources: String = (0..10).map(table).collect();
+    let daemon = Hubdns::start(&sources);
+    let own = |at: usize| hubs[at].endpoints[0].dns_entries[0].as_str();
+    double.remove(&hubs[7].endpoints[0].id);
+    for seen in 1..3 {
+        let refreshed = daemon.command("refresh --source account-7").output().unwrap();
+        let told = String::from_utf8_lossy(&refreshed.stdout).into_owned();
+        assert_eq!(refreshed.status.code(), Some(1), "{told}");
+        assert!(told.contains("names of source account-7 would go"), "{told}");
+        assert!(told.contains(&format!("seen {seen} of 3 times in a row")), "{told}");
+        let moved = format!("10.0.8.{seen}");
+        double.replace_addresses(&hubs[8].endpoints[0].id, json!({ "a": moved }));
+        assert!(daemon.command("refresh --source account-8").status().unwrap().success());
+        assert_eq!(daemon.dig(&format!("{} A", own(8))).data("A"), [moved]);
+        assert_eq!(daemon.dig(&format!("{} A", own(7))).data("A"), ["10.0.7.10"]);
+    }
+    assert!(daemon.command("refresh --source account-7").status().unwrap().success());
+    assert_eq!(daemon.dig(&format!("{} A", own(7))).status, "SERVFAIL");
 }
 
 #[test]

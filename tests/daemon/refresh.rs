@@ -72,7 +72,7 @@ fn what_the_guard_holds_back_is_believed_when_a_person_accepts_it() {
     double.remove(&ids[1]);
     let (code, told) = run(&daemon, "refresh");
     assert_eq!(code, 1, "{told}");
-    assert!(told.starts_with("source hub: kept: 6 of 9 names would go"), "{told}");
+    assert!(told.starts_with("source hub: kept: 6 of 9 names of source hub would go"), "{told}");
     assert!(told.contains("seen 1 of 3 times in a row"), "{told}");
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A"), ["10.0.1.10"]);
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     asked_while, await_metric, nothing_lost,
-    support::{Ec2Double, Fixed, Hubdns, name_of},
+    support::{Ec2Double, Fixed, Hub, Hubdns, name_of},
 };
 
 const ENDPOINTS: &str = "DescribeVpcEndpoints";
@@ -81,4 +81,37 @@ fn whatever_the_api_says_no_client_notices() {
         await_metric(&daemon, kept, before + 1.0);
     });
     nothing_lost("the API knows of nothing any more", asked);
+}
+
+#[test]
+fn one_account_of_ten_that_knows_of_nothing_any_more_costs_no_answer() {
+    let double = Ec2Double::start();
+    let hub = |at: usize| {
+        let azs = json!({ "a": format!("10.0.{at}.10") });
+        double.create_hub(json!([{ "service": "sqs", "azs": azs }]))
+    };
+    let hubs: Vec<Hub> = (0..10).map(hub).collect();
+    let table = |(at, hub): (usize, &Hub)| {
+        format!(
+            "[[source]]\nname = \"account-{at}\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n\
+             vpc_ids = [\"{}\"]\n",
+            double.url(),
+            hub.vpc
+        )
+    };
+    let daemon = Hubdns::start(&hubs.iter().enumerate().map(table).collect::<String>());
+    let known = hubs.iter().enumerate().map(|(at, hub)| {
+        let octet = u8::try_from(at).unwrap();
+        (hub.endpoints[0].dns_entries[0].clone(), vec![Ipv4Addr::new(10, 0, octet, 10)])
+    });
+    let truth = Arc::new(Fixed(known.collect()));
+    let asked = asked_while(daemon.dns(), truth, || {
+        double.remove(&hubs[7].endpoints[0].id);
+        for _ in 1..3 {
+            // Not believed twice, and the third time it would be.
+            let refreshed = daemon.command("refresh --source account-7").status().unwrap();
+            assert_eq!(refreshed.code(), Some(1));
+        }
+    });
+    nothing_lost("one account of ten knows of nothing any more", asked);
 }
