@@ -188,6 +188,15 @@ open_words! {
 // === impl EndpointKind ===
 
 impl EndpointKind {
+    /// Whether names can lead to such an endpoint. Of others neither services nor interfaces are
+    /// asked for.
+    pub fn has_names(&self) -> bool {
+        match self {
+            Self::Interface | Self::Resource | Self::ServiceNetwork => true,
+            Self::Gateway | Self::GatewayLoadBalancer | Self::Tunnel | Self::Other(_) => false,
+        }
+    }
+
     /// Whether such an endpoint's names come by associations: no service publishes any for it.
     pub fn has_associations(&self) -> bool {
         match self {

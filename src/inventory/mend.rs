@@ -1,49 +1,49 @@
 //! Facts that EC2's lists have not caught up with, taken from what was known before.
 //!
-//! The lists agree with each other only in the end. An endpoint that is available and names an
+//! The lists agree with each other only in the end. An endpoint that carries traffic and names an
 //! interface, or a service, which the other list lacks has not lost it: that list is late.
 
-use super::{Endpoint, EndpointState, SourceFacts};
+use super::{Endpoint, EndpointKind, EndpointState, Service, SourceFacts};
+use crate::base::ServiceName;
 
 // === impl SourceFacts ===
 
 impl SourceFacts {
-    /// These facts, with what their available endpoints name and the other lists lack taken from
-    /// `before`; and whether anything was taken, so that somebody looks again.
+    /// These facts, with what their endpoints name and the other lists lack taken from `before`; and
+    /// the services that were, so that somebody asks for them again.
     ///
     /// An interface's addresses never change in its life. Where none of an endpoint's interfaces
     /// is known at all, because they were replaced, it keeps those it had.
-    pub fn mended(self, before: &SourceFacts) -> (SourceFacts, bool) {
-        let late = self.with_associations(before);
-        if late.is_whole() {
-            let subnets = late.subnets.clone().or_else(|| before.subnets.clone());
-            return (late.with_subnets(subnets), false);
+    pub fn mended(self, before: &SourceFacts) -> (SourceFacts, Vec<ServiceName>) {
+        let facts = self.with_dispensable(before);
+        match facts.is_whole() {
+            true => (facts, Vec::new()),
+            false => facts.with_what_is_late(before),
         }
-        late.with_what_is_late(before)
     }
 
-    /// The same, where the associations of endpoints could not be asked with those before. Like
-    /// subnets they are no reason to look again: an action that is denied stays so.
-    fn with_associations(mut self, before: &SourceFacts) -> SourceFacts {
-        let known = |endpoint: &Endpoint| {
-            before.endpoint(endpoint).and_then(|old| old.associations.clone())
-        };
+    /// The same, where associations of endpoints or subnets could not be asked with those before.
+    /// They are no reason to look again: an action that is denied stays so.
+    fn with_dispensable(mut self, before: &SourceFacts) -> SourceFacts {
         for endpoint in self.endpoints.iter_mut().filter(|it| it.associations.is_none()) {
-            endpoint.associations = known(endpoint);
+            endpoint.associations =
+                before.endpoint(endpoint).and_then(|old| old.associations.clone());
         }
+        self.subnets = self.subnets.or_else(|| before.subnets.clone());
         self
     }
 
-    fn with_what_is_late(self, before: &SourceFacts) -> (SourceFacts, bool) {
+    fn with_what_is_late(self, before: &SourceFacts) -> (SourceFacts, Vec<ServiceName>) {
         let mut interfaces = self.interfaces.clone();
-        let mut services = self.services.clone();
+        let mut late: Vec<Service> = Vec::new();
         let mut endpoints = self.endpoints.clone();
-        for endpoint in endpoints.iter_mut().filter(|it| it.state == EndpointState::Available) {
-            if self.service(&endpoint.service).is_none() {
-                services.extend(before.service(&endpoint.service).cloned());
+        for endpoint in endpoints.iter_mut().filter(|it| it.carries_traffic()) {
+            if endpoint.kind == EndpointKind::Interface && self.service(&endpoint.service).is_none()
+            {
+                late.extend(before.service(&endpoint.service).cloned());
             }
-            let late = endpoint.interfaces.iter().filter(|id| self.interface(id).is_none());
-            interfaces.extend(late.filter_map(|id| before.interface(id)).cloned());
+            let missing = endpoint.interfaces.iter().filter(|id| self.interface(id).is_none());
+            interfaces.extend(missing.filter_map(|id| before.interface(id)).cloned());
             let has_none = endpoint
                 .interfaces
                 .iter()
@@ -57,18 +57,18 @@ impl SourceFacts {
                 endpoint.interfaces.clone_from(&old.interfaces);
             }
         }
-        let SourceFacts { source, region, .. } = self.clone();
+        let mut names: Vec<ServiceName> = late.iter().map(|service| service.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        let Self { source, region, mut services, subnets, .. } = self;
+        services.extend(late);
         let mended = SourceFacts::new(source, region, endpoints, services, interfaces);
-        let taken = mended != Self { subnets: None, ..self.clone() };
-        // Nobody looks again for these: a source that may not be asked for them goes on as it is.
-        let subnets = self.subnets.or_else(|| before.subnets.clone());
-        (mended.with_subnets(subnets), taken)
+        (mended.with_subnets(subnets), names)
     }
 
-    /// Whether the lists have all that available endpoints name, as most rounds do.
+    /// Whether the lists have all that endpoints name, as most rounds do.
     fn is_whole(&self) -> bool {
-        let available = |it: &&Endpoint| it.state == EndpointState::Available;
-        self.endpoints.iter().filter(available).all(|endpoint| {
+        self.endpoints.iter().filter(|it| it.carries_traffic()).all(|endpoint| {
             let needs_no_service = endpoint.kind.has_associations();
             (needs_no_service || self.service(&endpoint.service).is_some())
                 && endpoint.interfaces.iter().all(|id| self.interface(id).is_some())
@@ -81,10 +81,20 @@ impl SourceFacts {
     }
 }
 
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Whether its addresses lead anywhere, and so are asked for.
+    fn carries_traffic(&self) -> bool {
+        let state = matches!(self.state, EndpointState::Available | EndpointState::Partial);
+        state && self.kind.has_names()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{
-        base::Az,
+        base::{Az, ServiceName},
         inventory::{EndpointState, SourceFacts, Subnet},
         policy::facts,
     };
@@ -93,14 +103,24 @@ mod tests {
         "vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 eu-west-1b=10.0.2.5 names=sqs.x";
 
     fn hub() -> SourceFacts {
-        SourceFacts::clone(&facts::inventory(SQS).sources[0])
+        told(SQS)
+    }
+
+    fn told(lines: &str) -> SourceFacts {
+        SourceFacts::clone(&facts::inventory(lines).sources[0])
+    }
+
+    /// The services that have to be asked for again.
+    const NONE: Vec<ServiceName> = Vec::new();
+
+    fn sqs() -> Vec<ServiceName> {
+        vec!["com.amazonaws.eu-west-1.sqs".into()]
     }
 
     #[test]
     fn complete_lists_are_taken_as_they_are() {
-        let changed = SQS.replace("10.0.2.5", "10.0.2.9");
-        let changed = SourceFacts::clone(&facts::inventory(&changed).sources[0]);
-        assert_eq!(changed.clone().mended(&hub()), (changed, false));
+        let changed = told(&SQS.replace("10.0.2.5", "10.0.2.9"));
+        assert_eq!(changed.clone().mended(&hub()), (changed, NONE));
     }
 
     #[test]
@@ -112,22 +132,22 @@ mod tests {
             networks: vec!["10.0.1.0/24".parse().unwrap()],
         };
         let before = hub().with_subnets(Some(vec![subnet]));
-        assert_eq!(hub().mended(&before), (before.clone(), false));
+        assert_eq!(hub().mended(&before), (before.clone(), NONE));
         let mut late = hub();
         late.services.clear();
-        assert_eq!(late.mended(&before), (before.clone(), true));
+        assert_eq!(late.mended(&before), (before.clone(), sqs()));
         let without = hub().with_subnets(Some(vec![]));
-        assert_eq!(without.clone().mended(&before), (without, false));
+        assert_eq!(without.clone().mended(&before), (without, NONE));
     }
 
     #[test]
     fn an_interface_that_its_list_lacks_keeps_its_addresses() {
         let mut late = hub();
         late.interfaces.remove(0);
-        assert_eq!(late.mended(&hub()), (hub(), true));
+        assert_eq!(late.mended(&hub()), (hub(), NONE));
         let mut none = hub();
         none.interfaces.clear();
-        assert_eq!(none.mended(&hub()), (hub(), true));
+        assert_eq!(none.mended(&hub()), (hub(), NONE));
     }
 
     #[test]
@@ -135,14 +155,14 @@ mod tests {
         let mut replaced = hub();
         replaced.interfaces.clear();
         replaced.endpoints[0].interfaces = vec!["eni-new".into()];
-        assert_eq!(replaced.mended(&hub()), (hub(), true));
+        assert_eq!(replaced.mended(&hub()), (hub(), NONE));
     }
 
     #[test]
     fn a_service_that_its_list_lacks_keeps_its_names() {
         let mut late = hub();
         late.services.clear();
-        assert_eq!(late.mended(&hub()), (hub(), true));
+        assert_eq!(late.mended(&hub()), (hub(), sqs()));
     }
 
     #[test]
@@ -150,6 +170,27 @@ mod tests {
         let mut leaving = hub();
         leaving.endpoints[0].state = EndpointState::Deleting;
         leaving.interfaces.clear();
-        assert_eq!(leaving.clone().mended(&hub()), (leaving, false));
+        assert_eq!(leaving.clone().mended(&hub()), (leaving, NONE));
+    }
+
+    #[test]
+    fn an_endpoint_of_which_a_part_carries_traffic_keeps_its_addresses() {
+        let mut partial = hub();
+        partial.endpoints[0].state = EndpointState::Partial;
+        let mut late = partial.clone();
+        late.interfaces.clear();
+        assert_eq!(late.mended(&partial), (partial, NONE));
+    }
+
+    #[test]
+    fn what_is_never_asked_for_is_not_late() {
+        // A gateway endpoint names a service that is asked for where another endpoint has it.
+        let s3 = "vpce-2 com.amazonaws.eu-west-1.s3 kind=Gateway\n\
+                  vpce-3 com.amazonaws.eu-west-1.gwlb kind=GatewayLoadBalancer a=10.0.3.5\n";
+        let with =
+            told(&format!("{SQS}\n{s3}vpce-4 com.amazonaws.eu-west-1.s3 a=10.0.1.6 names=*.s3.x"));
+        let mut without = told(&format!("{SQS}\n{s3}"));
+        without.interfaces.retain(|it| !it.id.as_str().starts_with("eni-3"));
+        assert_eq!(without.clone().mended(&with), (without, NONE));
     }
 }

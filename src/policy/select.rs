@@ -12,8 +12,8 @@ use std::{
 use crate::{
     base::{EndpointId, EniId, Pattern, SourceName},
     inventory::{
-        Endpoint, EndpointKind, EndpointState, Interface, Inventory, RecordIpType, Service,
-        SourceFacts, Verification,
+        Endpoint, EndpointState, Interface, Inventory, RecordIpType, Service, SourceFacts,
+        Verification,
     },
 };
 
@@ -175,12 +175,8 @@ impl<'i> Speaker<'i> {
         if let Some(source) = self.told_by {
             return Some(Reason::OtherSource(source.clone()));
         }
-        match &endpoint.kind {
-            EndpointKind::Interface | EndpointKind::Resource | EndpointKind::ServiceNetwork => (),
-            kind @ (EndpointKind::Gateway
-            | EndpointKind::GatewayLoadBalancer
-            | EndpointKind::Tunnel
-            | EndpointKind::Other(_)) => return Some(Reason::Kind(Arc::from(kind.as_str()))),
+        if !endpoint.kind.has_names() {
+            return Some(Reason::Kind(Arc::from(endpoint.kind.as_str())));
         }
         match &endpoint.state {
             EndpointState::Available => (),

@@ -9,7 +9,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{status::SourceStatus, step::Guard};
 use crate::{
-    base::SourceName,
+    base::{ServiceName, SourceName},
     discover::SourceConfig,
     inventory::{Inventory, SourceFacts},
 };
@@ -32,6 +32,8 @@ pub(super) struct KnownSource {
     /// The IAM actions that the caller lacked for it.
     pub(super) lack_permissions: Vec<&'static str>,
     pub(super) guard: Guard,
+    /// Services that its endpoints named and its last look did not tell.
+    late: Vec<ServiceName>,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
     /// Tells its scout the ticket of the last order to look at once.
@@ -57,6 +59,7 @@ impl Known {
             lack: None,
             lack_permissions: Vec::new(),
             guard: Guard::default(),
+            late: Vec::new(),
             doubt: Arc::default(),
             asked: watch::Sender::new(0),
             redefined: false,
@@ -145,6 +148,15 @@ impl KnownSource {
         of_error.into_iter().chain(self.lack_permissions.iter().copied()).collect()
     }
 
+    /// Has the next look ask for services that this one did not tell, once: what EC2 does not tell
+    /// then either it may never tell again, and each look would cost a call of PrivateLink's.
+    pub(super) fn lacks_services(&mut self, late: Vec<ServiceName>) {
+        if late.iter().any(|service| !self.late.contains(service)) {
+            self.doubt();
+        }
+        self.late = late;
+    }
+
     /// Has the next look ask for everything anew.
     pub(super) fn doubt(&self) {
         self.doubt.store(true, Ordering::Relaxed);
@@ -154,5 +166,23 @@ impl KnownSource {
     pub(super) fn ask(&self, ticket: u64) {
         self.doubt();
         self.asked.send_replace(ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_told_no_more_is_asked_for_once_until_it_was_told_again() {
+        let mut known = Known::new(["hub".into()].into_iter());
+        let source = known.get_mut(&"hub".into()).unwrap();
+        let mut asks_for_it = |late: &[&str]| {
+            source.lacks_services(late.iter().map(|it| ServiceName::from(*it)).collect());
+            source.doubt.swap(false, Ordering::Relaxed)
+        };
+        let rounds = [&["s3"][..], &["s3"], &["s3", "sqs"], &["sqs"], &[], &["sqs"]];
+        let asked = rounds.map(|late| asks_for_it(late));
+        assert_eq!(asked, [true, false, true, false, false, true]);
     }
 }

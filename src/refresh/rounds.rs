@@ -72,11 +72,9 @@ impl Refresher {
         }
         let (facts, late) = match &source.facts {
             Some(before) if !source.redefined => facts.mended(before),
-            Some(_) | None => (facts, false),
+            Some(_) | None => (facts, Vec::new()),
         };
-        if late {
-            source.doubt();
-        }
+        source.lacks_services(late);
         let facts = Arc::new(facts);
         let inventory = self.known.inventory(Some(&facts));
         // The way of most rounds: nothing is planned or compiled for what is known already.
