@@ -14,7 +14,12 @@ impl SourceFacts {
     ///
     /// An interface's addresses never change in its life. Where none of an endpoint's interfaces
     /// is known at all, because they were replaced, it keeps those it had.
-    pub fn mended(self, before: &SourceFacts) -> (SourceFacts, Vec<ServiceName>) {
+    pub fn mended(mut self, before: &SourceFacts) -> (SourceFacts, Vec<ServiceName>) {
+        for endpoint in &mut self.endpoints {
+            if let Some(old) = before.endpoint(endpoint) {
+                endpoint.mend_state(old);
+            }
+        }
         let facts = self.with_dispensable(before);
         match facts.is_whole() {
             true => (facts, Vec::new()),
@@ -88,6 +93,17 @@ impl Endpoint {
     fn carries_traffic(&self) -> bool {
         let state = matches!(self.state, EndpointState::Available | EndpointState::Partial);
         state && self.kind.has_names()
+    }
+
+    /// Gives it the state it had, where it is pending since somebody changes it: a subnet, a policy,
+    /// a security group. Its interfaces serve all the while, and AWS's own names lead to them.
+    fn mend_state(&mut self, old: &Endpoint) {
+        if self.state == EndpointState::Pending
+            && old.carries_traffic()
+            && !self.interfaces.is_empty()
+        {
+            self.state.clone_from(&old.state);
+        }
     }
 }
 
@@ -171,6 +187,29 @@ mod tests {
         leaving.endpoints[0].state = EndpointState::Deleting;
         leaving.interfaces.clear();
         assert_eq!(leaving.clone().mended(&hub()), (leaving, NONE));
+    }
+
+    #[test]
+    fn an_endpoint_that_somebody_changes_carries_traffic_all_the_while() {
+        let mut pending = hub();
+        pending.endpoints[0].state = EndpointState::Pending;
+        assert_eq!(pending.clone().mended(&hub()), (hub(), NONE));
+        // With its lists late besides.
+        let mut late = pending.clone();
+        late.interfaces.clear();
+        assert_eq!(late.mended(&hub()), (hub(), NONE));
+        // Where a part of it carried traffic, that part does.
+        let mut partial = hub();
+        partial.endpoints[0].state = EndpointState::Partial;
+        assert_eq!(pending.clone().mended(&partial), (partial, NONE));
+
+        let mut gone = pending.clone();
+        gone.endpoints[0].interfaces.clear();
+        assert_eq!(gone.clone().mended(&hub()), (gone, NONE), "nothing is left that could carry");
+        assert_eq!(pending.clone().mended(&pending), (pending.clone(), NONE), "a new one");
+        let mut rejected = hub();
+        rejected.endpoints[0].state = EndpointState::Rejected;
+        assert_eq!(rejected.clone().mended(&hub()), (rejected, NONE));
     }
 
     #[test]

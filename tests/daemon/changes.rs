@@ -74,6 +74,34 @@ fn an_endpoint_that_is_removed_or_being_deleted_goes_within_one_interval() {
 }
 
 #[test]
+fn an_endpoint_that_somebody_changes_is_answered_while_it_is_pending() {
+    let double = Ec2Double::start();
+    let order =
+        ["sqs", "kms", "sns", "ssm"].map(|it| json!({ "service": it, "azs": { "a": null } }));
+    let hub = double.create_hub(json!(order));
+    let daemon = Hubdns::start(&source(&double));
+    let answers = |endpoint: usize| {
+        let name = &hub.endpoints[endpoint].dns_entries[0];
+        daemon.dig(&format!("{name} A")).data("A")
+    };
+    let refresh = || {
+        let ran = daemon.command("refresh").output().unwrap();
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    // As an endpoint is while its subnets, policy or security groups are changed.
+    double.set_state(&hub.endpoints[0].id, "pending");
+    assert_eq!(refresh(), "source hub: unchanged\n");
+    assert_eq!(answers(0), [hub.endpoints[0].enis[0].ipv4.as_str()]);
+    // What has never been available is not answered before it is.
+    let new = double.create_hub(json!([{ "service": "sts", "azs": { "a": null } }]));
+    double.set_state(&new.endpoints[0].id, "pending");
+    assert!(refresh().contains("0 added, 0 removed, 0 changed"));
+    assert_eq!(daemon.dig("sts.eu-west-1.amazonaws.com A").status, "SERVFAIL");
+    double.set_state(&hub.endpoints[0].id, "deleting");
+    assert!(refresh().contains("removed"));
+}
+
+#[test]
 fn most_names_gone_at_once_is_believed_the_third_time() {
     let double = Ec2Double::start();
     let hub = double.create_hub(json!([
