@@ -65,6 +65,36 @@ pub enum RoleName {
     In(AccountId, String),
 }
 
+// === impl SourceConfig ===
+
+impl SourceConfig {
+    /// Whether both find the same endpoints. How often it is asked, what it is asked for besides, and
+    /// what a role's session is called and carries make no difference.
+    pub fn finds_as(&self, other: &SourceConfig) -> bool {
+        let Self { name, kind, vpc_ids, tags, subnets: _, interval: _ } = self;
+        *name == other.name
+            && kind.finds_as(&other.kind)
+            && *vpc_ids == other.vpc_ids
+            && *tags == other.tags
+    }
+}
+
+// === impl SourceKind ===
+
+impl SourceKind {
+    fn finds_as(&self, other: &SourceKind) -> bool {
+        let without_session = |kind: &SourceKind| match kind {
+            SourceKind::Ec2 { region, role, endpoint_url } => {
+                let role = role.as_ref().map(|role| role.name.clone());
+                (Some((region.clone(), role, endpoint_url.clone())), None)
+            }
+            SourceKind::Files { path } => (None, Some(path.clone())),
+            SourceKind::Demo => (None, None),
+        };
+        without_session(self) == without_session(other)
+    }
+}
+
 // === impl RoleName ===
 
 impl RoleName {
@@ -109,7 +139,54 @@ fn other(region: &str) -> Option<&'static (&'static str, &'static str, &'static 
 
 #[cfg(test)]
 mod tests {
-    use super::RoleName;
+    use super::*;
+
+    #[test]
+    fn what_is_found_does_not_depend_on_how_it_is_asked() {
+        let role = Role {
+            name: RoleName::Arn("arn:aws:iam::111122223333:role/hubdns-read".to_owned()),
+            external_id: None,
+            session_name: "hubdns".to_owned(),
+            session_tags: BTreeMap::new(),
+        };
+        let of = |role: &Role| SourceKind::Ec2 {
+            region: Some("eu-west-1".into()),
+            role: Some(role.clone()),
+            endpoint_url: None,
+        };
+        let source = SourceConfig {
+            name: "hub".into(),
+            kind: of(&role),
+            vpc_ids: vec![],
+            tags: BTreeMap::new(),
+            subnets: false,
+            interval: None,
+        };
+        let tags = BTreeMap::from([("team".to_owned(), "network".to_owned())]);
+        let session = Role {
+            external_id: Some("4711".to_owned()),
+            session_name: "hub".to_owned(),
+            session_tags: tags.clone(),
+            ..role.clone()
+        };
+        let another = Role { name: RoleName::In("111122223333".into(), "x".to_owned()), ..role };
+        for (other, same) in [
+            (SourceConfig { interval: Some(Duration::from_secs(60)), ..source.clone() }, true),
+            (SourceConfig { subnets: true, ..source.clone() }, true),
+            (SourceConfig { kind: of(&session), ..source.clone() }, true),
+            (SourceConfig { kind: of(&another), ..source.clone() }, false),
+            (
+                SourceConfig { kind: SourceKind::Files { path: "x".into() }, ..source.clone() },
+                false,
+            ),
+            (SourceConfig { kind: SourceKind::Demo, ..source.clone() }, false),
+            (SourceConfig { vpc_ids: vec!["vpc-1".into()], ..source.clone() }, false),
+            (SourceConfig { tags, ..source.clone() }, false),
+            (SourceConfig { name: "other".into(), ..source.clone() }, false),
+        ] {
+            assert_eq!(source.finds_as(&other), same, "{other:?}");
+        }
+    }
 
     #[test]
     fn a_role_in_an_account_is_in_the_partition_of_the_region() {

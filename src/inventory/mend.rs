@@ -20,21 +20,22 @@ impl SourceFacts {
                 endpoint.mend_state(old);
             }
         }
-        let facts = self.with_dispensable(before);
+        let mut facts = self.with_associations(before);
+        // No reason to look again either.
+        facts.subnets = facts.subnets.or_else(|| before.subnets.clone());
         match facts.is_whole() {
             true => (facts, Vec::new()),
             false => facts.with_what_is_late(before),
         }
     }
 
-    /// The same, where associations of endpoints or subnets could not be asked with those before.
-    /// They are no reason to look again: an action that is denied stays so.
-    fn with_dispensable(mut self, before: &SourceFacts) -> SourceFacts {
+    /// These facts, where the associations of endpoints could not be asked with those before. That is
+    /// no reason to look again: an action that is denied stays so.
+    pub fn with_associations(mut self, before: &SourceFacts) -> SourceFacts {
         for endpoint in self.endpoints.iter_mut().filter(|it| it.associations.is_none()) {
             endpoint.associations =
                 before.endpoint(endpoint).and_then(|old| old.associations.clone());
         }
-        self.subnets = self.subnets.or_else(|| before.subnets.clone());
         self
     }
 

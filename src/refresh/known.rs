@@ -38,7 +38,8 @@ pub(super) struct KnownSource {
     pub(super) doubt: Arc<AtomicBool>,
     /// Tells its scout the ticket of the last order to look at once.
     pub(super) asked: watch::Sender<u64>,
-    /// Its next facts are believed whatever goes by them: the operator has changed what it is.
+    /// Its next facts are believed whatever goes by them but the last name of all: the operator has
+    /// changed what it finds.
     pub(super) redefined: bool,
     /// Whether it has told anything, be it an error, since the start.
     pub(super) reported: bool,
@@ -75,7 +76,7 @@ impl Known {
         for (source, config) in self.0.iter_mut().zip(after) {
             if let Some(at) = old.iter().position(|known| known.name == source.name) {
                 *source = old.swap_remove(at);
-                source.redefined |= !before.contains(config);
+                source.redefined |= !before.iter().any(|old| old.finds_as(config));
             }
         }
     }
@@ -177,12 +178,12 @@ mod tests {
     fn a_service_that_is_told_no_more_is_asked_for_once_until_it_was_told_again() {
         let mut known = Known::new(["hub".into()].into_iter());
         let source = known.get_mut(&"hub".into()).unwrap();
-        let mut asks_for_it = |late: &[&str]| {
+        let asks_for_it = |late: &[&str]| {
             source.lacks_services(late.iter().map(|it| ServiceName::from(*it)).collect());
             source.doubt.swap(false, Ordering::Relaxed)
         };
         let rounds = [&["s3"][..], &["s3"], &["s3", "sqs"], &["sqs"], &[], &["sqs"]];
-        let asked = rounds.map(|late| asks_for_it(late));
+        let asked = rounds.map(asks_for_it);
         assert_eq!(asked, [true, false, true, false, false, true]);
     }
 }

@@ -1,11 +1,12 @@
 //! The control loop held against a naive statement of its rules, over random histories: sources that
 //! change, shrink, vanish and fail, addresses and zones that go and come, restarts, and a person who
-//! accepts.
+//! accepts, and changes what a source is.
 //!
 //! The rules, as the model has them: what a source told last and was believed stays until it tells
 //! something else that is believed. That is believed when it takes no more than the guard's percent of
 //! the source's names, and of any view's, or when it is told the third time in a row, or when a person
-//! accepts it; a table without names is believed only from a person. A name has the addresses of the
+//! accepts it, or when that person has just changed what the source finds; a table without names is
+//! believed only from a person. What lists lack that came late is as it was. A name has the addresses of the
 //! first source that tells of it: those that are up and in no drained zone, else those that are up,
 //! else those in no drained zone, else all.
 
@@ -44,18 +45,28 @@ const NAMES_OF_SMALL: u8 = 4;
 const FEW: u8 = 6;
 const PERCENT: usize = 30;
 
-/// What a source tells: numbers of names, and which of two sets of addresses they have.
-type Facts = (Vec<u8>, u8);
+/// What is known of a source: numbers of names, and which of two sets of addresses each has; none
+/// where nobody has told of its interfaces.
+type Facts = BTreeMap<u8, Option<u8>>;
 /// Names of a view with their addresses.
 type Answers = BTreeMap<(&'static str, String), BTreeSet<IpAddr>>;
 /// Something of each source.
 type OfEach<T> = [T; SOURCES.len()];
 
+/// What a source tells.
+#[derive(Clone, Debug)]
+struct Told {
+    names: Vec<u8>,
+    variant: u8,
+    /// Whether the list of interfaces lacks them.
+    late: bool,
+}
+
 #[derive(Clone, Debug)]
 enum Event {
     Tell {
         source: usize,
-        facts: Facts,
+        told: Told,
         accepted: bool,
     },
     /// What it told last, once more.
@@ -64,6 +75,11 @@ enum Event {
     },
     Fail {
         source: usize,
+    },
+    /// Its configuration changes: what it finds, or how it is asked alone.
+    Change {
+        source: usize,
+        finds: bool,
     },
     /// These are down, and no others.
     Down(Vec<(u8, usize)>),
@@ -80,6 +96,7 @@ struct Model {
     believed: OfEach<Option<Facts>>,
     held: OfEach<Option<(Facts, u8)>>,
     reported: OfEach<bool>,
+    redefined: OfEach<bool>,
     on_disk: OfEach<Option<Facts>>,
     in_force: bool,
     down: BTreeSet<IpAddr>,
@@ -97,10 +114,10 @@ fn address(source: usize, name: u8, zone: usize, variant: u8) -> IpAddr {
     IpAddr::from([10, source + 1, zone * 10 + variant, name + 1])
 }
 
-fn source_facts(source: usize, (names, variant): &Facts) -> SourceFacts {
+fn source_facts(source: usize, told: &Told) -> SourceFacts {
     let of = SOURCES[source];
-    let lines = names.iter().map(|name| {
-        let [a, b] = [0, 1].map(|zone| address(source, *name, zone, *variant));
+    let lines = told.names.iter().map(|name| {
+        let [a, b] = [0, 1].map(|zone| address(source, *name, zone, told.variant));
         let vpc = if *name < FEW { "vpc-1" } else { "vpc-few" };
         format!(
             "vpce-{source}{name} s.{name} a={a} b={b} names=n{name}.example source={of} vpc={vpc}\n"
@@ -108,7 +125,11 @@ fn source_facts(source: usize, (names, variant): &Facts) -> SourceFacts {
     });
     let inventory = facts::inventory(&lines.collect::<String>());
     let nothing = SourceFacts::new(of.into(), None, vec![], vec![], vec![]);
-    inventory.sources.first().map_or(nothing, |facts| SourceFacts::clone(facts))
+    let mut facts = inventory.sources.first().map_or(nothing, |facts| SourceFacts::clone(facts));
+    if told.late {
+        facts.interfaces.clear();
+    }
+    facts
 }
 
 // === impl Model ===
@@ -118,7 +139,8 @@ impl Model {
     fn tellers(believed: &OfEach<Option<Facts>>) -> BTreeMap<u8, usize> {
         let mut tellers = BTreeMap::new();
         for (source, facts) in believed.iter().enumerate() {
-            for name in facts.iter().flat_map(|(names, _)| names) {
+            let answered = facts.iter().flatten().filter(|(_, variant)| variant.is_some());
+            for (name, _) in answered {
                 tellers.entry(*name).or_insert(source);
             }
         }
@@ -140,8 +162,17 @@ impl Model {
         exceeds(lost, of) || of_view(0) || of_view(FEW)
     }
 
-    fn tell(&mut self, source: usize, facts: &Facts, accepted: bool) {
+    /// What a source tells, with what is late as it was.
+    fn mended(&self, source: usize, told: &Told) -> Facts {
+        let before = self.believed[source].as_ref().filter(|_| !self.redefined[source]);
+        let had = |name: &u8| before.and_then(|facts| facts.get(name).copied().flatten());
+        let variant = |name: &u8| if told.late { had(name) } else { Some(told.variant) };
+        told.names.iter().map(|name| (*name, variant(name))).collect()
+    }
+
+    fn tell(&mut self, source: usize, told: &Told, accepted: bool) {
         self.reported[source] = true;
+        let facts = &self.mended(source, told);
         let mut believed = self.believed.clone();
         believed[source] = Some(facts.clone());
         let (now, then) = (Self::tellers(&self.believed), Self::tellers(&believed));
@@ -151,10 +182,11 @@ impl Model {
             Some((held, seen)) if held == facts => seen + 1,
             _ => 1,
         };
-        let small = !Self::shrinks(&now, &then, source);
+        let small = self.redefined[source] || !Self::shrinks(&now, &then, source);
         if !self.in_force || known || accepted || (!vanishes && (small || 3 <= seen)) {
             self.believed = believed;
             self.held[source] = None;
+            self.redefined[source] = false;
         } else {
             self.held[source] = (!vanishes).then(|| (facts.clone(), seen));
         }
@@ -184,6 +216,7 @@ impl Model {
         self.in_force = self.believed.iter().any(Option::is_some);
         self.held = Default::default();
         self.reported = Default::default();
+        self.redefined = Default::default();
         self.down.clear();
     }
 
@@ -193,7 +226,7 @@ impl Model {
             return answers;
         }
         for (name, source) in Self::tellers(&self.believed) {
-            let variant = self.believed[source].as_ref().unwrap().1;
+            let variant = self.believed[source].as_ref().unwrap()[&name].unwrap();
             let all = [0, 1].map(|zone| (zone, address(source, name, zone, variant)));
             let up = |(_, ip): &(usize, IpAddr)| !self.down.contains(ip);
             let open = |(zone, _): &(usize, IpAddr)| !self.drained.contains(zone);
@@ -268,6 +301,17 @@ impl Real {
         drop(rounds);
     }
 
+    /// What a reload does with a source that it changes.
+    fn change(&mut self, source: usize, finds: bool, at: usize) {
+        let before = self.refresher.inputs.sources.clone();
+        let config = &mut self.refresher.inputs.sources[source];
+        match finds {
+            true => config.tags = [("event".to_owned(), at.to_string())].into(),
+            false => config.interval = Some(Duration::from_secs(60 + u64::try_from(at).unwrap())),
+        }
+        self.refresher.known.renew(&before, &self.refresher.inputs.sources);
+    }
+
     fn answers(&self) -> Answers {
         let published = self.reader.load();
         let ips = |entry: &table::Entry| {
@@ -284,23 +328,27 @@ impl Real {
 async fn follows_the_rules(history: Vec<Event>) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let (mut model, mut real) = (Model::default(), Real::start(folder.path()).await);
-    let mut last: OfEach<Option<Facts>> = Default::default();
+    let mut last: OfEach<Option<Told>> = Default::default();
     for (at, event) in history.iter().enumerate() {
         match event {
-            Event::Tell { source, facts, accepted } => {
-                last[*source] = Some(facts.clone());
-                model.tell(*source, facts, *accepted);
-                real.round(*source, Ok(source_facts(*source, facts)), *accepted).await;
+            Event::Tell { source, told, accepted } => {
+                last[*source] = Some(told.clone());
+                model.tell(*source, told, *accepted);
+                real.round(*source, Ok(source_facts(*source, told)), *accepted).await;
             }
             Event::Repeat { source } => {
-                if let Some(facts) = last[*source].clone() {
-                    model.tell(*source, &facts, false);
-                    real.round(*source, Ok(source_facts(*source, &facts)), false).await;
+                if let Some(told) = last[*source].clone() {
+                    model.tell(*source, &told, false);
+                    real.round(*source, Ok(source_facts(*source, &told)), false).await;
                 }
             }
             Event::Fail { source } => {
                 model.fail(*source);
                 real.round(*source, Err(DiscoverError::NoRegion), true).await;
+            }
+            Event::Change { source, finds } => {
+                model.redefined[*source] |= finds;
+                real.change(*source, *finds, at);
             }
             Event::Down(down) => {
                 let both = |&(name, zone): &(u8, usize)| {
@@ -348,18 +396,20 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (0..2usize, names(0..NAMES)),
         1 => (Just(2usize), names(NAMES..NAMES + NAMES_OF_SMALL)),
     ];
-    let tell = (told, 0..2u8, prop::bool::weighted(0.1));
-    let tell = tell.prop_map(|((source, names), variant, accepted)| Event::Tell {
+    let seldom = prop::bool::weighted(0.1);
+    let tell = (told, 0..2u8, prop::bool::weighted(0.2), seldom);
+    let tell = tell.prop_map(|((source, names), variant, late, accepted)| Event::Tell {
         source,
-        // Without names nothing tells one set of addresses from the other.
-        facts: if names.is_empty() { (names, 0) } else { (names, variant) },
+        told: Told { names, variant, late },
         accepted,
     });
+    let change = (source.clone(), any::<bool>());
     let down = prop::sample::subsequence(every, 0..=24);
     prop_oneof![
         6 => tell,
         6 => source.clone().prop_map(|source| Event::Repeat { source }),
         2 => source.prop_map(|source| Event::Fail { source }),
+        1 => change.prop_map(|(source, finds)| Event::Change { source, finds }),
         2 => down.prop_map(Event::Down),
         1 => (0..2usize, any::<bool>()).prop_map(|(zone, drained)| Event::Drain { zone, drained }),
         1 => Just(Event::Restart),

@@ -71,8 +71,9 @@ impl Refresher {
             tracing::info!(source = %name, "the source answers again");
         }
         let (facts, late) = match &source.facts {
-            Some(before) if !source.redefined => facts.mended(before),
-            Some(_) | None => (facts, Vec::new()),
+            Some(before) if source.redefined => (facts.with_associations(before), Vec::new()),
+            Some(before) => facts.mended(before),
+            None => (facts, Vec::new()),
         };
         source.lacks_services(late);
         let facts = Arc::new(facts);
@@ -89,18 +90,14 @@ impl Refresher {
             return unchanged;
         }
         let compiled = self.compile(inventory.clone()).await;
-        let percent = self.inputs.refresh.shrink_guard_percent;
         let Some(source) = self.known.get_mut(&name) else { return unchanged };
-        let outcome = match source.redefined {
-            true if compiled.table == *in_force.table() => Outcome::Unchanged,
-            true => Outcome::Publish,
-            false => {
-                let (current, found) = (in_force.table(), &compiled.table);
-                let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
-                source.guard = guard;
-                outcome
-            }
+        let percent = match source.redefined {
+            true => 100,
+            false => self.inputs.refresh.shrink_guard_percent,
         };
+        let (current, found) = (in_force.table(), &compiled.table);
+        let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
+        source.guard = guard;
         let (outcome, cause) = match outcome {
             Outcome::Keep(reason) if accept => {
                 tracing::warn!(
