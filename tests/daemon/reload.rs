@@ -163,16 +163,26 @@ fn a_reload_before_the_first_table_can_be_what_makes_one() {
 
 #[test]
 fn a_source_that_is_redefined_is_believed_at_once() {
-    let config = recorded();
+    let others = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/saas");
+    let others = format!("[[source]]\nname = \"others\"\nkind = \"files\"\npath = \"{others}\"\n");
+    let config = recorded() + &others;
     let mut daemon = Hubdns::start(&config);
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 3);
-    // Most names go by this, far more than the guard lets go by an accident.
+    // All names of the source go by this, far more than the guard lets go by an accident.
     let narrowed =
-        config.replace("kind = \"files\"", "kind = \"files\"\ntags = { env = \"prod\" }");
+        config.replacen("kind = \"files\"", "kind = \"files\"\ntags = { env = \"prod\" }", 1);
     assert_ne!(narrowed, config);
     reload(&mut daemon, &narrowed);
     eventually("the names of other endpoints are forwarded", SOON, || {
         (daemon.dig(&format!("{SQS} A")).status == "SERVFAIL").then_some(())
     });
     assert!(lines_with(&daemon, "not believed").is_empty(), "{}", daemon.log());
+    // But never the last name of all, which is a slip of the hand.
+    reload(
+        &mut daemon,
+        &narrowed.replace("fixtures/saas\"", "fixtures/saas\"\ntags = { env = \"prod\" }"),
+    );
+    eventually("the loss of everything is not believed", SOON, || {
+        lines_with(&daemon, "every endpoint has vanished").pop()
+    });
 }
