@@ -27,7 +27,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         ("[[source]]", old.sources != new.sources),
         ("[refresh]", old.refresh != new.refresh),
         ("[health]", old.health != new.health),
-        ("log.queries or [dnstap]", old.observers != new.observers),
+        ("log.queries, [dnstap] or [otlp]", old.observers != new.observers),
         ("[forward] or [cache]", old.forward != new.forward),
         ("[coverage]", old.coverage != new.coverage),
         ("[discovery_dns]", old.lookup != new.lookup && old.forward == new.forward),

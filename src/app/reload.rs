@@ -1,6 +1,10 @@
 //! A new configuration in place of the one in force: all of it, or nothing.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sd_notify::NotifyState;
 use tokio::{sync::oneshot, time::timeout};
@@ -21,6 +25,7 @@ use crate::{
     querylog::Outlet,
     refresh::{Reconfigure, retire},
     serve::{Inherited, Opened, Refused, ServeConfig},
+    telemetry::Span,
 };
 
 /// Reads the configuration again.
@@ -46,6 +51,19 @@ struct Acceptable {
     settings: Settings,
     outlets: Vec<Outlet>,
     opened: Opened,
+}
+
+/// A reload for who collects traces.
+fn span(outcome: &ReloadDocument, began: Instant) -> Span {
+    let refused = || format!("refused: {} problems", outcome.problems.len());
+    Span {
+        name: "reload",
+        began,
+        took: began.elapsed(),
+        attributes: vec![("hubdns.changed", outcome.changed.join(", "))],
+        error: (!outcome.done).then(refused),
+        steps: Vec::new(),
+    }
 }
 
 // === impl Fault ===
@@ -81,6 +99,7 @@ impl Daemon {
     /// Reads the configuration again and puts it in force. If anything is wrong with it, every
     /// problem is logged and nothing changes.
     pub(super) async fn reload(&mut self) -> ReloadDocument {
+        let began = Instant::now();
         let listens = self.listens();
         if listens {
             notify_reloading();
@@ -108,6 +127,7 @@ impl Daemon {
                 ReloadDocument { problems, ..ReloadDocument::default() }
             }
         };
+        self.metrics.spans.tell(|| span(&outcome, began));
         // Before the first table there is nothing to be ready with, and a start goes on.
         if listens {
             notify(&[NotifyState::Ready]);

@@ -23,7 +23,7 @@ use super::{
     located::{Located, Text},
 };
 
-pub(super) use log::{Dnstap, Format, Log, Only};
+pub(super) use log::{Dnstap, Format, Log, Only, Otlp};
 pub(super) use source::{Kind, Source};
 pub(super) use view::{View, ViewKind};
 
@@ -57,6 +57,7 @@ pub(super) struct File {
     pub(super) coverage: Coverage,
     pub(super) log: Log,
     pub(super) dnstap: Dnstap,
+    pub(super) otlp: Otlp,
 }
 
 /// Where DNS is served.

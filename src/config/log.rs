@@ -1,7 +1,9 @@
-//! `[log]`: what is logged, which queries are told, and where.
+//! `[log]`, `[dnstap]` and `[otlp]`: what is logged, which queries are told, and where.
+
+use std::net::SocketAddr;
 
 use super::{
-    file::{Dnstap, File, Format, Log, Only, View},
+    file::{Dnstap, File, Format, Log, Only, Otlp, View},
     located::{Located, Text},
     problem::Findings,
     words::{self, Wrong, read, read_all, wrong},
@@ -9,12 +11,16 @@ use super::{
 use crate::{
     base::{Name, Rcode, ViewName},
     policy::PolicyConfig,
-    querylog::{DECISIONS, DnstapConfig, Filter, ObserversConfig, QueryLogConfig, Rate},
+    querylog::{
+        DECISIONS, DnstapConfig, Filter, ObserversConfig, OtlpConfig, QueryLogConfig, Rate,
+    },
     telemetry::{LogConfig, LogFormat},
 };
 
 /// One query in a million: at 250,000 a second one in four seconds. Rarer ones tell nothing.
 const ONE_IN_MAX: u32 = 1_000_000;
+/// Where collectors take traces unless told.
+const TRACES_PATH: &str = "/v1/traces";
 
 /// What of `[log]` is about events.
 pub(super) fn log(log: &Log) -> LogConfig {
@@ -31,6 +37,7 @@ pub(super) fn observers(found: &mut Findings, file: &File) -> ObserversConfig {
     ObserversConfig {
         log: queries(found, &file.log, &file.view),
         dnstap: dnstap(found, &file.dnstap),
+        otlp: otlp(found, &file.otlp),
     }
 }
 
@@ -38,6 +45,37 @@ fn dnstap(found: &mut Findings, dnstap: &Dnstap) -> Option<DnstapConfig> {
     let rate = read(found, "dnstap.queries", &dnstap.queries, rate).unwrap_or(Rate::Off);
     let socket = read(found, "dnstap.socket", &dnstap.socket, words::absolute_path);
     Some(DnstapConfig { socket: socket.flatten()?, rate })
+}
+
+fn otlp(found: &mut Findings, otlp: &Otlp) -> Option<OtlpConfig> {
+    let rate = read(found, "otlp.queries", &otlp.queries, rate).unwrap_or(Rate::Off);
+    let (address, path) = read(found, "otlp.endpoint", &otlp.endpoint, collector).flatten()?;
+    Some(OtlpConfig { address, path, rate })
+}
+
+/// The address and the path of a URL; nothing for no text. Not a name: that would be asked of us.
+fn collector(text: &str) -> Result<Option<(SocketAddr, String)>, Wrong> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !cfg!(feature = "otlp") {
+        return Err(wrong(
+            "this hubdns was built without the feature otlp",
+            "build it with `cargo build --release --features otlp`, or take `[otlp]` out",
+        ));
+    }
+    let rest = text.strip_prefix("http://").unwrap_or_default();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = if path.is_empty() { TRACES_PATH.to_owned() } else { format!("/{path}") };
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic());
+    match authority.parse() {
+        Ok(address) if is_plain => Ok(Some((address, path))),
+        _ => Err(wrong(
+            "not a collector",
+            "allowed: \"http://IP:PORT\", as \"http://127.0.0.1:4318\", with a path if it is not \
+             /v1/traces; one that wants TLS takes a collector of its own on this host",
+        )),
+    }
 }
 
 fn queries(found: &mut Findings, log: &Log, views: &[Located<View>]) -> QueryLogConfig {

@@ -133,6 +133,9 @@ names = ["corp.example"]
 [dnstap]
 socket = "/run/dnstap/dnstap.sock"
 queries = "1/10"
+[otlp]
+endpoint = ""
+queries = "1/1000"
 "#;
 
 /// What a person sees of a text: every problem, or every warning, or nothing.

@@ -1,6 +1,6 @@
 //! Which queries are told, and where.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use crate::base::{Name, Rcode, ViewName};
 
@@ -16,6 +16,19 @@ pub struct ObserversConfig {
     pub log: QueryLogConfig,
     /// `[dnstap]`; `None` without a socket.
     pub dnstap: Option<DnstapConfig>,
+    /// `[otlp]`; `None` without a collector.
+    pub otlp: Option<OtlpConfig>,
+}
+
+/// `[otlp]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// The address of `endpoint`, which is a URL.
+    pub address: SocketAddr,
+    /// Its path.
+    pub path: String,
+    /// `queries`.
+    pub rate: Rate,
 }
 
 /// `[dnstap]`.
@@ -64,7 +77,8 @@ pub struct Filter {
 
 impl ObserversConfig {
     /// Nobody is.
-    pub const NOBODY: ObserversConfig = ObserversConfig { log: QueryLogConfig::OFF, dnstap: None };
+    pub const NOBODY: ObserversConfig =
+        ObserversConfig { log: QueryLogConfig::OFF, dnstap: None, otlp: None };
 }
 
 // === impl QueryLogConfig ===

@@ -4,17 +4,16 @@
 //! the few fields that a resolver's clients need.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use super::{line::Clocks, observers::Observed};
+use super::{
+    line::Clocks,
+    observers::Observed,
+    proto::{put_address, put_fixed, put_number, put_octets},
+};
 use crate::telemetry::Proto;
-
-/// Kinds of fields on the wire: a number, and octets behind their length; and four octets.
-const VARINT: u64 = 0;
-const OCTETS: u64 = 2;
-const FIXED_32: u64 = 5;
 
 /// `Dnstap`: its fields, and the type of its only payload.
 mod envelope {
@@ -144,39 +143,4 @@ impl Sender {
 fn frame(out: &mut Vec<u8>, content: &[u8]) {
     out.extend_from_slice(&u32::try_from(content.len()).unwrap_or_default().to_be_bytes());
     out.extend_from_slice(content);
-}
-
-fn put_number(out: &mut Vec<u8>, field: u64, value: u64) {
-    put_varint(out, field << 3 | VARINT);
-    put_varint(out, value);
-}
-
-fn put_fixed(out: &mut Vec<u8>, field: u64, value: u32) {
-    put_varint(out, field << 3 | FIXED_32);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-fn put_octets(out: &mut Vec<u8>, field: u64, octets: &[u8]) {
-    put_varint(out, field << 3 | OCTETS);
-    put_varint(out, octets.len() as u64);
-    out.extend_from_slice(octets);
-}
-
-fn put_address(out: &mut Vec<u8>, field: u64, address: IpAddr) {
-    match address {
-        IpAddr::V4(ip) => put_octets(out, field, &ip.octets()),
-        IpAddr::V6(ip) => put_octets(out, field, &ip.octets()),
-    }
-}
-
-/// Seven bits an octet, the lowest first; the highest bit says that more follow.
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        match value {
-            0 => return out.push(low & 0x7F),
-            _ => out.push(low | 0x80),
-        }
-    }
 }

@@ -16,23 +16,23 @@ use crate::{
 
 /// A query as it waits to be written: of fixed size, so that handing it over allocates nothing.
 pub(super) struct Entry {
-    id: QueryId,
-    came: Instant,
-    took: Duration,
-    client: SocketAddr,
-    listener: SocketAddr,
-    proto: Proto,
+    pub(super) id: QueryId,
+    pub(super) came: Instant,
+    pub(super) took: Duration,
+    pub(super) client: SocketAddr,
+    pub(super) listener: SocketAddr,
+    pub(super) proto: Proto,
     name: [u8; NAME_LEN_MAX],
     /// 0 without a question.
     name_len: u8,
-    rtype: RecordType,
-    view: ViewName,
-    decision: &'static str,
-    reason: &'static str,
-    endpoint: Option<EndpointId>,
-    source: Option<AnswerSource>,
-    upstream: Option<SocketAddr>,
-    rcode: Option<Rcode>,
+    pub(super) rtype: RecordType,
+    pub(super) view: ViewName,
+    pub(super) decision: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) endpoint: Option<EndpointId>,
+    pub(super) source: Option<AnswerSource>,
+    pub(super) upstream: Option<SocketAddr>,
+    pub(super) rcode: Option<Rcode>,
 }
 
 /// The same as it is written. The order of the fields is that of the line.
@@ -98,10 +98,15 @@ impl Entry {
         }
     }
 
+    /// The name asked for; `None` without a question.
+    pub(super) fn name(&self) -> Option<Name> {
+        let name = self.name.get(..usize::from(self.name_len)).unwrap_or_default();
+        Name::from_wire(name).ok()
+    }
+
     /// Adds its line to `text`.
     pub(super) fn write(&self, clocks: Clocks, text: &mut Vec<u8>) -> serde_json::Result<()> {
-        let name = self.name.get(..usize::from(self.name_len)).unwrap_or_default();
-        let name = Name::from_wire(name).ok();
+        let name = self.name();
         let line = Line {
             time: clocks.time_of(self.came),
             id: self.id.to_string(),

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "otlp")]
+use super::collector::Spans;
 use super::{
     config::{DnstapConfig, Filter, ObserversConfig, Rate},
     dnstap::{Exchange, Sender},
@@ -64,6 +66,15 @@ pub struct Observers {
     config: ObserversConfig,
     log: Option<Log>,
     dnstap: Option<Tap>,
+    #[cfg(feature = "otlp")]
+    otlp: Option<Traces>,
+}
+
+/// A collector's.
+#[cfg(feature = "otlp")]
+struct Traces {
+    rate: Rate,
+    entrance: Entrance<Entry>,
 }
 
 /// The query log's end of it.
@@ -84,17 +95,28 @@ struct Tap {
 impl Observers {
     /// Nobody.
     pub fn nobody() -> Self {
-        Self { config: ObserversConfig::NOBODY, log: None, dnstap: None }
+        Self::of(&ObserversConfig::NOBODY)
     }
 
-    /// Those that are configured, and who writes for them: each wants a thread of its own. dnstap
-    /// tells the `identity`.
+    /// Those of a configuration, of whom none is there yet.
+    fn of(config: &ObserversConfig) -> Self {
+        Self {
+            config: config.clone(),
+            log: None,
+            dnstap: None,
+            #[cfg(feature = "otlp")]
+            otlp: None,
+        }
+    }
+
+    /// Those that are configured, and who writes for them: each wants a thread of its own. dnstap and
+    /// spans tell the `identity`.
     pub fn open(
         config: &ObserversConfig,
         identity: &[u8],
         metrics: &Arc<Metrics>,
     ) -> Result<(Self, Vec<Outlet>), OpenError> {
-        let mut observers = Self { config: config.clone(), log: None, dnstap: None };
+        let mut observers = Self::of(config);
         let mut outlets = Vec::new();
         let log = &config.log;
         if let rate @ Rate::OneIn(_) = log.rate {
@@ -108,6 +130,15 @@ impl Observers {
             let sender = Sender { identity: identity.into(), version: VERSION.as_bytes() };
             let (socket, metrics) = (socket.clone(), Arc::clone(metrics));
             outlets.push(Outlet::Frames(Frames { exit, socket, sender, metrics }));
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(otlp) = &config.otlp {
+            // Also where no query is told: discovery and reloads are.
+            let (entrance, exit) = queue(Output::Otlp, metrics);
+            observers.otlp = Some(Traces { rate: otlp.rate, entrance });
+            let (identity, metrics) = (identity.into(), Arc::clone(metrics));
+            let spans = Spans { exit, config: otlp.clone(), identity, metrics };
+            outlets.push(Outlet::Spans(spans));
         }
         Ok((observers, outlets))
     }
@@ -127,6 +158,15 @@ impl Observers {
         self.dnstap.as_ref().map_or(Rate::Off, |tap| tap.rate)
     }
 
+    /// How many a collector of traces wants.
+    pub(super) fn otlp_rate(&self) -> Rate {
+        #[cfg(feature = "otlp")]
+        let rate = self.otlp.as_ref().map_or(Rate::Off, |otlp| otlp.rate);
+        #[cfg(not(feature = "otlp"))]
+        let rate = Rate::Off;
+        rate
+    }
+
     /// Tells those who wanted it what became of a query.
     pub fn tell(&self, wanted: Wanted, query: &Observed<'_>) {
         if let (Some(log), Some(id)) = (&self.log, wanted.log) {
@@ -137,6 +177,10 @@ impl Observers {
         }
         if let Some(tap) = self.dnstap.as_ref().filter(|_| wanted.dnstap) {
             tap.entrance.put(Exchange::new(query));
+        }
+        #[cfg(feature = "otlp")]
+        if let (Some(otlp), Some(id)) = (&self.otlp, wanted.otlp) {
+            otlp.entrance.put(Entry::new(id, query));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{config::Rate, observers::Observers};
 
-/// A query that is told, in the query log and in the log's lines about its forwarding.
+/// A query that is told, in the query log, in the log's lines about its forwarding and as a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryId(u64);
 
@@ -23,6 +23,8 @@ pub struct Wanted {
     pub log: Option<QueryId>,
     /// Whether dnstap does.
     pub(super) dnstap: bool,
+    /// A collector of traces, by this id, which is the query log's where that wants it too.
+    pub(super) otlp: Option<QueryId>,
 }
 
 /// Chance that is good enough for a sample: xorshift, whose state is never 0.
@@ -39,11 +41,14 @@ impl Sampler {
 
     /// Whether the query that has just come is told, and to whom.
     pub fn draw(&mut self, observers: &Observers) -> Wanted {
-        let log = self.dice.falls(observers.log_rate()).then(|| {
+        let log = self.dice.falls(observers.log_rate());
+        let dnstap = self.dice.falls(observers.dnstap_rate());
+        let otlp = self.dice.falls(observers.otlp_rate());
+        if log || otlp {
             self.id = self.id.wrapping_add(1);
-            QueryId(self.id)
-        });
-        Wanted { log, dnstap: self.dice.falls(observers.dnstap_rate()) }
+        }
+        let id = QueryId(self.id);
+        Wanted { log: log.then_some(id), dnstap, otlp: otlp.then_some(id) }
     }
 }
 
@@ -51,11 +56,21 @@ impl Sampler {
 
 impl Wanted {
     /// Nobody does.
-    pub const NOBODY: Wanted = Wanted { log: None, dnstap: false };
+    pub const NOBODY: Wanted = Wanted { log: None, dnstap: false, otlp: None };
 
     /// Whether anybody does.
     pub fn anybody(self) -> bool {
         self != Self::NOBODY
+    }
+}
+
+// === impl QueryId ===
+
+#[cfg(feature = "otlp")]
+impl QueryId {
+    /// The same as a number.
+    pub(super) fn number(self) -> u64 {
+        self.0
     }
 }
 

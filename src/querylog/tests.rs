@@ -91,7 +91,7 @@ fn metrics() -> Arc<Metrics> {
 
 fn opened(path: &Path, filter: Filter, metrics: &Arc<Metrics>) -> (Observers, Outlet) {
     let log = QueryLogConfig { rate: Rate::OneIn(1), file: Some(path.to_owned()), filter };
-    let config = ObserversConfig { log, dnstap: None };
+    let config = ObserversConfig { log, ..ObserversConfig::NOBODY };
     let (observers, mut outlets) = Observers::open(&config, b"hub-a", metrics).unwrap();
     (observers, outlets.remove(0))
 }
@@ -202,7 +202,7 @@ fn a_file_that_cannot_be_had_is_told_with_its_path() {
             file: Some(path.to_owned()),
             ..QueryLogConfig::OFF
         };
-        let config = ObserversConfig { log, dnstap: None };
+        let config = ObserversConfig { log, ..ObserversConfig::NOBODY };
         Observers::open(&config, b"hub-a", &metrics()).err().map(|error| error.to_string())
     };
     let missing = folder.path().join("missing/log");

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "otlp")]
+use super::collector::Spans;
 use super::{
     line::{Clocks, Entry},
     queue::{Entrance, Exit, Found, LOOK, queue},
@@ -44,6 +46,9 @@ pub enum Outlet {
     Lines(Lines),
     /// Frames of dnstap.
     Frames(Frames),
+    /// Spans for a collector.
+    #[cfg(feature = "otlp")]
+    Spans(Spans),
 }
 
 /// Writes the query log.
@@ -76,6 +81,8 @@ impl Outlet {
         match self {
             Outlet::Lines(lines) => lines.run(wall, is_ending),
             Outlet::Frames(frames) => frames.run(wall, is_ending),
+            #[cfg(feature = "otlp")]
+            Outlet::Spans(spans) => spans.run(wall, is_ending),
         }
     }
 }

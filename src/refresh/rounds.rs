@@ -1,6 +1,6 @@
 //! One round: what a source told, and what becomes of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -16,8 +16,31 @@ use crate::{
     base::{Chain, SourceName},
     discover::{DiscoverError, Lack},
     inventory::SourceFacts,
-    telemetry::RoundOutcome,
+    telemetry::{RoundOutcome, Span, Step},
 };
+
+/// A round for who collects traces: since `came` it is decided, after the source took so long.
+fn span(round: &SourceRound, came: std::time::Instant, took: Duration) -> Span {
+    let began = came.checked_sub(took).unwrap_or(came);
+    let mut attributes = vec![
+        ("hubdns.source", round.source.to_string()),
+        ("hubdns.outcome", round.outcome.word().to_owned()),
+    ];
+    if let Some(publication) = &round.publication {
+        attributes.push(("hubdns.generation", publication.generation.to_string()));
+    }
+    Span {
+        name: "discovery round",
+        began,
+        took: began.elapsed(),
+        attributes,
+        error: round.reason.clone(),
+        steps: vec![
+            Step { name: "ask the source", began, took },
+            Step { name: "decide and publish", began: came, took: came.elapsed() },
+        ],
+    }
+}
 
 // === impl Refresher ===
 
@@ -28,6 +51,7 @@ impl Refresher {
         if found.token.is_cancelled() {
             return;
         }
+        let came = Instant::now();
         self.metrics.control.round_duration.set(found.took.as_secs_f64());
         let before = self.in_force().generation();
         let accept = self.awaited.accepts(&found.source, found.ticket);
@@ -53,6 +77,7 @@ impl Refresher {
         let publication = published.then(|| self.history.last()).flatten();
         let outcome = if published { RoundOutcome::Published } else { outcome };
         let round = SourceRound { source: found.source, outcome, reason, publication };
+        self.metrics.spans.tell(|| span(&round, came.into_std(), found.took));
         self.awaited.ended(found.ticket, &round);
         self.tell();
     }

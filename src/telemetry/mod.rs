@@ -12,6 +12,7 @@ mod fates;
 mod log;
 mod seldom;
 mod services;
+mod spans;
 mod tls;
 mod told;
 mod traffic;
@@ -26,6 +27,7 @@ pub use log::init as init_log;
 pub use seldom::Seldom;
 pub(crate) use seldom::seldom;
 pub use services::ServiceMetrics;
+pub use spans::{Span, Spans, Step};
 pub use tls::{Encrypted, Handshake, HttpStatus, Renewal, TlsMetrics};
 pub use told::{Output, ToldMetrics, Untold};
 pub use traffic::{Counts, TRAFFIC_EVERY, Traffic, TrafficSample};
@@ -51,8 +53,10 @@ pub struct Metrics {
     pub forward: ForwardMetrics,
     /// Discovery, the table, the state file, reloads.
     pub control: ControlMetrics,
-    /// The query log and dnstap.
+    /// The query log, dnstap and spans.
     pub told: ToldMetrics,
+    /// Work that is told to a collector of traces.
+    pub spans: Spans,
     /// Names of AWS that are answered by upstreams.
     pub coverage: Arc<Coverage>,
     leaks: coverage::LeakMetrics,
@@ -83,6 +87,7 @@ impl Metrics {
             forward: ForwardMetrics::new(&registry)?,
             control: ControlMetrics::new(&registry)?,
             told: ToldMetrics::new(&registry)?,
+            spans: Spans::default(),
             coverage: Arc::default(),
             leaks: coverage::LeakMetrics::new(&registry)?,
             registry,

@@ -1,4 +1,4 @@
-//! What was told of queries, to a file or by dnstap, and what was not.
+//! What was told of queries, to a file, by dnstap or to a collector of traces, and what was not.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -11,6 +11,8 @@ label! {
         Log = "log",
         /// dnstap.
         Dnstap = "dnstap",
+        /// A collector of traces, which is also told of discovery and reloads.
+        Otlp = "otlp",
     }
 }
 
@@ -24,7 +26,7 @@ label! {
     }
 }
 
-/// Metrics of the query log and of dnstap.
+/// Metrics of the query log, of dnstap and of spans.
 pub struct ToldMetrics {
     records: Vec<IntCounter>,
     dropped: Vec<IntCounter>,
@@ -41,7 +43,7 @@ impl ToldMetrics {
             IntCounterVec,
             Opts::new(
                 "hubdns_query_log_records_total",
-                "Lines of the query log and messages of dnstap that were written."
+                "Lines of the query log, messages of dnstap and spans that were written."
             ),
             &["output"]
         );

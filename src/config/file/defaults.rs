@@ -2,7 +2,7 @@
 
 use super::{
     Admin, Answers, Budget, Cache, CaseRandomization, Clients, Control, Coverage, Dnstap, Format,
-    Forward, Health, Log, Only, Rate, Refresh, Server,
+    Forward, Health, Log, Only, Otlp, Rate, Refresh, Server,
 };
 use crate::{
     config::located::{Located, Text, texts},
@@ -153,6 +153,12 @@ impl Default for Coverage {
 impl Default for Dnstap {
     fn default() -> Self {
         Self { socket: Text::default(), queries: Located::unwritten("all".to_owned()) }
+    }
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self { endpoint: Text::default(), queries: Located::unwritten("off".to_owned()) }
     }
 }
 

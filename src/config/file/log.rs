@@ -51,3 +51,14 @@ pub(in crate::config) struct Dnstap {
     /// Which queries are sent: "off", "all", or one in N as "1/100".
     pub(in crate::config) queries: Text,
 }
+
+/// Spans of queries, rounds of discovery and reloads, for a collector of OpenTelemetry's protocol.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Otlp {
+    /// The collector, as "http://127.0.0.1:4318", by its address; "" is none. Takes a hubdns that was
+    /// built with `--features otlp`.
+    pub(in crate::config) endpoint: Text,
+    /// Which queries are told: "off", "all", or one in N as "1/100".
+    pub(in crate::config) queries: Text,
+}

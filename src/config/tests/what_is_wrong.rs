@@ -389,3 +389,41 @@ fn no_prefix_of_a_file_is_more_than_wrong() {
     told("\u{feff}\u{1f600} = [\u{1f600}\n[\u{1f600}]\n");
     told("\0\x1b[31m = \"\x1b[31m\"");
 }
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_collector_is_refused_by_a_program_that_cannot_tell_it_with_how_to_build_one_that_can() {
+    let text = "[otlp]\nendpoint = \"http://127.0.0.1:4318\"\n";
+    let told = told(&format!("{text}{MINIMAL}"));
+    assert!(told.contains("`otlp.endpoint` cannot be"), "{told}");
+    assert!(told.contains("built without the feature otlp"), "{told}");
+    assert!(told.contains("cargo build --release --features otlp"), "{told}");
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn a_collector_is_a_url_with_an_address() {
+    use crate::querylog::{OtlpConfig, Rate};
+
+    let otlp = |endpoint: &str| format!("[otlp]\nendpoint = \"{endpoint}\"\nqueries = \"1/9\"\n");
+    for (endpoint, path) in [
+        ("http://127.0.0.1:4318", "/v1/traces"),
+        ("http://127.0.0.1:4318/", "/v1/traces"),
+        ("http://127.0.0.1:4318/tenant/traces", "/tenant/traces"),
+    ] {
+        let config = good(&(otlp(endpoint) + MINIMAL));
+        let (address, path) = ("127.0.0.1:4318".parse().unwrap(), path.to_owned());
+        let meant = OtlpConfig { address, path, rate: Rate::OneIn(9) };
+        assert_eq!(config.observers.otlp, Some(meant), "{endpoint}");
+    }
+    for endpoint in [
+        "https://127.0.0.1:4318",
+        "http://collector:4318",
+        "http://127.0.0.1",
+        "127.0.0.1:4318",
+        "http://127.0.0.1:4318/a b",
+    ] {
+        let told = told(&(otlp(endpoint) + MINIMAL));
+        assert!(told.contains("not a collector"), "{told}");
+    }
+}
