@@ -6,12 +6,12 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use hubdns::discover::Action;
+use hubdns::{discover::Action, telemetry::SECTIONS};
 use serde_json::Value;
 
 use crate::support::{Hubdns, Pair, Unbound};
@@ -20,11 +20,21 @@ use crate::support::{Hubdns, Pair, Unbound};
 type Families = BTreeMap<String, (String, BTreeMap<String, BTreeSet<String>>)>;
 
 /// Series that the network interface's driver has to give: most machines' does not.
-const ONLY_WITH_A_DRIVER: &[&str] = &["hubdns_linklocal_allowance_exceeded_total"];
+const ONLY_WITH_A_DRIVER: &[(&str, &str)] =
+    &[("hubdns_linklocal_allowance_exceeded_total", "interface")];
 
-/// Labels whose values are the operator's, or AWS's.
-const OPEN_LABELS: &[&str] =
-    &["aws_service", "view", "upstream", "source", "code", "reason", "hash", "version"];
+/// Labels whose values are the operator's, or AWS's, and of which metrics by their names' beginning.
+const OPEN_LABELS: &[(&str, &str)] = &[
+    ("", "aws_service"),
+    ("", "view"),
+    ("", "upstream"),
+    ("", "interface"),
+    ("", "code"),
+    ("", "hash"),
+    ("", "version"),
+    ("hubdns_discovery_", "source"),
+    ("hubdns_table_declined", "reason"),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,23 +49,85 @@ fn spans(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The metrics that the page tells of.
-fn documented() -> Families {
-    let mut families = Families::new();
-    for line in read("docs/METRICS.md").lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, kind, labels, meaning] = cells[..] else { panic!("{line}") };
-        assert!(!meaning.is_empty(), "{name} means nothing");
-        let mut values = BTreeMap::new();
-        for label in labels.split(';').map(spans).filter(|label| !label.is_empty()) {
-            let (label, listed) = label.split_first().unwrap();
-            values.insert(label.clone(), listed.iter().cloned().collect());
+/// The labels of each row of the document, each with its values behind it, in the document's order.
+fn rows(document: &str) -> BTreeMap<String, Vec<Vec<String>>> {
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let labels = cells.get(2).copied().unwrap_or_default();
+        let labels = labels.split(';').map(spans).filter(|label| !label.is_empty()).collect();
+        (spans(cells[0]).remove(0), labels)
+    };
+    rows.map(row).collect()
+}
+
+/// What is there now, in the order in which it is known; what is new comes last.
+fn in_order(known: impl Iterator<Item = String>, now: impl Iterator<Item = String>) -> Vec<String> {
+    let mut now: BTreeSet<String> = now.collect();
+    let mut words: Vec<String> = known.filter(|word| now.remove(word)).collect();
+    words.extend(now);
+    words
+}
+
+/// The cell of a metric's labels. Values that are not ours to list are left out.
+fn labels_of(
+    name: &str,
+    labels: &BTreeMap<String, BTreeSet<String>>,
+    known: &[Vec<String>],
+) -> String {
+    let is_open = |label: &str| {
+        OPEN_LABELS.iter().any(|(metrics, open)| name.starts_with(metrics) && *open == label)
+    };
+    let cell = |label: String| {
+        let known = known.iter().find(|it| it[0] == label).into_iter().flatten().skip(1).cloned();
+        let values = match is_open(&label) {
+            true => Vec::new(),
+            false => in_order(known, labels[&label].iter().cloned()),
+        };
+        let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        match values.as_slice() {
+            [] => format!("`{label}`"),
+            values => format!("`{label}`: {}", values.join(" ")),
         }
-        let name = spans(name).remove(0);
-        let twice = families.insert(name.clone(), (kind.to_owned(), values));
-        assert!(twice.is_none(), "{name} stands twice");
+    };
+    let known = known.iter().map(|it| it[0].clone());
+    let cells: Vec<String> =
+        in_order(known, labels.keys().cloned()).into_iter().map(cell).collect();
+    cells.join("; ")
+}
+
+/// Pages of the documentation as links.
+fn linked(meaning: &str) -> String {
+    let mut parts = meaning.split("docs/");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (page, rest) = part.split_once(".md").unwrap();
+        let (first, others) = page.split_at(1);
+        text += &format!("[{first}{}]({page}.md){rest}", others.to_lowercase());
     }
-    families
+    text
+}
+
+/// The document of what is exposed: the head of the one that is there, and a row a metric.
+fn document(exposed: &Families, there: &str) -> String {
+    let (head, _) = there.split_once("\n## ").unwrap();
+    let known = rows(there);
+    let mut text = format!("{head}\n");
+    for section in SECTIONS {
+        text += &format!("## {}\n\n", section.title);
+        text += "| name | type | labels | meaning |\n|---|---|---|---|\n";
+        for (name, meaning) in section.metrics {
+            let (kind, labels) = &exposed[*name];
+            let known = known.get(*name).map(Vec::as_slice).unwrap_or_default();
+            let labels = match labels_of(name, labels, known) {
+                none if none.is_empty() => none,
+                labels => format!("{labels} "),
+            };
+            text += &format!("| `{name}` | {kind} | {labels}| {} |\n", linked(meaning));
+        }
+        text.push('\n');
+    }
+    text.trim_end().to_owned() + "\n"
 }
 
 /// The metrics on a page in the text format.
@@ -84,7 +156,7 @@ fn exposed(page: &str) -> Families {
 }
 
 #[test]
-fn the_metrics_page_and_the_document_tell_the_same() {
+fn the_document_of_metrics_is_made_of_the_page_and_of_what_they_mean() {
     let (upstream, pair) = (Unbound::start(), Pair::new("hub.test"));
     let config = format!(
         "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{}\"\n\
@@ -99,25 +171,25 @@ fn the_metrics_page_and_the_document_tell_the_same() {
     let (status, page) = daemon.get("/metrics");
     assert_eq!(status, 200);
     let mut exposed = exposed(&page);
-    let mut documented = documented();
-    for name in ONLY_WITH_A_DRIVER {
-        assert!(documented.remove(*name).is_some(), "{name}");
+    for (name, label) in ONLY_WITH_A_DRIVER {
+        let labels = BTreeMap::from([((*label).to_owned(), BTreeSet::new())]);
+        exposed.entry((*name).to_owned()).or_insert(("counter".to_owned(), labels));
     }
-    for (name, (_, labels)) in &mut exposed {
-        for (label, values) in labels {
-            let listed = documented.get(name).and_then(|(_, labels)| labels.get(label));
-            if OPEN_LABELS.contains(&label.as_str()) && listed.is_some_and(BTreeSet::is_empty) {
-                values.clear();
-            }
-        }
-    }
-    let names = |families: &Families| families.keys().cloned().collect::<BTreeSet<_>>();
-    let (told, there) = (names(&documented), names(&exposed));
+    let told = SECTIONS.iter().flat_map(|section| section.metrics);
+    let told: BTreeSet<&str> = told.map(|(name, _)| *name).collect();
+    let there: BTreeSet<&str> = exposed.keys().map(String::as_str).collect();
     let only: Vec<_> = told.symmetric_difference(&there).collect();
-    assert!(only.is_empty(), "only in the document or only on the page: {only:?}");
-    for (name, family) in &exposed {
-        assert_eq!(family, &documented[name], "{name}: on the page, in the document");
+    assert!(only.is_empty(), "only in src/telemetry/meanings.rs or only on the page: {only:?}");
+    let path = "docs/METRICS.md";
+    let document = document(&exposed, &read(path));
+    if env::var_os("HUBDNS_WRITE_DOCS").is_some() {
+        fs::write(root().join(path), &document).unwrap();
     }
+    assert_eq!(
+        read(path),
+        document,
+        "`HUBDNS_WRITE_DOCS=1 cargo nextest run --test docs metrics` writes {path} as it should be"
+    );
 }
 
 #[test]

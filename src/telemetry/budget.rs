@@ -1,6 +1,6 @@
 //! Packets to upstreams that AWS limits.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{MetricsError, label, register};
 
@@ -34,53 +34,19 @@ pub struct BudgetMetrics {
 
 impl BudgetMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
-        let limits = register!(
-            registry,
-            IntGaugeVec,
-            Opts::new(
-                "hubdns_linklocal_packets_limit",
-                "Packets a second to limited upstreams above which they are spared, or not sent."
-            ),
-            &["limit"]
-        );
-        let spared = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_linklocal_spared_total",
-                "Packets that were not sent to limited upstreams, by what was done instead."
-            ),
-            &["by"]
-        );
+        let limits = register!(registry, IntGaugeVec, "hubdns_linklocal_packets_limit", &["limit"]);
+        let spared = register!(registry, IntCounterVec, "hubdns_linklocal_spared_total", &["by"]);
         Ok(Self {
-            packets: register!(
-                registry,
-                IntCounter,
-                "hubdns_linklocal_packets_total",
-                "Packets sent to limited upstreams."
-            ),
-            second: register!(
-                registry,
-                IntGauge,
-                "hubdns_linklocal_packets_per_second",
-                "The same in the last second."
-            ),
-            peak: register!(
-                registry,
-                IntGauge,
-                "hubdns_linklocal_packets_per_second_peak",
-                "The most in a second of this minute and the last."
-            ),
+            packets: register!(registry, IntCounter, "hubdns_linklocal_packets_total"),
+            second: register!(registry, IntGauge, "hubdns_linklocal_packets_per_second"),
+            peak: register!(registry, IntGauge, "hubdns_linklocal_packets_per_second_peak"),
             soft: limits.with_label_values(&["soft"]),
             hard: limits.with_label_values(&["hard"]),
             spared: Spared::ALL.iter().map(|by| spared.with_label_values(&[by.word()])).collect(),
             dropped: register!(
                 registry,
                 IntCounterVec,
-                Opts::new(
-                    "hubdns_linklocal_allowance_exceeded_total",
-                    "Packets that the network dropped for exceeding AWS's limit, since the start."
-                ),
+                "hubdns_linklocal_allowance_exceeded_total",
                 &["interface"]
             ),
         })

@@ -1,8 +1,6 @@
 //! Discovery, the table in force, the state file, reloads.
 
-use prometheus::{
-    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::{MetricsError, label, register};
 
@@ -97,71 +95,34 @@ pub struct ControlMetrics {
 impl ControlMetrics {
     #[expect(clippy::too_many_lines, reason = "one metric after the other, no logic")]
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
-        let rounds = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_refresh_rounds_total", "Rounds of discovery, by outcome."),
-            &["outcome"]
-        );
-        let state_file_errors = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_state_file_errors_total",
-                "Times the last-good inventory could not be read or written."
-            ),
-            &["operation"]
-        );
-        let reloads = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_config_reloads_total", "Configuration reloads, by outcome."),
-            &["outcome"]
-        );
-        let probes = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_health_probes_total", "Probes of addresses, by result."),
-            &["result"]
-        );
-        let health_changes = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_health_changes_total", "Addresses that went down or came up."),
-            &["state"]
-        );
-        let answer_changes = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_answer_changes_total",
-                "Names and types that new tables answer otherwise, by how."
-            ),
-            &["change"]
-        );
+        let rounds =
+            register!(registry, IntCounterVec, "hubdns_refresh_rounds_total", &["outcome"]);
+        let state_file_errors =
+            register!(registry, IntCounterVec, "hubdns_state_file_errors_total", &["operation"]);
+        let reloads =
+            register!(registry, IntCounterVec, "hubdns_config_reloads_total", &["outcome"]);
+        let probes = register!(registry, IntCounterVec, "hubdns_health_probes_total", &["result"]);
+        let health_changes =
+            register!(registry, IntCounterVec, "hubdns_health_changes_total", &["state"]);
+        let answer_changes =
+            register!(registry, IntCounterVec, "hubdns_answer_changes_total", &["change"]);
         Ok(Self {
             discovery_errors: register!(
                 registry,
                 IntCounterVec,
-                Opts::new(
-                    "hubdns_discovery_errors_total",
-                    "Failed discoveries, by the API call that failed and its code."
-                ),
+                "hubdns_discovery_errors_total",
                 &["source", "action", "code"]
             ),
             discovery_age: register!(
                 registry,
                 GaugeVec,
-                Opts::new(
-                    "hubdns_discovery_age_seconds",
-                    "Since the facts in force were last confirmed by their source; -1 for never."
-                ),
+                "hubdns_discovery_age_seconds",
                 &["source"]
             ),
             discovery_endpoints: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new("hubdns_discovery_endpoints", "Endpoints that a source told of."),
+                "hubdns_discovery_endpoints",
                 &["source"]
             ),
             rounds: RoundOutcome::ALL
@@ -182,83 +143,29 @@ impl ControlMetrics {
                 .collect(),
             answer_changes: ["added", "removed", "changed"]
                 .map(|change| answer_changes.with_label_values(&[change])),
-            table_names: register!(
-                registry,
-                IntGaugeVec,
-                Opts::new("hubdns_table_names", "Names and wildcards that are ours."),
-                &["view"]
-            ),
+            table_names: register!(registry, IntGaugeVec, "hubdns_table_names", &["view"]),
             table_declined: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new("hubdns_table_declined", "Names and endpoints not answered, by reason."),
+                "hubdns_table_declined",
                 &["view", "reason"]
             ),
-            table_info: register!(
-                registry,
-                IntGaugeVec,
-                Opts::new(
-                    "hubdns_table_info",
-                    "1; the hash of the table in force, equal on hubs that say the same."
-                ),
-                &["hash"]
-            ),
-            table_generation: register!(
-                registry,
-                IntGauge,
-                "hubdns_table_generation",
-                "How often the table in force has changed since the start."
-            ),
+            table_info: register!(registry, IntGaugeVec, "hubdns_table_info", &["hash"]),
+            table_generation: register!(registry, IntGauge, "hubdns_table_generation"),
             reloads: reloads.with_label_values(&["done"]),
             reloads_refused: reloads.with_label_values(&["refused"]),
-            unhealthy_addresses: register!(
-                registry,
-                IntGauge,
-                "hubdns_unhealthy_addresses",
-                "Addresses of endpoints that do not answer probes."
-            ),
-            endpoints_failing_open: register!(
-                registry,
-                IntGauge,
-                "hubdns_endpoints_failing_open",
-                "Endpoints of which no address of a family answers probes: all are given out."
-            ),
-            flapping_addresses: register!(
-                registry,
-                IntGauge,
-                "hubdns_flapping_addresses",
-                "Addresses that went down and came back several times lately."
-            ),
-            drained_zones: register!(
-                registry,
-                IntGauge,
-                "hubdns_drained_zones",
-                "Zones that a person has taken out of the answers."
-            ),
-            drained_addresses: register!(
-                registry,
-                IntGauge,
-                "hubdns_drained_addresses",
-                "Addresses of drained zones that are left out."
-            ),
+            unhealthy_addresses: register!(registry, IntGauge, "hubdns_unhealthy_addresses"),
+            endpoints_failing_open: register!(registry, IntGauge, "hubdns_endpoints_failing_open"),
+            flapping_addresses: register!(registry, IntGauge, "hubdns_flapping_addresses"),
+            drained_zones: register!(registry, IntGauge, "hubdns_drained_zones"),
+            drained_addresses: register!(registry, IntGauge, "hubdns_drained_addresses"),
             endpoints_overruling_drain: register!(
                 registry,
                 IntGauge,
-                "hubdns_endpoints_overruling_drain",
-                "Endpoints with no usable address of a family outside drained zones."
+                "hubdns_endpoints_overruling_drain"
             ),
-            s3_left_private: register!(
-                registry,
-                IntGauge,
-                "hubdns_s3_left_private",
-                "Views that leave S3 to upstreams which give private addresses for it."
-            ),
-            round_duration: register!(
-                registry,
-                Gauge,
-                "hubdns_refresh_round_duration_seconds",
-                "How long the last refresh round took."
-            ),
+            s3_left_private: register!(registry, IntGauge, "hubdns_s3_left_private"),
+            round_duration: register!(registry, Gauge, "hubdns_refresh_round_duration_seconds"),
         })
     }
 

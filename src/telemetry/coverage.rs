@@ -1,6 +1,6 @@
 //! Names of AWS that upstreams answer with public addresses.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
 
 use super::{MetricsError, register};
 use crate::coverage::Coverage;
@@ -15,11 +15,7 @@ impl LeakMetrics {
         Ok(Self(register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_coverage_leaks_total",
-                "Answers of upstreams with a public address to a name of AWS, by the service whose \
-                 endpoint has or would have it."
-            ),
+            "hubdns_coverage_leaks_total",
             &["aws_service"]
         )))
     }

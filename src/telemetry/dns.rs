@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{
     Metrics, MetricsError,
@@ -117,39 +117,19 @@ impl DnsMetrics {
         let requests = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_dns_requests_total",
-                "Questions received; family 1 is IPv4, 2 is IPv6."
-            ),
+            "hubdns_dns_requests_total",
             &["proto", "family", "type", "view"]
         );
         let responses = register!(
             registry,
             IntCounterVec,
-            Opts::new("hubdns_dns_responses_total", "Answers given, by where they came from."),
+            "hubdns_dns_responses_total",
             &["rcode", "source", "view"]
         );
-        let dropped = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_dns_dropped_total", "Packets that got no answer, by reason."),
-            &["reason"]
-        );
-        let cookies = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_dns_cookies_total", "Clients' cookies, by what they say of them."),
-            &["state"]
-        );
-        let limited = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_dns_rate_limited_total",
-                "Questions of clients above their rate, by what they got."
-            ),
-            &["action"]
-        );
+        let dropped = register!(registry, IntCounterVec, "hubdns_dns_dropped_total", &["reason"]);
+        let cookies = register!(registry, IntCounterVec, "hubdns_dns_cookies_total", &["state"]);
+        let limited =
+            register!(registry, IntCounterVec, "hubdns_dns_rate_limited_total", &["action"]);
         Ok(Self {
             services: ServiceMetrics::new(registry)?,
             durations: durations(registry)?,
@@ -165,18 +145,8 @@ impl DnsMetrics {
                 .iter()
                 .map(|action| limited.with_label_values(&[action.word()]))
                 .collect(),
-            tcp_connections: register!(
-                registry,
-                IntGauge,
-                "hubdns_tcp_connections",
-                "Open connections of clients, by TCP, TLS and HTTPS."
-            ),
-            tcp_refused: register!(
-                registry,
-                IntCounter,
-                "hubdns_tcp_connections_refused_total",
-                "Connections closed for being over a limit, by TCP, TLS and HTTPS."
-            ),
+            tcp_connections: register!(registry, IntGauge, "hubdns_tcp_connections"),
+            tcp_refused: register!(registry, IntCounter, "hubdns_tcp_connections_refused_total"),
             receive_buffer: receive_buffer(registry)?,
             requests,
             responses,
@@ -330,12 +300,7 @@ impl Drop for Tally {
 }
 
 fn receive_buffer(registry: &Registry) -> Result<IntGauge, MetricsError> {
-    Ok(register!(
-        registry,
-        IntGauge,
-        "hubdns_udp_receive_buffer_bytes",
-        "The smallest receive buffer of the UDP sockets, as the kernel tells it."
-    ))
+    Ok(register!(registry, IntGauge, "hubdns_udp_receive_buffer_bytes"))
 }
 
 /// How long answers took, by where they came from.
@@ -343,14 +308,10 @@ fn durations(registry: &Registry) -> Result<Vec<Histogram>, MetricsError> {
     let duration = register!(
         registry,
         HistogramVec,
-        HistogramOpts::new(
-            "hubdns_dns_request_duration_seconds",
-            "From reading a question to having its answer. Of those that come together one is \
-             measured, the last, which waits longest; those that wait for an upstream are all."
-        )
-        .buckets(vec![
+        "hubdns_dns_request_duration_seconds",
+        vec![
             0.00001, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 4.0
-        ]),
+        ],
         &["source"]
     );
     let word = |source: &AnswerSource| duration.with_label_values(&[source.word()]);

@@ -10,6 +10,7 @@ mod coverage;
 mod dns;
 mod fates;
 mod log;
+mod meanings;
 mod seldom;
 mod services;
 mod spans;
@@ -24,6 +25,7 @@ pub use control::{ControlMetrics, HealthVerdict, ProbeResult, RoundOutcome, Stat
 pub use dns::{AnswerSource, DnsMetrics, Proto, Tally, ViewMetrics};
 pub use fates::{CookieKind, Dropped, Limited};
 pub use log::init as init_log;
+pub use meanings::{SECTIONS, Section};
 pub use seldom::Seldom;
 pub(crate) use seldom::seldom;
 pub use services::ServiceMetrics;
@@ -38,7 +40,7 @@ pub use upstream::{
 
 use std::sync::Arc;
 
-use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::coverage::Coverage;
 
@@ -75,12 +77,8 @@ impl Metrics {
         let registry = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
-        let build = IntGaugeVec::new(
-            Opts::new("hubdns_build_info", "1; the version that runs."),
-            &["version"],
-        )?;
+        let build = register!(registry, IntGaugeVec, "hubdns_build_info", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))?;
         Ok(Metrics {
             dns: DnsMetrics::new(&registry)?,
             tls: TlsMetrics::new(&registry)?,
@@ -103,10 +101,22 @@ impl Metrics {
     }
 }
 
-/// Makes a metric and registers it.
+/// Makes a metric and registers it; its help is what `meanings` has of it.
 macro_rules! register {
-    ($registry:expr, $kind:ident, $opts:expr $(, $labels:expr)?) => {{
-        let metric = prometheus::$kind::new($opts $(, $labels)?)?;
+    ($registry:expr, $kind:ident, $name:literal) => {{
+        let metric = prometheus::$kind::with_opts($crate::telemetry::meanings::opts($name))?;
+        $registry.register(Box::new(metric.clone()))?;
+        metric
+    }};
+    ($registry:expr, $kind:ident, $name:literal, $labels:expr) => {{
+        let opts = $crate::telemetry::meanings::opts($name);
+        let metric = prometheus::$kind::new(opts, $labels)?;
+        $registry.register(Box::new(metric.clone()))?;
+        metric
+    }};
+    ($registry:expr, HistogramVec, $name:literal, $buckets:expr, $labels:expr) => {{
+        let opts = prometheus::HistogramOpts::from($crate::telemetry::meanings::opts($name));
+        let metric = prometheus::HistogramVec::new(opts.buckets($buckets), $labels)?;
         $registry.register(Box::new(metric.clone()))?;
         metric
     }};

@@ -2,7 +2,7 @@
 //!
 //! There are as many services as the table names, so the labels are AWS's and never a client's.
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Registry};
 
 use super::{MetricsError, register};
 use crate::base::ServiceName;
@@ -35,10 +35,7 @@ impl ServiceMetrics {
         Ok(Self(register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_service_answers_total",
-                "Answers from the table, by the service whose endpoint they name."
-            ),
+            "hubdns_service_answers_total",
             &["aws_service"]
         )))
     }

@@ -1,6 +1,6 @@
 //! DNS over TLS and HTTPS: handshakes, certificates, HTTP's own answers.
 
-use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntGaugeVec, Registry};
 
 use super::{MetricsError, label, register};
 
@@ -75,24 +75,16 @@ impl TlsMetrics {
         let handshakes = register!(
             registry,
             IntCounterVec,
-            Opts::new("hubdns_tls_handshakes_total", "TLS handshakes of clients, by outcome."),
+            "hubdns_tls_handshakes_total",
             &["service", "outcome"]
         );
         let renewals = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_tls_certificate_renewals_total",
-                "Certificates found changed on disk without a reload, by outcome."
-            ),
+            "hubdns_tls_certificate_renewals_total",
             &["service", "outcome"]
         );
-        let http = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_https_responses_total", "Answers to HTTPS requests, by HTTP status."),
-            &["status"]
-        );
+        let http = register!(registry, IntCounterVec, "hubdns_https_responses_total", &["status"]);
         let of_each = |second: &[&str], vec: &prometheus::IntCounterVec| {
             let pairs = Encrypted::ALL.iter().flat_map(|it| second.iter().map(move |at| (it, at)));
             pairs.map(|(it, at)| vec.with_label_values(&[it.word(), at])).collect()
@@ -106,10 +98,7 @@ impl TlsMetrics {
             expiry: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new(
-                    "hubdns_tls_certificate_expiry_timestamp_seconds",
-                    "When the certificate in force ends, in seconds since 1970."
-                ),
+                "hubdns_tls_certificate_expiry_timestamp_seconds",
                 &["service"]
             ),
         })

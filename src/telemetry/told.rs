@@ -1,6 +1,6 @@
 //! What was told of queries, to a file, by dnstap or to a collector of traces, and what was not.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{MetricsError, label, register};
 
@@ -38,22 +38,12 @@ pub struct ToldMetrics {
 
 impl ToldMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
-        let records: IntCounterVec = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_query_log_records_total",
-                "Lines of the query log, messages of dnstap and spans that were written."
-            ),
-            &["output"]
-        );
+        let records: IntCounterVec =
+            register!(registry, IntCounterVec, "hubdns_query_log_records_total", &["output"]);
         let dropped: IntCounterVec = register!(
             registry,
             IntCounterVec,
-            Opts::new(
-                "hubdns_query_log_dropped_total",
-                "Those that were not: the queue was full, or they could not be written."
-            ),
+            "hubdns_query_log_dropped_total",
             &["output", "reason"]
         );
         let pairs = Output::ALL.iter().flat_map(|it| Untold::ALL.iter().map(move |why| (it, why)));
@@ -62,12 +52,7 @@ impl ToldMetrics {
             dropped: pairs
                 .map(|(it, why)| dropped.with_label_values(&[it.word(), why.word()]))
                 .collect(),
-            dnstap_connected: register!(
-                registry,
-                IntGauge,
-                "hubdns_dnstap_connected",
-                "1 while a receiver of dnstap takes frames; 0 also without one configured."
-            ),
+            dnstap_connected: register!(registry, IntGauge, "hubdns_dnstap_connected"),
         })
     }
 

@@ -3,8 +3,8 @@
 use std::{fmt::Display, time::Duration};
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry,
 };
 
 use super::{BudgetMetrics, MetricsError, label, register};
@@ -131,73 +131,34 @@ pub struct UpstreamMetrics {
 // === impl ForwardMetrics ===
 
 impl ForwardMetrics {
-    #[expect(clippy::too_many_lines, reason = "one metric after the other, no logic")]
     pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
-        let cache = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_cache_requests_total", "Questions to the cache, by what it had."),
-            &["result"]
-        );
-        let mismatched = register!(
-            registry,
-            IntCounterVec,
-            Opts::new(
-                "hubdns_upstream_mismatched_total",
-                "Packets to an upstream socket that were no answer to what was asked, by reason."
-            ),
-            &["reason"]
-        );
-        let loop_probes = register!(
-            registry,
-            IntCounterVec,
-            Opts::new("hubdns_loop_probes_total", "Probes for loops, by what became of them."),
-            &["result"]
-        );
+        let cache = register!(registry, IntCounterVec, "hubdns_cache_requests_total", &["result"]);
+        let mismatched =
+            register!(registry, IntCounterVec, "hubdns_upstream_mismatched_total", &["reason"]);
+        let loop_probes =
+            register!(registry, IntCounterVec, "hubdns_loop_probes_total", &["result"]);
         Ok(Self {
             requests: register!(
                 registry,
                 IntCounterVec,
-                Opts::new(
-                    "hubdns_upstream_requests_total",
-                    "Questions sent to an upstream, retransmissions counted."
-                ),
+                "hubdns_upstream_requests_total",
                 &["upstream", "proto"]
             ),
             failures: register!(
                 registry,
                 IntCounterVec,
-                Opts::new(
-                    "hubdns_upstream_failures_total",
-                    "Exchanges with an upstream that gave nothing, by reason."
-                ),
+                "hubdns_upstream_failures_total",
                 &["upstream", "reason"]
             ),
             durations: register!(
                 registry,
                 HistogramVec,
-                HistogramOpts::new(
-                    "hubdns_upstream_request_duration_seconds",
-                    "From the first packet to the answer."
-                )
-                .buckets(vec![0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0]),
+                "hubdns_upstream_request_duration_seconds",
+                vec![0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0],
                 &["upstream"]
             ),
-            up: register!(
-                registry,
-                IntGaugeVec,
-                Opts::new("hubdns_upstream_up", "1 while asked in turn, 0 while avoided."),
-                &["upstream"]
-            ),
-            loops: register!(
-                registry,
-                IntGaugeVec,
-                Opts::new(
-                    "hubdns_forwarding_loop",
-                    "Domains in which what the upstream is asked comes back to us."
-                ),
-                &["upstream"]
-            ),
+            up: register!(registry, IntGaugeVec, "hubdns_upstream_up", &["upstream"]),
+            loops: register!(registry, IntGaugeVec, "hubdns_forwarding_loop", &["upstream"]),
             loop_probes: LoopProbe::ALL
                 .iter()
                 .map(|result| loop_probes.with_label_values(&[result.word()]))
@@ -207,70 +168,24 @@ impl ForwardMetrics {
                 .iter()
                 .map(|result| cache.with_label_values(&[result.word()]))
                 .collect(),
-            cache_entries: register!(
-                registry,
-                IntGauge,
-                "hubdns_cache_entries",
-                "Answers in the cache, those past their time included."
-            ),
-            cache_bytes: register!(
-                registry,
-                IntGauge,
-                "hubdns_cache_bytes",
-                "Octets that the cached answers take."
-            ),
-            renewals: register!(
-                registry,
-                IntCounter,
-                "hubdns_cache_renewals_total",
-                "Questions asked upstream that no client waited for: hot ones, and expired ones."
-            ),
-            in_flight: register!(
-                registry,
-                IntGauge,
-                "hubdns_forwards_in_flight",
-                "Questions waiting for an upstream."
-            ),
-            refused: register!(
-                registry,
-                IntCounter,
-                "hubdns_forwards_refused_total",
-                "Questions answered SERVFAIL at once since too many were waiting."
-            ),
-            smoothed: register!(
-                registry,
-                GaugeVec,
-                Opts::new(
-                    "hubdns_upstream_rtt_seconds",
-                    "Smoothed time from a packet to its answer; 0 before the first."
-                ),
-                &["upstream"]
-            ),
+            cache_entries: register!(registry, IntGauge, "hubdns_cache_entries"),
+            cache_bytes: register!(registry, IntGauge, "hubdns_cache_bytes"),
+            renewals: register!(registry, IntCounter, "hubdns_cache_renewals_total"),
+            in_flight: register!(registry, IntGauge, "hubdns_forwards_in_flight"),
+            refused: register!(registry, IntCounter, "hubdns_forwards_refused_total"),
+            smoothed: register!(registry, GaugeVec, "hubdns_upstream_rtt_seconds", &["upstream"]),
             lacks: register!(
                 registry,
                 IntGaugeVec,
-                Opts::new(
-                    "hubdns_upstream_asked_without",
-                    "1 while asked without a feature that it does not have."
-                ),
+                "hubdns_upstream_asked_without",
                 &["upstream", "feature"]
             ),
             mismatched: UpstreamMismatch::ALL
                 .iter()
                 .map(|reason| mismatched.with_label_values(&[reason.word()]))
                 .collect(),
-            looping: register!(
-                registry,
-                IntCounter,
-                "hubdns_forwards_looping_total",
-                "Questions answered SERVFAIL at once since they would have come back to us."
-            ),
-            floods: register!(
-                registry,
-                IntCounter,
-                "hubdns_upstream_floods_total",
-                "Questions asked by TCP since too many wrong packets came by UDP."
-            ),
+            looping: register!(registry, IntCounter, "hubdns_forwards_looping_total"),
+            floods: register!(registry, IntCounter, "hubdns_upstream_floods_total"),
         })
     }
 
