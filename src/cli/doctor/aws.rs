@@ -1,11 +1,9 @@
 //! What AWS lets the sources do, where this host is, what the clock says, and which rules of Route 53
 //! Resolver are at its own VPC.
 
-use std::net::{IpAddr, UdpSocket};
-
 use futures_util::future::join_all;
 
-use super::CheckList;
+use super::{CheckList, host::is_of_this_host};
 use crate::{
     admin::json::NamesDocument,
     app::{Asked, host_lookup},
@@ -258,7 +256,7 @@ enum Harm {
 }
 
 fn harm(rule: &ForwardingRule, names: Option<&NamesDocument>) -> Harm {
-    if let Some(ip) = rule.targets.iter().find(|ip| is_ours(ip)) {
+    if let Some(ip) = rule.targets.iter().find(|ip| is_of_this_host(ip)) {
         return Harm::Loop(format!("to {ip}, which is this host: what we forward comes back"));
     }
     let Ok(domain) = Name::parse(&rule.domain) else { return Harm::None };
@@ -284,9 +282,4 @@ fn next(rule: &ForwardingRule, vpc: &VpcId) -> String {
         "`aws route53resolver disassociate-resolver-rule --vpc-id {vpc} --resolver-rule-id {}`",
         rule.id
     )
-}
-
-/// Whether it is an address of this host: no other can be bound.
-fn is_ours(ip: &IpAddr) -> bool {
-    UdpSocket::bind((*ip, 0)).is_ok()
 }

@@ -1,6 +1,12 @@
 //! What of this host a hub needs: buffers, descriptors, no connection tracking, a right clock, disk.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, UdpSocket},
+    path::Path,
+    time::Duration,
+};
 
 use nix::sys::statvfs::statvfs;
 use tokio::{process::Command, time::timeout};
@@ -76,14 +82,9 @@ fn look_at_tracking(list: &mut CheckList, ports: &[u16]) {
     let (Some(tracked), Some(most)) = (number(TRACKED), number(TRACKED_MAX)) else {
         return list.passed("tracking", "connections are not tracked on this host".to_owned());
     };
-    let of_ours = match fs::read_to_string(CONNECTIONS) {
-        Ok(connections) => connections
-            .lines()
-            .filter(|line| ports.iter().any(|port| line.contains(&format!(" dport={port} "))))
-            .count(),
-        // For root alone, or not there.
-        Err(_) => 0,
-    };
+    // For root alone, or not there.
+    let connections = fs::read_to_string(CONNECTIONS).unwrap_or_default();
+    let of_ours = tracked_to(&connections, ports, &is_of_this_host);
     let what = format!("{tracked} connections are tracked, of {most}");
     let next = "do not track port 53: the rule is in docs/OPERATIONS.md";
     match (of_ours, most / TRACKED_PART <= tracked) {
@@ -93,6 +94,25 @@ fn look_at_tracking(list: &mut CheckList, ports: &[u16]) {
             list.warned("tracking", format!("{what}, {of_ours} of them to ports of ours"), next);
         }
     }
+}
+
+/// How many of the connections come to one of the ports here. Each line has both directions; the first
+/// is that of who asked, so that our own questions to upstreams are not among them.
+fn tracked_to(connections: &str, ports: &[u16], is_here: &dyn Fn(&IpAddr) -> bool) -> usize {
+    let mut known: BTreeMap<IpAddr, bool> = BTreeMap::new();
+    let mut is_to_us = |line: &str| {
+        let first = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key));
+        let port = first("dport=").and_then(|port| port.parse().ok());
+        let ip: Option<IpAddr> = first("dst=").and_then(|ip| ip.parse().ok());
+        port.is_some_and(|port| ports.contains(&port))
+            && ip.is_some_and(|ip| *known.entry(ip).or_insert_with(|| is_here(&ip)))
+    };
+    connections.lines().filter(|line| is_to_us(line)).count()
+}
+
+/// Whether it is an address of this host: no other can be bound.
+pub(super) fn is_of_this_host(ip: &IpAddr) -> bool {
+    UdpSocket::bind((*ip, 0)).is_ok()
 }
 
 /// AWS refuses what is signed five minutes off, and certificates are judged by it.
@@ -145,4 +165,23 @@ fn look_at_disk(list: &mut CheckList, folder: &Path) {
 /// The number that a file of /proc is.
 fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tracked_to;
+
+    #[test]
+    fn clients_connections_are_counted_and_our_own_questions_are_not() {
+        let asked = "ipv4     2 udp      17 29 src=10.0.7.7 dst=10.0.0.10 sport=40000 dport=53 \
+                     [UNREPLIED] src=10.0.0.10 dst=10.0.7.7 sport=53 dport=40000 mark=0 use=2";
+        let asking = "ipv4     2 udp      17 29 src=10.0.0.10 dst=169.254.169.253 sport=40000 \
+                      dport=53 src=169.254.169.253 dst=10.0.0.10 sport=53 dport=40000 mark=0 use=2";
+        // A client's port of the way back is a port of ours.
+        let back = asked.replace("dport=53 ", "dport=443 ").replace("dport=40000", "dport=53");
+        let text = [asked, asking, &back].join("\n");
+        let is_here = |ip: &std::net::IpAddr| ip.to_string() == "10.0.0.10";
+        assert_eq!(tracked_to(&text, &[53, 853], &is_here), 1);
+        assert_eq!(tracked_to("", &[53], &is_here), 0);
+    }
 }
