@@ -33,9 +33,9 @@ pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
     Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, here, offline_inventory,
-    offline_table, table_of,
+    offline_table, table_asked, table_of,
 };
 pub use reload::Loader;
 pub use runtimes::Runtimes;
-pub use start::{certificate_doubts, host_lookup, try_places, try_with};
+pub use start::{Held, certificate_doubts, host_lookup, try_places, try_with};
 pub use systemd::is_below_systemd;

@@ -32,7 +32,7 @@ pub struct Asked {
     /// Its name.
     pub source: SourceName,
     /// Its facts, or why there are none.
-    pub facts: Result<SourceFacts, DiscoverError>,
+    pub facts: Result<Arc<SourceFacts>, DiscoverError>,
     /// What it went without, which is no failure.
     pub lacks: Vec<Lack>,
 }
@@ -51,7 +51,7 @@ pub async fn ask_sources(config: &Config, lookup: &HostLookup) -> Vec<Asked> {
     let asks = config.sources.iter().map(|source| {
         let mut source = Source::new(source.clone(), lookup.clone(), pace.clone());
         async move {
-            let facts = source.fetch(true).await;
+            let facts = source.fetch(true).await.map(Arc::new);
             Asked { source: source.name().clone(), facts, lacks: source.lacks() }
         }
     });
@@ -64,7 +64,15 @@ pub async fn offline_table(
     config: &Config,
     lookup: &HostLookup,
 ) -> Result<(AnswerTable, Vec<String>), OfflineError> {
-    let (inventory, mut notes) = offline_inventory(config, lookup).await?;
+    table_asked(config, &ask_sources(config, lookup).await).await
+}
+
+/// The same of what the sources told already.
+pub async fn table_asked(
+    config: &Config,
+    asked: &[Asked],
+) -> Result<(AnswerTable, Vec<String>), OfflineError> {
+    let (inventory, mut notes) = inventory_asked(config, asked).await?;
     let drained = drained(config, &mut notes).await;
     let is_drained = |az: &Az| drained.keys().any(|zone| az.is_called(zone));
     Ok((table_of(&inventory, config, &|_| false, &is_drained), notes))
@@ -75,7 +83,14 @@ pub async fn offline_inventory(
     config: &Config,
     lookup: &HostLookup,
 ) -> Result<(Inventory, Vec<String>), OfflineError> {
-    let asked = ask_sources(config, lookup).await;
+    inventory_asked(config, &ask_sources(config, lookup).await).await
+}
+
+/// The same of what they told already.
+async fn inventory_asked(
+    config: &Config,
+    asked: &[Asked],
+) -> Result<(Inventory, Vec<String>), OfflineError> {
     let state = match &config.refresh.state_file {
         Some(path) => read_state(path).await.ok().flatten(),
         None => None,
@@ -85,12 +100,12 @@ pub async fn offline_inventory(
     let mut inventory = Inventory::default();
     for Asked { source, facts, .. } in asked {
         match facts {
-            Ok(facts) => inventory.sources.push(Arc::new(facts)),
+            Ok(facts) => inventory.sources.push(Arc::clone(facts)),
             Err(error) => {
-                let kept = last_good.sources.iter().find(|facts| facts.source == source);
+                let kept = last_good.sources.iter().find(|facts| facts.source == *source);
                 let instead =
                     if kept.is_some() { "its last good facts are used" } else { "left out" };
-                notes.push(format!("source {source}: {}; {instead}", Chain(&error)));
+                notes.push(format!("source {source}: {}; {instead}", Chain(error)));
                 inventory.sources.extend(kept.cloned());
             }
         }

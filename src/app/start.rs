@@ -40,10 +40,24 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks whether it has.
 const CLOSED_LOOK: Duration = Duration::from_millis(10);
 
+/// What of the addresses hubdns itself has already.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Those of a daemon that runs: what overlaps with them is free at its next start.
+    pub daemon: Vec<SocketAddr>,
+    /// Those that systemd has opened for the next one, which gets these very ones.
+    pub unit: Vec<SocketAddr>,
+    /// A daemon runs, and does not tell which it has.
+    pub untold: bool,
+}
+
 /// Tries every address and path of the configuration that only this machine can judge, and lets go
-/// of it again. A running hubdns has those `held`: what overlaps with them is free at its next start.
-pub fn try_places(config: &Config, held: &[SocketAddr]) -> Vec<Problem> {
-    try_all(config, &|address| overlapping(held, address).is_some(), &[])
+/// of it again. What is held is in nobody's way.
+pub fn try_places(config: &Config, held: &Held) -> Vec<Problem> {
+    let is_held = |address: SocketAddr| {
+        held.untold || held.unit.contains(&address) || overlapping(&held.daemon, address).is_some()
+    };
+    try_all(config, &is_held, &[])
 }
 
 /// The same at a start: what was inherited is there, and what of it no key names is closed first.

@@ -105,6 +105,10 @@ pub(super) struct CheckArgs {
     /// Also ask every source and every upstream once
     #[arg(long)]
     pub(super) online: bool,
+    /// It is for another machine: leave out what only that one can tell (addresses, certificates and
+    /// other files)
+    #[arg(long, conflicts_with = "online")]
+    pub(super) elsewhere: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

@@ -69,12 +69,12 @@ pub(super) fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
     })
 }
 
-/// The DNS addresses of the daemon that runs on this configuration; none when none runs.
-pub(super) async fn listeners(config: &Config) -> Vec<SocketAddr> {
-    let Ok(Some(text)) = daemon(config, "/api/v1/status").await else { return Vec::new() };
-    let status = from_text::<StatusDocument>(&text);
-    let mut listeners = status.map(|status| status.listeners).unwrap_or_default();
+/// The addresses of the daemon that runs on this configuration; none when none runs. One that runs and
+/// may not be asked is an error.
+pub(super) async fn listeners(config: &Config) -> anyhow::Result<Vec<SocketAddr>> {
+    let Some(text) = daemon(config, "/api/v1/status").await? else { return Ok(Vec::new()) };
+    let mut listeners = from_text::<StatusDocument>(&text)?.listeners;
     // Whoever answers on the control socket holds its own admin address too.
     listeners.extend(config.admin.listen);
-    listeners
+    Ok(listeners)
 }

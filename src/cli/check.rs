@@ -1,10 +1,10 @@
 //! `hubdns check`: every problem at once.
 
-use std::process::ExitCode;
+use std::{cell::RefCell, process::ExitCode};
 
 use super::{
     args::{CheckArgs, Format},
-    ask, color, complain,
+    color, complain, held,
     progress::waiting,
     run, say, small_runtime,
 };
@@ -12,17 +12,26 @@ use crate::{
     admin::json::{AskedOnceDocument, CheckedDocument, ProblemDocument, to_text},
     app::{ask_sources, ask_upstreams, host_lookup},
     base::Chain,
-    config::{Config, ConfigErrors, NO_FILE, Problem},
+    config::{self, Config, ConfigErrors, NO_FILE, Problem},
 };
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let runtime = small_runtime()?;
-    // A daemon that runs on this configuration has its addresses, and may keep them.
-    let held = |config: &Config| runtime.block_on(ask::listeners(config));
     let path = &args.config.config;
     let file = path.display().to_string();
     let json = args.format == Format::Json;
-    let config = match run::load_and_try(path, &held) {
+    let untried: RefCell<Option<String>> = RefCell::default();
+    // What hubdns itself has it may keep.
+    let held = |config: &Config| {
+        let (held, why) = runtime.block_on(held::held(config));
+        *untried.borrow_mut() = why.map(|why| format!("no address in use was looked at: {why}"));
+        held
+    };
+    let loaded = match args.elsewhere {
+        true => config::load(path),
+        false => run::load_and_try(path, &held),
+    };
+    let config = match loaded {
         Ok(config) => config,
         Err(errors) if json => {
             let problems = problems(&errors);
@@ -31,8 +40,10 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
         Err(errors) => return run::refuse(&errors.render(color())),
     };
+    let untried = untried.into_inner();
     if !json {
         run::warn(&config.warnings);
+        untried.iter().for_each(|why| complain(why));
     }
     let asked = match args.online {
         true => runtime.block_on(ask_once(&config, json)),
@@ -47,7 +58,12 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             sources: Some(sources),
             views: Some(views),
             problems: Vec::new(),
-            warnings: config.warnings.iter().map(problem).collect(),
+            warnings: config
+                .warnings
+                .iter()
+                .map(problem)
+                .chain(untried.map(|what| ProblemDocument { what, ..ProblemDocument::default() }))
+                .collect(),
             asked,
         }))?;
     } else if good {

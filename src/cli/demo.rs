@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use super::{args::DemoArgs, color, complain, run, say};
 use crate::{
-    app::{Inheritance, try_places},
+    app::{Held, Inheritance, try_places},
     config::{self, Config, render_all},
     discover::{SourceConfig, SourceKind},
     telemetry::init_log,
@@ -15,7 +15,7 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(text) => return run::refuse(&text),
     };
-    let problems = try_places(&config, &[]);
+    let problems = try_places(&config, &Held::default());
     if !problems.is_empty() {
         complain(&render_all(&problems, color()));
         complain("hubdns demo takes other addresses with --listen and --admin");

@@ -44,7 +44,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         let lookup = host_lookup(&config.lookup);
         let asked = waiting("asking the sources", ask_sources(&config, &lookup)).await;
         outside::look_at_sources(&mut list, &asked);
-        let names = waiting("asking for the names", endpoints::names(&config)).await;
+        let names = endpoints::names(&config, &asked).await;
         let names = names.as_ref();
         let of_aws = aws::look(&mut list, &config, &asked, names, &now_secs);
         waiting("trying what AWS allows", of_aws).await;
@@ -52,7 +52,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         waiting("asking the upstreams", outside::look_at_upstreams(&mut list, &config)).await;
         let of_endpoints = endpoints::look(&mut list, &config, names);
         waiting("connecting to the endpoints", of_endpoints).await;
-        waiting("looking at the views", views::look(&mut list, &config)).await;
+        waiting("looking at the views", views::look(&mut list, &config, &asked)).await;
         let of_peers = look_at_peers(&mut list, &config, &args.peers);
         waiting("asking the other hubs", of_peers).await;
     });

@@ -12,6 +12,7 @@ mod drain;
 mod explain;
 mod export;
 mod flush;
+mod held;
 mod live;
 mod manual;
 mod migrate;
@@ -28,6 +29,7 @@ mod top;
 mod zones;
 
 use std::{
+    ffi::OsStr,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
@@ -56,8 +58,9 @@ pub fn main() -> ExitCode {
 /// an error like any other.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    let command = std::env::args().nth(1);
-    match (error.use_stderr(), command.as_deref()) {
+    // As the system has it: an argument may be no text at all.
+    let command = std::env::args_os().nth(1);
+    match (error.use_stderr(), command.as_deref().and_then(OsStr::to_str)) {
         (false, _) => ExitCode::SUCCESS,
         (true, Some("plan" | "migrate")) => ExitCode::FAILURE,
         (true, _) => ExitCode::from(2),

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, thread, time::Duration
 use super::{args::ConfigArgs, color, complain};
 use crate::{
     app::{
-        Daemon, Inheritance, Loader, Runtimes, StartError, certificate_doubts, is_below_systemd,
-        now_secs, try_places, try_with,
+        Daemon, Held, Inheritance, Loader, Runtimes, StartError, certificate_doubts,
+        is_below_systemd, now_secs, try_places, try_with,
     },
     config::{self, Config, ConfigErrors, Problem, render_all},
     telemetry::init_log,
@@ -28,7 +28,8 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let mut config = match config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
-            let errors = errors.and(|config| try_places(config, &inheritance.addresses()));
+            let held = Held { daemon: inheritance.addresses(), ..Held::default() };
+            let errors = errors.and(|config| try_places(config, &held));
             complain(&errors.render(color()));
             return Ok(ExitCode::from(WRONG));
         }
@@ -69,11 +70,11 @@ pub(super) fn load(path: &Path) -> Result<Config, String> {
     config::load(path).map_err(|errors: ConfigErrors| errors.render(color()))
 }
 
-/// The configuration whose addresses can be had, or every problem. `held` tells which are a running
-/// daemon's.
+/// The configuration whose addresses can be had, or every problem. `held` tells which hubdns itself
+/// has.
 pub(super) fn load_and_try(
     path: &Path,
-    held: &dyn Fn(&Config) -> Vec<SocketAddr>,
+    held: &dyn Fn(&Config) -> Held,
 ) -> Result<Config, ConfigErrors> {
     let try_them = |config: &Config| try_places(config, &held(config));
     match config::load(path) {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{TcpListener, UdpSocket},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
 };
@@ -146,6 +147,49 @@ fn a_running_daemons_own_addresses_are_good() {
     let Ran { code, err, .. } = ran(&mut daemon.command("run"));
     assert_eq!(code, Some(78), "{err}");
     assert!(err.contains("unknown key `ttl`"), "{err}");
+}
+
+/// The same command, run by another: `["script", ...]`.
+fn run_by(words: &[&str], command: &Command) -> Command {
+    let mut by = Command::new(words[0]);
+    by.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    by.current_dir(command.get_current_dir().unwrap()).env_clear();
+    by.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    by
+}
+
+#[test]
+fn a_daemon_that_may_not_be_asked_makes_no_address_a_problem() {
+    let daemon = Hubdns::start(&recorded());
+    let socket = daemon.dir().join("control.sock");
+    fs::set_permissions(socket, fs::Permissions::from_mode(0)).unwrap();
+    // Root without its right to everything, which is then anybody.
+    let anybody = ["setpriv", "--bounding-set", "-dac_override"];
+    let Ran { code, out, err } = ran(&mut run_by(&anybody, &daemon.command("check")));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains(": good") && err.contains("no address in use was looked at"), "{err}");
+    assert!(err.contains("run this as root"), "{err}");
+    let Ran { out, .. } = ran(&mut run_by(&anybody, &daemon.command("doctor")));
+    assert!(out.contains("skipped port: none was tried: a daemon has them"), "{out}");
+    assert!(!out.contains("is in use"), "{out}");
+}
+
+#[test]
+fn a_file_for_another_machine_is_checked_without_that_machine() {
+    let folder = TempDir::new().unwrap();
+    let tls = "[server.tls]\nlisten = [\"192.0.2.1:853\"]\ncertificate = \"/nowhere/cert.pem\"\n\
+               key = \"/nowhere/key.pem\"\n";
+    fs::write(folder.path().join("hubdns.toml"), listening_on("192.0.2.1:53") + tls).unwrap();
+    let check = |option: &[&str]| {
+        ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]).args(option))
+    };
+    assert_eq!(check(&[]).code, Some(1));
+    let Ran { code, out, err } = check(&["--elsewhere"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
 }
 
 #[test]

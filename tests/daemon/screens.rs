@@ -127,18 +127,14 @@ fn a_check_and_what_is_discovered_can_be_told_as_json() {
     assert_eq!((&checked["good"], &checked["problems"][0]["line"]), (&false.into(), &Value::Null));
 }
 
-/// A command as a person at a terminal runs it: what the terminal shows of both streams.
+/// What a person sees of both streams of a command at a terminal.
 fn at_a_terminal(command: &Command) -> String {
-    let words: Vec<&str> = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args())
-        .flat_map(OsStr::to_str)
-        .collect();
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<&str> = words.flat_map(OsStr::to_str).collect();
     let mut terminal = Command::new("script");
-    terminal
-        .args(["-qec", &words.join(" "), "/dev/null"])
-        .current_dir(command.get_current_dir().unwrap());
-    terminal.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    terminal.args(["-qec", &words.join(" "), "/dev/null"]);
+    terminal.current_dir(command.get_current_dir().unwrap()).env_clear();
+    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     ran(&mut terminal).out
 }
 

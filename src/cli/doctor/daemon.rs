@@ -7,7 +7,7 @@ use crate::{
     admin::json::{StatusDocument, from_text},
     app::{Certificate, PeerError, Service, accepts_tcp, ask_peer, here, try_places},
     base::Chain,
-    cli::ask,
+    cli::{ask, held},
     config::Config,
 };
 
@@ -101,7 +101,11 @@ pub(super) async fn look_at_ports(
     running: Option<&Running>,
 ) {
     let Some(running) = running else {
-        let problems = try_places(config, &[]);
+        let (held, untold) = held::held(config).await;
+        if let Some(why) = untold {
+            return list.skipped("port", "none was tried: a daemon has them".to_owned(), &why);
+        }
+        let problems = try_places(config, &held);
         for problem in &problems {
             let next = "`hubdns check` shows the place; below 1024 it takes hubdns.socket or \
                         CAP_NET_BIND_SERVICE";

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::{CheckList, aliases};
 use crate::{
     admin::json::{NamesDocument, from_text},
-    app::{accepts_tcp, host_lookup, offline_table},
+    app::{Asked, accepts_tcp, table_asked},
     cli::ask,
     config::Config,
 };
@@ -74,12 +74,12 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
     }
 }
 
-/// What is answered: by the daemon, or as the sources have it.
-pub(super) async fn names(config: &Config) -> Option<NamesDocument> {
+/// What is answered: by the daemon, or as the sources have told.
+pub(super) async fn names(config: &Config, asked: &[Asked]) -> Option<NamesDocument> {
     match ask::daemon(config, "/api/v1/names").await {
         Ok(Some(text)) => from_text(&text).ok(),
         Ok(None) | Err(_) => {
-            let table = offline_table(config, &host_lookup(&config.lookup)).await;
+            let table = table_asked(config, asked).await;
             table.ok().map(|(table, _)| NamesDocument::new(&table, None, None))
         }
     }

@@ -2,13 +2,13 @@
 
 use super::CheckList;
 use crate::{
-    app::{LeftToUpstream, host_lookup, look_at_gateways, offline_table},
+    app::{Asked, LeftToUpstream, look_at_gateways, table_asked},
     config::Config,
 };
 
 /// Views without an answer, and the names of S3 that views leave to upstreams.
-pub(super) async fn look(list: &mut CheckList, config: &Config) {
-    let Ok((table, _)) = offline_table(config, &host_lookup(&config.lookup)).await else { return };
+pub(super) async fn look(list: &mut CheckList, config: &Config, asked: &[Asked]) {
+    let Ok((table, _)) = table_asked(config, asked).await else { return };
     let named = table.views().filter(|view| view.rule().is_some());
     for view in named.filter(|view| view.is_empty()) {
         list.warned(
