@@ -162,7 +162,7 @@ fn run_by(words: &[&str], command: &Command) -> Command {
 fn a_daemon_that_may_not_be_asked_makes_no_address_a_problem() {
     let daemon = Hubdns::start(&recorded());
     let socket = daemon.dir().join("control.sock");
-    fs::set_permissions(socket, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
     // Root without its right to everything, which is then anybody.
     let anybody = ["setpriv", "--bounding-set", "-dac_override"];
     let Ran { code, out, err } = ran(&mut run_by(&anybody, &daemon.command("check")));
