@@ -185,11 +185,11 @@ fn the_document_of_metrics_is_made_of_the_page_and_of_what_they_mean() {
     if env::var_os("HUBDNS_WRITE_DOCS").is_some() {
         fs::write(root().join(path), &document).unwrap();
     }
-    assert_eq!(
-        read(path),
-        document,
-        "`HUBDNS_WRITE_DOCS=1 cargo nextest run --test docs metrics` writes {path} as it should be"
-    );
+    let there = read(path);
+    let first = there.lines().zip(document.lines()).find(|(there, wanted)| there != wanted);
+    let write =
+        "`HUBDNS_WRITE_DOCS=1 cargo nextest run --test docs metrics` writes it as it should be";
+    assert!(there == document, "{path} differs, first in {first:#?}: {write}");
 }
 
 #[test]

@@ -147,8 +147,9 @@ sections! {
              gave one that is known, else `timeout`, `connect`, `garbage`, `credentials`, \
              `region`, `ca_certificates`, `file`, `not_built_in` or `other`."
         hubdns_refresh_rounds_total:
-            "Rounds of discovery. `kept`: what is in force stays, for a reason that the log \
-             tells."
+            "Rounds of discovery, one a source. `kept`: what is in force of that source stays, \
+             since it failed or too many of its names would go; the log tells which, and \
+             `hubdns_discovery_age_seconds` of that source grows."
         hubdns_refresh_round_duration_seconds: "How long the last round took."
         hubdns_state_file_errors_total:
             "Times the last-good inventory, or which zones are drained, could not be read or \
