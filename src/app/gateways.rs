@@ -88,9 +88,8 @@ pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> V
 /// The name of S3 itself in a region, where it is left to upstreams: by a deny list, or because its
 /// endpoint is for clients on premises alone.
 fn left_to_upstream(declined: &Declined) -> Option<Name> {
-    if !matches!(declined.why, Reason::Denied(_) | Reason::OnpremOnly)
-        || !is_s3(declined.service.as_ref()?)
-    {
+    let is_left = declined.why.is_denied() || declined.why == Reason::OnpremOnly;
+    if !is_left || !is_s3(declined.service.as_ref()?) {
         return None;
     }
     match Pattern::parse(declined.name.as_deref()?).ok()? {
@@ -267,6 +266,8 @@ mod tests {
         let name = "s3.eu-west-1.amazonaws.com";
         let denied = || Reason::Denied(Arc::from("s3"));
         assert_eq!(left(s3, name, denied()).as_deref(), Some(name));
+        let by_view = Reason::DeniedByView(Arc::from("s3"));
+        assert_eq!(left(s3, name, by_view).as_deref(), Some(name));
         assert_eq!(left(s3, name, Reason::OnpremOnly).as_deref(), Some(name));
         assert_eq!(left(s3, name, Reason::NoAddress), None);
         assert_eq!(left(s3, &format!("*.{name}"), denied()), None);

@@ -135,7 +135,7 @@ mod tests {
                   endpoints: vpce-1
 
                7  *.s3.eu-west-1.amazonaws.com
-                  declined: vpce-2: the deny list has s3
+                  declined: vpce-2: answers.deny has s3
                        7  a-bucket.s3.eu-west-1.amazonaws.com
 
                6  sts.amazonaws.com

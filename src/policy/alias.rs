@@ -106,10 +106,16 @@ impl<'s> Aliases<'s> {
             .filter_map(|speaker| Contender::by_alias(speaker, given, zone, rank).ok())
             .collect();
         if able.is_empty() && !is_denied {
-            let target = match zone {
+            let mut target = match zone {
                 Some(zone) => format!("{} in {zone}", of.as_str()),
                 None => of.as_str().to_owned(),
             };
+            // Of one that is named, why it is not usable.
+            let mut meant = speakers.iter().filter(|speaker| of.means(speaker, terms));
+            let is_own = |why: &Reason| !matches!(why, Reason::OtherSource(_));
+            if let Some(why) = meant.find_map(|speaker| speaker.refusal(terms).filter(is_own)) {
+                target += &format!(" ({why})");
+            }
             self.declined.push(missing(Some(&given.pattern), &target));
         }
         for contender in able {

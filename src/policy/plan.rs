@@ -144,6 +144,8 @@ pub enum Reason {
     Kind(Arc<str>),
     /// The service is on the deny list.
     Denied(Arc<str>),
+    /// The view's own `deny` has the service.
+    DeniedByView(Arc<str>),
     /// The view takes only endpoints with other tags.
     ViewTags,
     /// Only endpoints of other VPCs.
@@ -233,7 +235,7 @@ impl Declined {
         let (endpoint, service) = self.endpoint.as_ref().zip(self.service.as_ref())?;
         let short = short_name(service.as_str());
         let Ok(Pattern::Below(parent)) = Pattern::parse(self.name.as_deref()?) else { return None };
-        if !matches!(self.why, Reason::Denied(_)) || short != EXECUTE_API {
+        if !self.why.is_denied() || short != EXECUTE_API {
             return None;
         }
         // Its label, without the endpoint that may stand behind it.

@@ -9,13 +9,18 @@ use super::{Address, CNAMES_MAX, Caveat, Origin, Precedence, Reason};
 // === impl Reason ===
 
 impl Reason {
+    /// Whether a deny list has the service.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Reason::Denied(_) | Reason::DeniedByView(_))
+    }
+
     /// One word, the same in metrics, log and `explain`.
     pub fn word(&self) -> &'static str {
         match self {
             Reason::OtherSource(_) => "other_source",
             Reason::State(_) => "state",
             Reason::Kind(_) => "kind",
-            Reason::Denied(_) => "denied",
+            Reason::Denied(_) | Reason::DeniedByView(_) => "denied",
             Reason::ViewTags => "view_tags",
             Reason::ViewVpc => "view_vpc",
             Reason::ViewAccount => "view_account",
@@ -67,7 +72,8 @@ impl fmt::Display for Reason {
                 let lesson = lesson(&EndpointKind::from(&**kind));
                 write!(f, "the endpoint is of kind {kind}: {lesson}")
             }
-            Reason::Denied(rule) => write!(f, "the deny list has {rule}"),
+            Reason::Denied(rule) => write!(f, "answers.deny has {rule}"),
+            Reason::DeniedByView(rule) => write!(f, "the view's deny has {rule}"),
             Reason::ViewTags => f.write_str("the view takes only endpoints with other tags"),
             Reason::ViewVpc => f.write_str("the view takes only endpoints of other VPCs"),
             Reason::ViewAccount => f.write_str("the view takes only endpoints of other accounts"),

@@ -56,6 +56,7 @@ impl<'c> Terms<'c> {
         let means = |rule: &&ServiceRule| speaker.is_of(rule);
         let is_allowed = || self.allow().any(|rule| rule.means(speaker));
         let everybodys = || self.config.deny.iter().find(means).filter(|_| !is_allowed());
+        let denied = |rule: &ServiceRule| Reason::Denied(Arc::from(rule.as_str()));
         self.denies_itself(speaker).or_else(|| everybodys().map(denied)).or_else(|| {
             let left_alone = LEFT_ALONE.contains(&speaker.short.as_str());
             (left_alone && !self.overrides()).then_some(Reason::NeedsOverride)
@@ -64,7 +65,8 @@ impl<'c> Terms<'c> {
 
     /// The same by the view's own `deny`, which nothing overrules that is said for every view.
     pub(super) fn denies_itself(&self, speaker: &Speaker<'_>) -> Option<Reason> {
-        self.view?.deny.iter().find(|rule| speaker.is_of(rule)).map(denied)
+        let rule = self.view?.deny.iter().find(|rule| speaker.is_of(rule))?;
+        Some(Reason::DeniedByView(Arc::from(rule.as_str())))
     }
 
     /// What counts against `answers.deny`: the view's own word and everybody's.
@@ -107,10 +109,6 @@ impl<'c> Terms<'c> {
         let inherited = self.config.aliases.iter();
         own.iter().chain(inherited.filter(move |alias| !known.contains(&alias.pattern)))
     }
-}
-
-fn denied(rule: &ServiceRule) -> Reason {
-    Reason::Denied(Arc::from(rule.as_str()))
 }
 
 /// Whether a rule means a service whose names AWS asks to leave alone.

@@ -100,12 +100,12 @@ view default
   not q alias_target_missing: no usable endpoint for the alias's target sns
   not eu-west-1.queue.amazonaws.com (vpce-3, com.amazonaws.eu-west-1.sqs) conflict: vpce-1 has it: it is the older one
   not sqs.eu-west-1.amazonaws.com (vpce-3, com.amazonaws.eu-west-1.sqs) conflict: vpce-1 has it: it is the older one
-  not *.execute-api.eu-west-1.amazonaws.com (vpce-4, com.amazonaws.eu-west-1.execute-api) denied: the deny list has execute-api
+  not *.execute-api.eu-west-1.amazonaws.com (vpce-4, com.amazonaws.eu-west-1.execute-api) denied: answers.deny has execute-api
 ";
     assert_eq!(rest, expected);
     assert!(onprem.starts_with("view onprem\n"));
     assert!(onprem.contains(
-        "  not *.s3.eu-west-1.amazonaws.com (vpce-2, com.amazonaws.eu-west-1.s3) denied: the deny list has s3\n"
+        "  not *.s3.eu-west-1.amazonaws.com (vpce-2, com.amazonaws.eu-west-1.s3) denied: the view's deny has s3\n"
     ));
 }
 

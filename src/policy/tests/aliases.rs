@@ -198,6 +198,21 @@ fn an_api_of_one_endpoint_is_answered_in_its_region_alone() {
 }
 
 #[test]
+fn an_alias_to_an_endpoint_that_may_not_answer_tells_why() {
+    let mut prod = view("prod", "10.1.0.0/16");
+    prod.tags = [("env".to_owned(), "prod".to_owned())].into();
+    let config = PolicyConfig { views: vec![prod], ..aliases(&[("mine.R", "vpce-1")]) };
+    let plan = plan(&inventory(SQS), &config);
+    let why =
+        plan.views[0].declined.iter().find(|it| it.name.as_deref() == Some("mine.r")).unwrap();
+    assert_eq!(
+        why.why.to_string(),
+        "no usable endpoint for the alias's target vpce-1 (the view takes only endpoints with other \
+         tags)"
+    );
+}
+
+#[test]
 fn an_api_of_a_service_that_no_endpoint_has_is_told() {
     let plan = plan(&inventory(SQS), &allow(&["execute-api:abc123"]));
     let why: Vec<String> =
