@@ -70,8 +70,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("preview", &["base", "policy", "table", "admin"]),
-    ("migrate", &["base", "policy", "table"]),
-    ("export", &["base", "policy", "discover", "table"]),
+    ("migrate", &["base", "coverage", "policy", "table"]),
+    ("export", &["base", "coverage", "policy", "discover", "table"]),
     (
         "cli",
         &[

@@ -84,6 +84,11 @@ impl Known {
         &self.hosts
     }
 
+    /// Whether SDKs call this very name, or names below a wildcard that it is in.
+    pub fn has(&self, name: &Name) -> bool {
+        self.find(name).is_some_and(|found| found.host < self.hosts.len())
+    }
+
     pub(super) fn places(&self) -> usize {
         self.places.len()
     }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Judged, Verdict,
+    astray::{astray, right_names},
     finding::{Finding, What},
     lookup::{Found, look_up},
     zone::{RecordSet, Target, Zone},
@@ -19,9 +20,6 @@ use crate::{
 
 /// The label of a name that a wildcard stands for, and that nobody has.
 const ANY_LABEL: &str = "any-other-name";
-
-/// Labels that a misspelt name has in common with the right one at least: `eu-west-1.amazonaws.com`.
-const COMMON_LABELS_MIN: usize = 3;
 
 /// What a zone says of a name and one type.
 enum Says {
@@ -97,7 +95,7 @@ fn verdict(
     if all(&[What::WrongName]) {
         return (
             Verdict::NotNeeded,
-            format!("no client asks for what is in it, but for {}", right_names(findings)),
+            format!("no client asks for what is in it, but for {}", all_right_names(findings)),
         );
     }
     // A wrong name beside the right ones is nobody's loss.
@@ -125,9 +123,9 @@ fn verdict(
 }
 
 /// The right names that findings of wrong ones tell, each once.
-fn right_names(findings: &[Finding]) -> String {
+fn all_right_names(findings: &[Finding]) -> String {
     let right: BTreeSet<&str> =
-        findings.iter().filter_map(|it| Some(it.then.split_once(ASKED_FOR)?.1)).collect();
+        findings.iter().filter_map(|it| right_names(it.advice.as_deref()?)).collect();
     right.into_iter().collect::<Vec<_>>().join(" and ")
 }
 
@@ -161,7 +159,7 @@ fn findings(zone: &Zone, records: &[RecordSet], view: &ViewTable) -> Vec<Finding
         let found = look_up(zone, records, &asked);
         let ours = says_of_ours(&asked, view);
         for rtype in [RecordType::A, RecordType::AAAA] {
-            findings.extend(finding(&pattern, rtype, &found, &ours, view));
+            findings.extend(finding(&pattern, &asked, rtype, &found, &ours, view));
         }
         findings.extend(other_types(&pattern, &found, &ours));
     }
@@ -172,6 +170,7 @@ fn findings(zone: &Zone, records: &[RecordSet], view: &ViewTable) -> Vec<Finding
 /// One name and type beside ours; nothing where neither has records.
 fn finding(
     pattern: &Pattern,
+    asked: &Name,
     rtype: RecordType,
     found: &Found<'_>,
     ours: &OfOurs<'_>,
@@ -179,7 +178,8 @@ fn finding(
 ) -> Option<Finding> {
     let says = says(found, rtype, view);
     let at = |what, now: String, then: String| {
-        Some(Finding { name: pattern.to_string(), rtype: rtype.to_string(), what, now, then })
+        let (name, rtype) = (pattern.to_string(), rtype.to_string());
+        Some(Finding { name, rtype, what, now, then, advice: None })
     };
     let entry = match ours {
         OfOurs::Entry(entry) => entry,
@@ -192,7 +192,7 @@ fn finding(
                 Says::Addresses { words, .. } => at(What::OtherEndpoint, words, then),
             };
         }
-        OfOurs::Nothing => return beside_ours(pattern, rtype, says, view),
+        OfOurs::Nothing => return beside_ours(pattern, asked, rtype, says, view),
     };
     let (mine, then) = (addresses(entry, rtype), told(entry, rtype));
     match says {
@@ -223,6 +223,7 @@ fn finding(
 /// A name that is none of ours, and may lead to what is.
 fn beside_ours(
     pattern: &Pattern,
+    asked: &Name,
     rtype: RecordType,
     says: Says,
     view: &ViewTable,
@@ -232,11 +233,12 @@ fn beside_ours(
         Says::Elsewhere(target) => (target, None),
         Says::Addresses { ips, endpoint, words } => (words, endpoint.or_else(|| owner(&ips, view))),
     };
-    let (what, then) = match endpoint {
-        Some(endpoint) => astray(pattern, &endpoint, view),
-        None => (What::NotOurs, UPSTREAM.to_owned()),
+    let (what, advice) = match endpoint.map(|it| astray(pattern, asked, &it, view)) {
+        Some((what, advice)) => (what, Some(advice)),
+        None => (What::NotOurs, None),
     };
-    Some(Finding { name: pattern.to_string(), rtype: rtype.to_string(), what, now, then })
+    let (name, rtype, then) = (pattern.to_string(), rtype.to_string(), UPSTREAM.to_owned());
+    Some(Finding { name, rtype, what, now, then, advice })
 }
 
 /// What we say of a name, our CNAMEs followed.
@@ -268,7 +270,6 @@ const NXDOMAIN: &str = "NXDOMAIN";
 const NODATA: &str = "no such record";
 const CNAME_TO: &str = "CNAME to";
 const UPSTREAM: &str = "what the upstream says";
-const ASKED_FOR: &str = "; clients ask for ";
 
 /// Records of types that we do not have.
 fn other_types(pattern: &Pattern, found: &Found<'_>, ours: &OfOurs<'_>) -> Vec<Finding> {
@@ -288,6 +289,7 @@ fn other_types(pattern: &Pattern, found: &Found<'_>, ours: &OfOurs<'_>) -> Vec<F
             what,
             now,
             then: then.to_owned(),
+            advice: None,
         })
         .collect()
 }
@@ -346,33 +348,6 @@ fn owner(ips: &[IpAddr], view: &ViewTable) -> Option<EndpointId> {
             && ips.iter().all(|ip| entry.claim().addresses.iter().any(|it| it.ip == *ip))
     };
     view.entries().iter().find(has).map(|entry| entry.claim().endpoint.clone())
-}
-
-/// What a name that leads to an endpoint of ours is, when we do not answer it.
-fn astray(pattern: &Pattern, endpoint: &EndpointId, view: &ViewTable) -> (What, String) {
-    let of_it = view.entries().iter().filter(|entry| entry.claim().endpoint == *endpoint);
-    let published = of_it.clone().filter(|entry| match entry.claim().origin {
-        Origin::Published | Origin::S3Apex | Origin::Allowed => true,
-        Origin::Regional
-        | Origin::Zonal(_)
-        | Origin::DnsEntry
-        | Origin::Association
-        | Origin::AssociationPrivate
-        | Origin::Alias
-        | Origin::AliasSet(_) => false,
-    });
-    let right: Vec<&Pattern> = published.map(|entry| &entry.claim().pattern).collect();
-    let common = |right: &Pattern| {
-        let (ours, theirs) = (right.name().labels().rev(), pattern.name().labels().rev());
-        ours.zip(theirs).take_while(|(a, b)| a == b).count()
-    };
-    match right.iter().any(|it| COMMON_LABELS_MIN <= common(it)) {
-        true => {
-            let right: Vec<String> = right.iter().map(ToString::to_string).collect();
-            (What::WrongName, format!("{UPSTREAM}{ASKED_FOR}{}", right.join(" and ")))
-        }
-        false => (What::OwnName, format!("{UPSTREAM}, unless it is made an alias to {endpoint}")),
-    }
 }
 
 fn told(entry: &Entry, rtype: RecordType) -> String {

@@ -16,6 +16,9 @@ pub struct Finding {
     pub now: String,
     /// What they get without it.
     pub then: String,
+    /// What to know, or to do first, where that is not to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 /// How a zone's answer and ours go together.
@@ -42,15 +45,48 @@ pub enum What {
     LostType,
     /// The zone has a name beside the right one, which no client asks for.
     WrongName,
+    /// A name that clients do call leads to an endpoint of ours, whose service does not publish it.
+    Unpublished,
+    /// A name that hubdns declines to answer leads to an endpoint of ours.
+    Declined,
     /// A name of your own leads to an endpoint of ours, which does not know it.
     OwnName,
     /// The name is none of ours: the upstream is asked.
     NotOurs,
 }
 
+// === impl Finding ===
+
+impl Finding {
+    /// `NAME TYPE: NOW -> THEN; ADVICE`.
+    pub(super) fn change(&self) -> String {
+        let Self { name, rtype, now, then, advice, .. } = self;
+        let advice = advice.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+        format!("{name} {rtype}: {now} -> {then}{advice}")
+    }
+}
+
 // === impl What ===
 
 impl What {
+    /// Whether clients lose an endpoint of ours unless somebody does what the advice says.
+    pub(super) fn is_to_be_kept(self) -> bool {
+        match self {
+            What::Unpublished | What::Declined | What::OwnName => true,
+            What::Same
+            | What::OldAddress
+            | What::OtherEndpoint
+            | What::UnknownTarget
+            | What::FewerAddresses
+            | What::MissingWildcard
+            | What::Hidden
+            | What::MissingType
+            | What::LostType
+            | What::WrongName
+            | What::NotOurs => false,
+        }
+    }
+
     /// As a person reads it.
     pub fn words(self) -> &'static str {
         match self {
@@ -64,6 +100,8 @@ impl What {
             What::MissingType => "missing type",
             What::LostType => "type is lost",
             What::WrongName => "wrong name",
+            What::Unpublished => "unpublished name",
+            What::Declined => "declined by hubdns",
             What::OwnName => "name of your own",
             What::NotOurs => "not ours",
         }

@@ -4,6 +4,7 @@
 //! anywhere. What a zone answers is worked out as Route 53 does it (RFC 1034 and RFC 4592), so that
 //! wildcards, names between and names that a zone hides are judged by what clients see.
 
+mod astray;
 mod compare;
 mod finding;
 mod lookup;

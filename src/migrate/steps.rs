@@ -137,8 +137,7 @@ fn seen(judged: &Judged) -> Vec<String> {
         lines.push(format!("{same} {noun} as before, now by the hub"));
     }
     for finding in judged.findings.iter().filter(differs).take(SEEN_MAX) {
-        let Finding { name, rtype, now, then, .. } = finding;
-        lines.push(format!("{name} {rtype}: {now} -> {then}"));
+        lines.push(finding.change());
     }
     let more = judged.findings.iter().filter(differs).count().saturating_sub(SEEN_MAX);
     if 0 < more {
@@ -229,10 +228,13 @@ fn before(going: &[&Judged], hubs: &BTreeSet<VpcId>, rules: &[Name]) -> Vec<Stri
         }
     }
     for judged in going {
-        for finding in judged.findings.iter().filter(|it| it.what == What::OwnName) {
+        for Finding { name, advice, .. } in
+            judged.findings.iter().filter(|it| it.what.is_to_be_kept())
+        {
             before.push(format!(
-                "{} is to stay: give it to hubdns as an `[[answers.alias]]`, or keep zone {}",
-                finding.name, judged.zone.id
+                "{name} has to be answered still: {}; or keep zone {}",
+                advice.as_deref().unwrap_or("`hubdns explain` it"),
+                judged.zone.id
             ));
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Migration, Recording, Text, Verdict, What};
 use crate::{
-    policy::{self, facts},
+    policy::{self, PolicyConfig, ServiceRule, facts},
     table::compile,
 };
 
@@ -58,8 +58,11 @@ fn zone(id: &str, name: &str, vpcs: &[&str], records: &[Value]) -> [Text; 2] {
 }
 
 fn migration(texts: impl IntoIterator<Item = Text>) -> Migration {
-    let config = facts::config();
-    let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);
+    migration_of(&facts::config(), texts)
+}
+
+fn migration_of(config: &PolicyConfig, texts: impl IntoIterator<Item = Text>) -> Migration {
+    let table = compile(policy::plan(&facts::inventory(HUB), config), config);
     let recording = Recording::read(texts.into_iter().collect());
     let hubs = BTreeSet::from(["vpc-hub".into()]);
     let view = table.views().last().unwrap();
@@ -195,6 +198,40 @@ fn a_misspelt_name_is_not_needed_and_one_of_your_own_is() {
     check("orders.example", &[own], Verdict::Differs, &[("orders.example A", What::OwnName)]);
     let other = set("www.corp.example.", "A", &["10.9.0.1"]);
     check("corp.example", &[other], Verdict::NotOurs, &[("www.corp.example A", What::NotOurs)]);
+}
+
+/// Each of them shares `eu-west-1.amazonaws.com` with a name that is published, as misspelt ones do.
+#[test]
+fn a_name_that_clients_call_is_not_misspelt_though_nobody_publishes_it() {
+    let s3 = "\\052.vpce-2-x.s3.eu-west-1.vpce.amazonaws.com.";
+    for (name, target, advice) in [
+        ("s3.dualstack.R", s3, "clients call it: `alias_sets = [\"s3-dualstack\"]` answers it"),
+        ("*.s3.dualstack.R", s3, "clients call it: `alias_sets = [\"s3-dualstack\"]` answers it"),
+        ("sqs-fips.R", REGIONAL, "clients call it: an `[[answers.alias]]` to vpce-1 answers it"),
+        ("*.s3-fips.R", s3, "clients call it: an `[[answers.alias]]` to vpce-2 answers it"),
+    ] {
+        let zone_name = name.trim_start_matches("*.");
+        let record = alias(&r(name).replace('*', "\\052"), "A", target);
+        let migration = migration(zone("Z1", zone_name, &["vpc-a"], &[record]));
+        let [judged] = &migration.zones[..] else { panic!("{migration}") };
+        let [finding] = &judged.findings[..] else { panic!("{migration}") };
+        assert_eq!((judged.verdict, finding.what), (Verdict::Differs, What::Unpublished));
+        assert_eq!(finding.advice.as_deref(), Some(advice), "{name}");
+        assert!(!migration.is_smooth());
+        let told = format!("{} has to be answered still: {advice}; or keep zone Z1", finding.name);
+        assert!(migration.steps.before.contains(&told), "{migration}");
+    }
+}
+
+#[test]
+fn a_name_that_is_declined_is_told_by_the_reason_and_not_by_an_alias() {
+    let config = PolicyConfig { deny: vec![ServiceRule::new("sqs")], ..facts::config() };
+    let record = alias(&r("sqs.R"), "A", REGIONAL);
+    let migration = migration_of(&config, zone("Z1", "sqs.R", &["vpc-a"], &[record]));
+    let [judged] = &migration.zones[..] else { panic!("{migration}") };
+    let [finding] = &judged.findings[..] else { panic!("{migration}") };
+    assert_eq!((judged.verdict, finding.what), (Verdict::Differs, What::Declined), "{migration}");
+    assert_eq!(finding.advice.as_deref(), Some("hubdns declines it: the deny list has sqs"));
 }
 
 #[test]

@@ -58,12 +58,10 @@ impl fmt::Display for Judged {
     }
 }
 
-/// `WHAT NAME TYPE: NOW -> THEN`.
+/// `WHAT NAME TYPE: NOW -> THEN; ADVICE`.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { name, rtype, what, now, then } = self;
-        let [now, then] = [now, then].map(|text| printable(text));
-        write!(f, "{:<18} {name} {rtype}: {now} -> {then}", what.words())
+        write!(f, "{:<18} {}", self.what.words(), printable(&self.change()))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     config::region_of,
     select::{Speaker, is_dualstack},
 };
-use crate::base::{Name, Pattern};
+use crate::base::{Name, Pattern, ServiceName};
 
 /// The region that the global names of S3 and the oldest one of SQS belong to.
 const FIRST_REGION: &str = "us-east-1";
@@ -40,6 +40,12 @@ impl AliasSet {
             AliasSet::S3Global => "s3-global",
             AliasSet::S3Dualstack => "s3-dualstack",
         }
+    }
+
+    /// The set that has this name beside one that the service publishes.
+    pub fn with(name: &Pattern, published: &Pattern, service: &ServiceName) -> Option<AliasSet> {
+        let region = region_of(service)?;
+        Self::ALL.into_iter().find(|set| set.beside(published, region).contains(name))
     }
 
     /// Whose endpoints it takes, for people.
