@@ -23,8 +23,8 @@ const ANY_LABEL: &str = "any-other-name";
 
 /// What a zone says of a name and one type.
 enum Says {
-    /// These addresses, which are this endpoint's, and in which words.
-    Addresses { ips: Vec<IpAddr>, endpoint: Option<EndpointId>, words: String },
+    /// These addresses, whose they are of our endpoints, and in which words.
+    Addresses { ips: Vec<IpAddr>, endpoints: BTreeSet<EndpointId>, words: String },
     /// It leads to a name of which we know nothing.
     Elsewhere(String),
     /// No such record.
@@ -206,14 +206,15 @@ fn finding(
         },
         Says::Elsewhere(target) => at(What::UnknownTarget, target, then),
         Says::Addresses { words, .. } if mine.is_empty() => at(What::LostType, words, then),
-        Says::Addresses { ips, endpoint, words } => {
-            let theirs: BTreeSet<IpAddr> = ips.iter().copied().collect();
-            let endpoint = endpoint.or_else(|| owner(&ips, view));
-            let what = match (theirs == mine, endpoint) {
-                (true, _) => What::Same,
-                (false, Some(other)) if other != entry.claim().endpoint => What::OtherEndpoint,
-                (false, _) if theirs.is_subset(&mine) => What::FewerAddresses,
-                (false, _) => What::OldAddress,
+        Says::Addresses { ips, endpoints, words } => {
+            let theirs: BTreeSet<IpAddr> = ips.into_iter().collect();
+            let what = match () {
+                () if theirs == mine => What::Same,
+                () if endpoints.iter().any(|it| *it != entry.claim().endpoint) => {
+                    What::OtherEndpoint
+                }
+                () if theirs.is_subset(&mine) => What::FewerAddresses,
+                () => What::OldAddress,
             };
             at(what, words, then)
         }
@@ -231,7 +232,7 @@ fn beside_ours(
     let (now, endpoint) = match says {
         Says::Nothing => return None,
         Says::Elsewhere(target) => (target, None),
-        Says::Addresses { ips, endpoint, words } => (words, endpoint.or_else(|| owner(&ips, view))),
+        Says::Addresses { endpoints, words, .. } => (words, endpoints.into_iter().next()),
     };
     let (what, advice) = match endpoint.map(|it| astray(pattern, asked, &it, view)) {
         Some((what, advice)) => (what, Some(advice)),
@@ -301,17 +302,17 @@ fn says(found: &Found<'_>, rtype: RecordType, view: &ViewTable) -> Says {
     let Some(set) = of_type else { return Says::Nothing };
     let (names, how) = match &set.target {
         Target::Addresses(ips) => {
-            return Says::Addresses { ips: ips.clone(), endpoint: None, words: listed(ips) };
+            let (ips, endpoints, words) = (ips.clone(), owners(ips, view), listed(ips));
+            return Says::Addresses { ips, endpoints, words };
         }
         Target::Alias(names) => (names, "alias to"),
         Target::Cname(names) => (names, CNAME_TO),
         Target::Other(_) => return Says::Nothing,
     };
     let targets = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let entries: Vec<&Entry> = names.iter().filter_map(|name| target(name, view)).collect();
-    if entries.is_empty() {
-        return Says::Elsewhere(format!("{how} {targets}"));
-    }
+    // Of a routing policy's targets each has its share of clients.
+    let entries: Option<Vec<&Entry>> = names.iter().map(|name| target(name, view)).collect();
+    let Some(entries) = entries else { return Says::Elsewhere(format!("{how} {targets}")) };
     let ips: BTreeSet<IpAddr> = entries.iter().flat_map(|entry| addresses(entry, rtype)).collect();
     if ips.is_empty() {
         return Says::Nothing;
@@ -320,7 +321,7 @@ fn says(found: &Found<'_>, rtype: RecordType, view: &ViewTable) -> Says {
     Says::Addresses {
         words: format!("{} ({how} {targets})", listed(&ips)),
         ips,
-        endpoint: entries.first().map(|entry| entry.claim().endpoint.clone()),
+        endpoints: entries.iter().map(|entry| entry.claim().endpoint.clone()).collect(),
     }
 }
 
@@ -341,13 +342,12 @@ fn addresses(entry: &Entry, rtype: RecordType) -> BTreeSet<IpAddr> {
     ips.filter(|ip| ip.is_ipv6() == (rtype == RecordType::AAAA)).collect()
 }
 
-/// The endpoint that has all these addresses.
-fn owner(ips: &[IpAddr], view: &ViewTable) -> Option<EndpointId> {
-    let has = |entry: &&Entry| {
-        !ips.is_empty()
-            && ips.iter().all(|ip| entry.claim().addresses.iter().any(|it| it.ip == *ip))
-    };
-    view.entries().iter().find(has).map(|entry| entry.claim().endpoint.clone())
+/// The endpoints that have these addresses; none where one of them is nobody's.
+fn owners(ips: &[IpAddr], view: &ViewTable) -> BTreeSet<EndpointId> {
+    let claims = || view.entries().iter().map(|entry| entry.claim());
+    let owner = |ip: &IpAddr| claims().find(|it| it.addresses.iter().any(|at| at.ip == *ip));
+    let owners = ips.iter().map(|ip| owner(ip).map(|claim| claim.endpoint.clone()));
+    owners.collect::<Option<_>>().unwrap_or_default()
 }
 
 fn told(entry: &Entry, rtype: RecordType) -> String {

@@ -29,7 +29,7 @@ pub enum What {
     Same,
     /// The zone has an address that no endpoint of ours has.
     OldAddress,
-    /// The zone leads to another endpoint of ours.
+    /// The zone leads to another endpoint of ours, or to another too.
     OtherEndpoint,
     /// The zone leads to what is no endpoint of ours.
     UnknownTarget,

@@ -244,6 +244,25 @@ fn records_of_a_routing_policy_count_together() {
     };
     let records = [weighted("10.0.1.5", "a"), weighted("10.0.2.5", "b")];
     check("sqs.R", &records, Verdict::Same, &[("sqs.R A", What::Same)]);
+    // Half of the clients go by another endpoint of ours: nothing of that is old.
+    let records = [weighted("10.0.1.5", "a"), weighted("10.0.1.6", "b")];
+    check("sqs.R", &records, Verdict::Differs, &[("sqs.R A", What::OtherEndpoint)]);
+}
+
+#[test]
+fn an_alias_of_a_routing_policy_counts_for_its_share_of_clients() {
+    let weighted = |target: &str| {
+        let mut set = alias(&r("sqs.R"), "A", target);
+        set["SetIdentifier"] = json!(target);
+        set["Weight"] = json!(10);
+        set
+    };
+    let s3 = "vpce-2-x.s3.eu-west-1.vpce.amazonaws.com.";
+    let records = [weighted(REGIONAL), weighted(s3)];
+    check("sqs.R", &records, Verdict::Differs, &[("sqs.R A", What::OtherEndpoint)]);
+    let unknown = "vpce-99-x.sqs.eu-west-1.vpce.amazonaws.com.";
+    let records = [weighted(REGIONAL), weighted(unknown)];
+    check("sqs.R", &records, Verdict::Differs, &[("sqs.R A", What::UnknownTarget)]);
 }
 
 /// Zones as they go, `NAME VPC`.
