@@ -10,6 +10,7 @@ mod finding;
 mod lookup;
 mod records;
 mod recording;
+mod seen;
 mod steps;
 mod text;
 mod zone;

@@ -3,7 +3,10 @@
 //! A file is known by what is in it. A list of records does not name its zone: its SOA does, and
 //! where two zones have one name, the zone's id in the file's name.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -101,8 +104,10 @@ impl Reading {
     }
 
     fn by_vpc(&mut self, file: &str, list: ByVpc) -> Result<(), String> {
+        let vpc = vpc_named(file);
         for summary in list.hosted_zone_summaries {
             let zone = self.known(&summary.hosted_zone_id, &summary.name)?;
+            zone.listed_in.extend(vpc.map(str::to_owned));
             if let Some(owner) = summary.owner {
                 zone.account = owner.owning_account;
                 zone.service = owner.owning_service;
@@ -139,6 +144,7 @@ impl Reading {
             account: None,
             service: None,
             vpcs: None,
+            listed_in: BTreeSet::new(),
             records: None,
             negative_ttl_secs: NEGATIVE_TTL_SECS,
         }))
@@ -363,6 +369,13 @@ fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
 
 fn parsed(name: &str) -> Result<Name, String> {
     Name::parse(&unescaped(name)).map_err(|error| format!("{name:?} is no name: {error}"))
+}
+
+/// `vpc-0a11a2b0c5d6e7f80` of a file's name that has such an id.
+fn vpc_named(file: &str) -> Option<&str> {
+    let from = file.get(file.rfind("vpc-")?..)?;
+    let digits = from.bytes().skip(4).take_while(u8::is_ascii_hexdigit).count();
+    from.get(..4 + digits).filter(|_| matches!(digits, 8 | 17))
 }
 
 /// `Z123` of `/hostedzone/Z123`.

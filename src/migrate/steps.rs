@@ -11,16 +11,14 @@ use serde::Serialize;
 
 use super::{
     Judged, Verdict,
-    finding::{Finding, What},
+    finding::Finding,
+    seen::seen,
     zone::{Vpc, Zone},
 };
 use crate::base::{Name, VpcId};
 
 /// A record that is kept longer than this is shortened first: a way back takes as long.
 const TTL_SECS_MAX: u32 = 60;
-
-/// Changed names told of a zone; the rest is a number, and stands with the zone.
-const SEEN_MAX: usize = 12;
 
 /// The whole way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,37 +115,21 @@ fn step(judged: &Judged, vpc: &Vpc, hub: bool, last: bool, zones: &[Judged]) -> 
         run,
         undo: change("associate-vpc-with-hosted-zone"),
         wait_secs: longest(zone),
-        see: seen(judged),
+        see: seen(judged, hub, &below(zone, vpc, zones)),
         mind: mind(judged, vpc, hub, zones),
     }
+}
+
+/// The zones in this one that are in the VPC when it leaves: those that go too go later.
+fn below<'z>(zone: &Zone, vpc: &Vpc, zones: &'z [Judged]) -> Vec<&'z Zone> {
+    let zones = zones.iter().map(|it| &it.zone);
+    zones.filter(|it| !it.public && is_above(zone, it) && it.is_in(vpc)).collect()
 }
 
 /// How long anything that the zone says may be kept.
 fn longest(zone: &Zone) -> u32 {
     let records = zone.records.iter().flatten().map(|set| set.ttl_secs);
     records.chain([zone.negative_ttl_secs]).max().unwrap_or(0)
-}
-
-fn seen(judged: &Judged) -> Vec<String> {
-    let differs = |it: &&Finding| it.what != What::Same;
-    let same = judged.findings.len() - judged.findings.iter().filter(differs).count();
-    let mut lines = Vec::new();
-    if 0 < same {
-        let noun = if same == 1 { "answer" } else { "answers" };
-        lines.push(format!("{same} {noun} as before, now by the hub"));
-    }
-    for finding in judged.findings.iter().filter(differs).take(SEEN_MAX) {
-        lines.push(finding.change());
-    }
-    let more = judged.findings.iter().filter(differs).count().saturating_sub(SEEN_MAX);
-    if 0 < more {
-        lines.push(format!("{more} more, listed with the zone"));
-    }
-    lines.push(format!(
-        "any other name in {}: NXDOMAIN -> what the upstream says",
-        judged.zone.name
-    ));
-    lines
 }
 
 fn mind(judged: &Judged, vpc: &Vpc, hub: bool, zones: &[Judged]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! A private hosted zone as Route 53 has it.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde::{Serialize, Serializer};
 
@@ -22,6 +22,9 @@ pub struct Zone {
     pub service: Option<String>,
     /// The VPCs that it is associated with; `None` where `get-hosted-zone` was not read.
     pub vpcs: Option<Vec<Vpc>>,
+    /// The VPCs whose lists have it: the ids in the names of files that `list-hosted-zones-by-vpc`
+    /// printed. AWS's own zones and those of other accounts are known by these alone.
+    pub listed_in: BTreeSet<String>,
     /// Its records without those that every zone has at its apex; `None` where they were not read.
     pub records: Option<Vec<RecordSet>>,
     /// How long the absence of a name is kept, in seconds: what its SOA says, or AWS's default.
@@ -66,6 +69,16 @@ pub enum Target {
     Cname(#[serde(serialize_with = "texts")] Vec<Name>),
     /// Anything else, as it is written.
     Other(Vec<String>),
+}
+
+// === impl Zone ===
+
+impl Zone {
+    /// Whether it is known to be associated with a VPC.
+    pub(super) fn is_in(&self, vpc: &Vpc) -> bool {
+        let told = self.vpcs.as_ref().is_some_and(|vpcs| vpcs.contains(vpc));
+        told || self.listed_in.contains(&vpc.id)
+    }
 }
 
 // === impl Target ===
