@@ -84,19 +84,45 @@ impl Migration {
         hubs: &BTreeSet<VpcId>,
         rules: &[Name],
     ) -> Self {
-        let Recording { zones, doubts } = recording;
+        let Recording { zones, mut doubts } = recording;
         let zones: Vec<Judged> = zones.into_iter().map(|zone| compare::judge(zone, view)).collect();
+        doubts.extend(zones.iter().filter_map(Judged::without_vpcs));
         let steps = Steps::new(&zones, hubs, rules);
         Self { view: view.name().to_string(), zones, doubts, steps }
     }
 
     /// Whether all has been read and no client gets anything else without these zones.
     pub fn is_smooth(&self) -> bool {
-        let smooth = |judged: &Judged| match judged.verdict {
-            Verdict::Same | Verdict::NotOurs | Verdict::NotNeeded => true,
-            Verdict::Differs | Verdict::Unread => false,
-        };
-        self.doubts.is_empty() && self.zones.iter().all(smooth)
+        self.doubts.is_empty() && !self.zones.iter().any(Judged::is_noticed)
+    }
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// Whether a client gets something else without it, or may do.
+    fn is_noticed(&self) -> bool {
+        match self.verdict {
+            Verdict::Differs | Verdict::Unread => true,
+            // It has nothing of use, and may hide what is.
+            Verdict::NotNeeded => {
+                self.findings.iter().any(|it| !matches!(it.what, What::Same | What::WrongName))
+            }
+            Verdict::Same | Verdict::NotOurs => false,
+        }
+    }
+
+    /// The doubt of a zone that could go, did we know from where.
+    fn without_vpcs(&self) -> Option<Doubt> {
+        let Zone { id, name, account, vpcs, .. } = &self.zone;
+        let account = account.as_ref().map(|it| format!(" in account {it}")).unwrap_or_default();
+        (self.verdict.goes() && vpcs.is_none()).then(|| Doubt {
+            about: id.clone(),
+            why: format!(
+                "which VPCs {name} is associated with is not known, and so not by which steps it goes: \
+                 run `aws route53 get-hosted-zone --id {id}`{account}"
+            ),
+        })
     }
 }
 

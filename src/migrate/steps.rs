@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    Judged, Verdict,
+    Judged,
     finding::Finding,
     seen::seen,
     zone::{Vpc, Zone},
@@ -58,15 +58,17 @@ pub struct Step {
 
 impl Steps {
     pub(super) fn new(zones: &[Judged], hubs: &BTreeSet<VpcId>, rules: &[Name]) -> Self {
-        let mut going: Vec<&Judged> = zones.iter().filter(|it| it.verdict.goes()).collect();
+        // A zone whose VPCs are not known has no step, and a doubt instead.
+        let goes = |it: &&Judged| it.verdict.goes() && it.zone.vpcs.is_some();
+        let mut going: Vec<&Judged> = zones.iter().filter(goes).collect();
         // Behind all that are above it; among those that could go now, what nobody notices first.
         let all = going.clone();
         going.sort_by_cached_key(|it| {
             let above: Vec<_> =
                 all.iter().filter(|other| is_above(&other.zone, &it.zone)).collect();
-            let waits = above.iter().any(|other| other.verdict == Verdict::Differs);
-            let differs = it.verdict == Verdict::Differs;
-            (waits || differs, above.len(), differs, it.zone.name.clone(), it.zone.id.clone())
+            let waits = above.iter().any(|other| other.is_noticed());
+            let noticed = it.is_noticed();
+            (waits || noticed, above.len(), noticed, it.zone.name.clone(), it.zone.id.clone())
         });
         let mut used: BTreeMap<&Vpc, usize> = BTreeMap::new();
         for vpc in zones.iter().flat_map(|it| it.zone.vpcs.iter().flatten()) {

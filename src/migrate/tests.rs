@@ -357,6 +357,26 @@ fn names_that_a_wildcard_has_are_no_other_names() {
 }
 
 #[test]
+fn a_zone_whose_vpcs_are_not_known_is_a_doubt_and_nobody_is_told_to_delete_it() {
+    let list = json!({ "HostedZoneSummaries": [{ "HostedZoneId": "Z1", "Name": r("sqs.R"),
+        "Owner": { "OwningAccount": "444455556666" } }], "MaxItems": "100" });
+    let [_, records] = zone("Z1", "sqs.R", &[], &[alias(&r("sqs.R"), "A", REGIONAL)]);
+    let migration = migration([text("by-vpc", &list), records]);
+    assert_eq!(migration.zones[0].verdict, Verdict::Same);
+    let [doubt] = &migration.doubts[..] else { panic!("{migration}") };
+    let next = "run `aws route53 get-hosted-zone --id Z1` in account 444455556666";
+    assert!(doubt.about == "Z1" && doubt.why.ends_with(next), "{doubt:?}");
+    assert!(!migration.is_smooth() && migration.steps.after.is_empty(), "{migration}");
+}
+
+#[test]
+fn an_empty_zone_that_hides_names_of_ours_is_noticed() {
+    let smooth = |name: &str| migration(zone("Z1", name, &["vpc-a"], &[])).is_smooth();
+    assert!(!smooth("sqs.R"));
+    assert!(smooth("corp.example"));
+}
+
+#[test]
 fn a_zone_above_that_stays_wants_a_rule_for_the_name() {
     let made = json!({ "HostedZoneSummaries": [{ "HostedZoneId": "Z9", "Name": r("R"),
         "Owner": { "OwningAccount": "444455556666" } }], "MaxItems": "100" });
