@@ -11,7 +11,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    records::{ByVpc, GetZone, Records, Set, unescaped},
+    records::{ByVpc, GetZone, Records, Set, ZoneVpc, unescaped},
     zone::{RecordSet, Target, Vpc, Zone},
 };
 use crate::base::{Name, Pattern};
@@ -124,8 +124,10 @@ impl Reading {
         let zone = self.known(&id, &got.hosted_zone.name)?;
         let is_private = got.hosted_zone.config.is_some_and(|config| config.private_zone);
         zone.public = !is_private && got.vpcs.is_empty();
-        let vpcs = got.vpcs.into_iter().map(|vpc| Vpc { id: vpc.id, region: vpc.region });
-        let mut vpcs: Vec<Vpc> = vpcs.collect();
+        let mut vpcs = Vec::new();
+        for ZoneVpc { id, region } in got.vpcs {
+            vpcs.push(Vpc { id: identifier(id)?, region: identifier(region)? });
+        }
         vpcs.sort();
         zone.vpcs = Some(vpcs);
         if let Some(count) = got.hosted_zone.resource_record_set_count {
@@ -136,7 +138,7 @@ impl Reading {
 
     fn known(&mut self, id: &str, name: &str) -> Result<&mut Zone, String> {
         let name = parsed(name)?;
-        let id = short(id).to_owned();
+        let id = identifier(short(id).to_owned())?;
         Ok(self.zones.entry(id.clone()).or_insert_with(|| Zone {
             id,
             name,
@@ -369,6 +371,15 @@ fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
 
 fn parsed(name: &str) -> Result<Name, String> {
     Name::parse(&unescaped(name)).map_err(|error| format!("{name:?} is no name: {error}"))
+}
+
+/// An id as AWS makes them. They stand in commands that a person pastes into a shell.
+fn identifier(id: String) -> Result<String, String> {
+    let is_one = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match is_one {
+        true => Ok(id),
+        false => Err(format!("{id:?} is no id of a zone, a VPC or a region")),
+    }
 }
 
 /// `vpc-0a11a2b0c5d6e7f80` of a file's name that has such an id.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Migration, Recording, Text, Verdict, What};
+use super::{Doubt, Migration, Recording, Text, Verdict, What};
 use crate::{
     policy::{self, PolicyConfig, ServiceRule, facts},
     table::compile,
@@ -374,6 +374,29 @@ fn an_empty_zone_that_hides_names_of_ours_is_noticed() {
     let smooth = |name: &str| migration(zone("Z1", name, &["vpc-a"], &[])).is_smooth();
     assert!(!smooth("sqs.R"));
     assert!(smooth("corp.example"));
+}
+
+#[test]
+fn no_id_can_be_a_command_and_no_text_moves_the_cursor() {
+    let [got, records] = zone("Z1", "sqs.R", &["vpc-a"], &[alias(&r("sqs.R"), "A", REGIONAL)]);
+    for (id, other) in [
+        ("/hostedzone/Z1", "/hostedzone/Z1;reboot"),
+        ("vpc-a", "vpc-a$(reboot)"),
+        ("\"eu-west-1\"", "\"eu-west-1 \\u001b[2J\""),
+    ] {
+        let got = Text { text: got.text.replace(id, other), ..got.clone() };
+        let migration = migration([got, records.clone()]);
+        let refused = |it: &Doubt| it.about == "zone" && it.why.contains("is no id of");
+        assert!(migration.doubts.iter().any(refused), "{migration}");
+        assert!(migration.steps.steps.is_empty());
+    }
+    let account = |text: &str| text.replace("444455556666", "4\\u001b[2J");
+    let list = json!({ "HostedZoneSummaries": [{ "HostedZoneId": "Z1", "Name": r("sqs.R"),
+        "Owner": { "OwningAccount": "444455556666" } }], "MaxItems": "100" });
+    let list = Text { file: "\u{1b}[2J".into(), text: account(&list.to_string()) };
+    let broken = Text { file: "\u{1b}[2J".into(), text: "{".into() };
+    let told = migration([list, broken]).to_string();
+    assert!(told.contains("[2J") && !told.contains('\u{1b}'), "{told:?}");
 }
 
 #[test]

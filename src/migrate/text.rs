@@ -24,7 +24,7 @@ impl fmt::Display for Migration {
         }
         writeln!(f, "\nThe way, in this order; after each step wait and look before the next.")?;
         writeln!(f, "\nBefore:")?;
-        steps.before.iter().try_for_each(|line| writeln!(f, "  - {line}"))?;
+        steps.before.iter().try_for_each(|line| writeln!(f, "  - {}", printable(line)))?;
         for (at, step) in steps.steps.iter().enumerate() {
             write!(f, "\nStep {}: {step}", at + 1)?;
             let seen = steps.steps.iter().take(at).position(|it| it.see == step.see);
@@ -35,7 +35,7 @@ impl fmt::Display for Migration {
             writeln!(f, "  back: {}", printable(&step.undo))?;
         }
         writeln!(f, "\nAfter:")?;
-        steps.after.iter().try_for_each(|line| writeln!(f, "  - {line}"))
+        steps.after.iter().try_for_each(|line| writeln!(f, "  - {}", printable(line)))
     }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Step {
         let Step { name, vpc, run, wait_secs, mind, .. } = self;
         let (vpc_id, region) = (printable(&vpc.id), printable(&vpc.region));
         writeln!(f, "{name} leaves {vpc_id} in {region}")?;
-        mind.iter().try_for_each(|line| writeln!(f, "  mind: {line}"))?;
+        mind.iter().try_for_each(|line| writeln!(f, "  mind: {}", printable(line)))?;
         for line in run.iter().flat_map(|it| it.lines()) {
             writeln!(f, "  {}", printable(line))?;
         }
