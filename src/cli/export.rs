@@ -128,7 +128,15 @@ fn iam_policy(args: &ExportIamPolicy) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(text) => return run::refuse(&text),
     };
-    say(&to_text(&export::iam_policy(&config.sources, args.assumed)?))?;
+    let policy = export::iam_policy(&config.sources, args.assumed)?;
+    if let Some(source) = export::guessed(&config.sources).filter(|_| !args.assumed) {
+        complain(&format!(
+            "source {}: `region` is not said, so its role is written for the partition aws; in China, \
+             GovCloud and the like say `region`, or replace \"arn:aws:\"",
+            source.name
+        ));
+    }
+    say(&to_text(&policy))?;
     Ok(ExitCode::SUCCESS)
 }
 

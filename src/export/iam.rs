@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     base::Region,
-    discover::{SourceConfig, SourceKind},
+    discover::{RoleName, SourceConfig, SourceKind},
 };
 
 /// For each look at the endpoints of an account.
@@ -24,7 +24,10 @@ pub enum NoPolicy {
     #[error("no [[source]] asks AWS: hubdns needs no permission")]
     NoSource,
     /// For the roles that it assumes.
-    #[error("no [[source]] has a `role_arn`: there is no role that would need a policy")]
+    #[error(
+        "no [[source]] has a `role_arn`, or a `role_name` with `accounts`: there is no role that would \
+         need a policy"
+    )]
     NoRole,
 }
 
@@ -43,7 +46,7 @@ pub fn iam_policy(sources: &[SourceConfig], assumed: bool) -> Result<Value, NoPo
         own |= role.is_none();
         subnets |= source.subnets && (assumed == role.is_some());
         tags |= role.is_some_and(|role| !role.session_tags.is_empty());
-        // Where the region is the machine's own affair, so is the partition: it is most often aws.
+        // Where the region is the machine's own affair, so is the partition: `guessed` tells of it.
         let region = region.cloned().unwrap_or_else(|| Region::from(""));
         roles.extend(role.map(|role| role.name.arn(&region).into_owned()));
     }
@@ -69,6 +72,17 @@ pub fn iam_policy(sources: &[SourceConfig], assumed: bool) -> Result<Value, NoPo
         (true, false) => Err(NoPolicy::NoSource),
         (false, _) => Ok(json!({ "Version": "2012-10-17", "Statement": statements })),
     }
+}
+
+/// The first source whose role's ARN is written for the partition `aws` though no region says that
+/// it is there.
+pub fn guessed(sources: &[SourceConfig]) -> Option<&SourceConfig> {
+    sources.iter().find(|source| match &source.kind {
+        SourceKind::Ec2 { role: Some(role), region: None, .. } => {
+            matches!(role.name, RoleName::In(..))
+        }
+        SourceKind::Ec2 { .. } | SourceKind::Files { .. } | SourceKind::Demo => false,
+    })
 }
 
 fn statement(sid: &str, action: Value, resource: Value) -> Value {

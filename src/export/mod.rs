@@ -13,7 +13,7 @@ mod tests;
 
 pub use domains::{Scope, domains, exceptions};
 pub use forwarders::{ForwarderError, Software, forwarders};
-pub use iam::{NoPolicy, iam_policy};
+pub use iam::{NoPolicy, guessed, iam_policy};
 pub use rules::{Rules, RulesError};
 pub use templates::{cloudformation, json, terraform};
 pub use zone::zone_file;

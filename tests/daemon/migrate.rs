@@ -211,5 +211,19 @@ fn the_policy_of_a_configuration_is_what_its_sources_need() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("hubdns needs no permission"), "{err}");
     let Ran { code, err, .. } = policy(&source("a", ""), "--assumed");
-    assert!(code == Some(1) && err.contains("role_arn"), "{err}");
+    assert!(code == Some(1) && err.contains("`role_arn`, or a `role_name`"), "{err}");
+    // Which partition the metadata service will name, nobody knows here.
+    let by_name = "[[source]]\nname = \"a\"\nkind = \"ec2\"\nrole_name = \"hubdns-read\"\n\
+                   accounts = [\"444455556666\"]\n";
+    let told = policy(by_name, "");
+    assert!(told.err.contains("replace \"arn:aws:\""), "{}", told.err);
+    assert_eq!(
+        json(&told)["Statement"][0]["Resource"][0],
+        "arn:aws:iam::444455556666:role/hubdns-read"
+    );
+    let said = by_name.to_owned() + "region = \"cn-north-1\"\n";
+    let told = policy(&said, "");
+    assert_eq!(told.err, "");
+    let arn = "arn:aws-cn:iam::444455556666:role/hubdns-read";
+    assert_eq!(json(&told)["Statement"][0]["Resource"][0], arn);
 }
