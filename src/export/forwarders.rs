@@ -7,6 +7,7 @@ use std::{fmt::Write, net::SocketAddr};
 
 use serde_json::json;
 
+use super::spelled::{Strange, spelled};
 use crate::base::Name;
 
 /// The port of DNS, which need not be said.
@@ -38,6 +39,9 @@ pub enum ForwarderError {
     /// Nobody to send names to.
     #[error("no target: say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`")]
     NoTargets,
+    /// A name that cannot be written.
+    #[error(transparent)]
+    Strange(#[from] Strange),
     /// A port that cannot be said there.
     #[error(
         "{software} forwards to port {DNS_PORT} alone, and {target} is another; let the hub listen there too"
@@ -62,6 +66,7 @@ pub fn forwarders(
     if targets.is_empty() {
         return Err(ForwarderError::NoTargets);
     }
+    spelled(domains)?;
     let one_port = match software {
         Software::Windows => Some("Windows DNS"),
         Software::Infoblox => Some("Infoblox"),

@@ -6,6 +6,7 @@ mod domains;
 mod forwarders;
 mod iam;
 mod rules;
+mod spelled;
 mod templates;
 mod zone;
 #[cfg(test)]
@@ -15,5 +16,6 @@ pub use domains::{Scope, domains, exceptions};
 pub use forwarders::{ForwarderError, Software, forwarders};
 pub use iam::{NoPolicy, guessed, iam_policy};
 pub use rules::{Rules, RulesError};
+pub use spelled::Strange;
 pub use templates::{cloudformation, json, terraform};
 pub use zone::zone_file;

@@ -1,7 +1,8 @@
 //! Route 53 Resolver rules that send names to us, held against AWS's quotas.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
 
+use super::spelled::{Strange, spelled};
 use crate::base::Name;
 
 /// Targets of one rule.
@@ -41,6 +42,15 @@ pub enum RulesError {
     /// Nobody to send names to.
     #[error("no target: say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`")]
     NoTargets,
+    /// A name that cannot be written.
+    #[error(transparent)]
+    Strange(#[from] Strange),
+    /// A target or a VPC is there twice.
+    #[error("{what} is said twice; once is enough")]
+    Twice {
+        /// It.
+        what: String,
+    },
     /// More hubs than a rule takes.
     #[error(
         "{targets} targets are more than the {TARGETS_MAX} that a rule can have; name fewer hubs, or \
@@ -106,6 +116,14 @@ impl Rules {
         if let Some(vpc) = self.vpcs.iter().find(|vpc| hubs.contains(vpc)) {
             return Err(RulesError::Hub { vpc: vpc.clone() });
         }
+        spelled(self.forward.iter().chain(&self.system))?;
+        let targets = self.targets.iter().map(ToString::to_string);
+        let mut said = BTreeSet::new();
+        if let Some(what) =
+            targets.chain(self.vpcs.iter().cloned()).find(|it| !said.insert(it.clone()))
+        {
+            return Err(RulesError::Twice { what });
+        }
         match () {
             () if forward == 0 => Err(RulesError::NoNames),
             () if self.targets.is_empty() => Err(RulesError::NoTargets),
@@ -132,25 +150,57 @@ impl Rules {
         }
     }
 
-    /// Every rule with its name, those that forward first.
-    pub(super) fn named(&self) -> impl Iterator<Item = Rule<'_>> {
+    /// Every rule with its names, those that forward first. No two rules have one: where domains
+    /// are the same but for what stands between their words, the later has a number behind it.
+    pub(super) fn named(&self) -> Vec<Rule<'_>> {
+        let mut used = BTreeSet::new();
         let forward = self.forward.iter().map(|domain| (domain, true));
         let all = forward.chain(self.system.iter().map(|domain| (domain, false)));
-        all.enumerate().map(|(at, (domain, forwards))| {
-            let words = domain.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-            let name = format!("{}-{words}", self.prefix);
+        let rule = |(at, (domain, forwards)): (usize, (_, bool))| {
+            let text = Name::to_string(domain);
+            let words = |mark| text.replace(|c: char| !c.is_ascii_alphanumeric(), mark);
+            let name = distinct(format!("{}-{}", self.prefix, words("-")), "-", &mut used);
             // Route 53 takes no longer one, and a part of it could be another's.
-            let name =
-                if name.len() <= NAME_LEN_MAX { name } else { format!("{}-{at}", self.prefix) };
-            Rule { name, domain, forwards }
-        })
+            let name = match NAME_LEN_MAX < name.len() {
+                true => distinct(format!("{}-{at}", self.prefix), "-", &mut used),
+                false => name,
+            };
+            let resource = distinct(format!("to_{}", words("_")), "_", &mut used);
+            let logical = distinct(format!("Rule{}", alphanumeric(&text)), "N", &mut used);
+            Rule { name, resource, logical, domain, forwards }
+        };
+        all.enumerate().map(rule).collect()
     }
 }
 
 /// One rule.
 pub(super) struct Rule<'r> {
+    /// As Route 53 has it.
     pub(super) name: String,
+    /// As Terraform has it; it does not begin with a digit.
+    pub(super) resource: String,
+    /// As CloudFormation has it: `RuleEuWest1AmazonawsCom`.
+    pub(super) logical: String,
     pub(super) domain: &'r Name,
     /// Whether it forwards; else it is an exception.
     pub(super) forwards: bool,
+}
+
+/// A text that was not used, with a number behind it where it was.
+fn distinct(text: String, mark: &str, used: &mut BTreeSet<String>) -> String {
+    let numbered = (2..).map(|n| format!("{text}{mark}{n}"));
+    let mut all = std::iter::once(text.clone()).chain(numbered);
+    all.find(|it| used.insert(it.clone())).unwrap_or(text)
+}
+
+/// A text's words with a capital each, and nothing between.
+pub(super) fn alphanumeric(text: &str) -> String {
+    let mut id = String::with_capacity(text.len());
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut letters = word.chars();
+        if let Some(first) = letters.next() {
+            let _ = write!(id, "{}{}", first.to_ascii_uppercase(), letters.as_str());
+        }
+    }
+    id
 }

@@ -1,10 +1,10 @@
 //! Rules as CloudFormation, Terraform, and the input of the AWS CLI.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::rules::{Rule, Rules, RulesError};
+use super::rules::{Rules, RulesError, alphanumeric};
 
 /// A template in YAML. The outbound endpoint is a parameter, with what is known as its default.
 pub fn cloudformation(rules: &Rules) -> Result<String, RulesError> {
@@ -20,7 +20,7 @@ pub fn cloudformation(rules: &Rules) -> Result<String, RulesError> {
     }
     text += "Resources:\n";
     for rule in rules.named() {
-        let id = logical(&rule);
+        let id = &rule.logical;
         let kind = if rule.forwards { "FORWARD" } else { "SYSTEM" };
         text += &format!(
             "  {id}:\n    Type: AWS::Route53Resolver::ResolverRule\n    Properties:\n      \
@@ -68,9 +68,7 @@ pub fn terraform(rules: &Rules) -> String {
         vpcs.join(", ")
     );
     for rule in rules.named() {
-        let id = rule.domain.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        // A name must not begin with a digit.
-        let id = format!("to_{id}");
+        let id = &rule.resource;
         let (name, domain) = (quoted(&rule.name), quoted(&rule.domain.to_string()));
         if rule.forwards {
             text += &format!(
@@ -107,7 +105,7 @@ fn target_block(target: SocketAddr) -> String {
 /// For each rule what `aws route53resolver create-resolver-rule --cli-input-json` takes, and the
 /// VPCs that each is to be associated with.
 pub fn json(rules: &Rules) -> Value {
-    let all = rules.named().map(|rule| {
+    let all = rules.named().into_iter().map(|rule| {
         let mut input = json!({
             "CreatorRequestId": rule.name,
             "Name": rule.name,
@@ -130,23 +128,6 @@ fn target_json(target: SocketAddr) -> Value {
         true => json!({ "Ip": target.ip().to_string(), "Port": target.port() }),
         false => json!({ "Ipv6": target.ip().to_string(), "Port": target.port() }),
     }
-}
-
-/// `RuleEuWest1AmazonawsCom`.
-fn logical(rule: &Rule<'_>) -> String {
-    format!("Rule{}", alphanumeric(&rule.domain.to_string()))
-}
-
-/// A text's words with a capital each, and nothing between.
-fn alphanumeric(text: &str) -> String {
-    let mut id = String::with_capacity(text.len());
-    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
-        let mut letters = word.chars();
-        if let Some(first) = letters.next() {
-            let _ = write!(id, "{}{}", first.to_ascii_uppercase(), letters.as_str());
-        }
-    }
-    id
 }
 
 /// In the quotes that YAML, JSON and HCL have in common.

@@ -1,10 +1,13 @@
 //! What is exported of a small hub, as others read it.
 
+use std::collections::BTreeSet;
+
 use super::{
     ForwarderError, Rules, RulesError, Scope, Software, cloudformation, domains, exceptions,
     forwarders, json, terraform, zone_file,
 };
 use crate::{
+    base::Name,
     policy::{self, PolicyConfig, facts},
     table::{AnswerTable, compile},
 };
@@ -149,8 +152,41 @@ fn names_of_rules_are_short_enough_and_no_two_are_one() {
     let long = format!("{}.{}.example", "a".repeat(60), "b".repeat(60));
     let forward = vec![long.parse().unwrap(), format!("c.{long}").parse().unwrap()];
     let rules = Rules { forward, system: vec![], ..rules() };
-    let named: Vec<String> = rules.named().map(|it| it.name).collect();
+    let named: Vec<String> = rules.named().into_iter().map(|it| it.name).collect();
     assert!(named.iter().all(|name| name.len() <= 64) && named[0] != named[1], "{named:?}");
+}
+
+#[test]
+fn domains_that_are_the_same_but_for_their_dots_are_rules_of_their_own() {
+    let domains = ["a-b.example", "a.b.example", "a--b.example", "a1.example", "a.1.example"];
+    let forward = domains.map(|it| it.parse().unwrap()).to_vec();
+    let rules = Rules { forward, system: vec![], ..rules() };
+    let named = rules.named();
+    let all: Vec<&String> =
+        named.iter().flat_map(|it| [&it.name, &it.resource, &it.logical]).collect();
+    let distinct: BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len(), "{all:?}");
+    let [first, second, ..] = &named[..] else { panic!("{all:?}") };
+    assert_eq!((&*first.name, &*second.name), ("hubdns-a-b-example", "hubdns-a-b-example-2"));
+    assert_eq!((&*first.logical, &*second.logical), ("RuleABExample", "RuleABExampleN2"));
+}
+
+/// In PowerShell, HCL, a Corefile and named.conf these would be more than a name.
+#[test]
+fn names_that_are_more_than_a_word_are_written_nowhere() {
+    let targets = ["10.0.0.10:53".parse().unwrap()];
+    for name in ["$(reboot).example", "%{x}.example", "a\"b.example", "a/b.example", "{.example"] {
+        let domain: Name = name.parse().unwrap();
+        let told =
+            Rules { forward: vec![domain.clone()], ..rules() }.check(&[]).unwrap_err();
+        assert!(told.to_string().starts_with(name), "{told}");
+        for software in [Software::Bind, Software::Windows, Software::Dnsmasq, Software::Coredns] {
+            let told = forwarders(software, std::slice::from_ref(&domain), &targets).unwrap_err();
+            assert!(told.to_string().starts_with(name), "{told}");
+        }
+    }
+    let plain = ["_sip.a-1.example".parse().unwrap()];
+    assert!(forwarders(Software::Bind, &plain, &targets).is_ok());
 }
 
 #[test]
@@ -167,15 +203,30 @@ fn quotas_are_held_against_the_arithmetic() {
     let too_many = Rules { vpcs: vpcs(501), ..base.clone() };
     let told = too_many.check(&[]).unwrap_err();
     assert!(told.to_string().starts_with("4 rules x 501 VPCs = 2004 associations, more"), "{told}");
-    let targets = vec!["10.0.0.10:53".parse().unwrap(); 7];
+    let targets = (10..17).map(|n| format!("10.0.0.{n}:53").parse().unwrap()).collect();
     let told = Rules { targets, ..base.clone() }.check(&[]).unwrap_err();
     assert_eq!(told, RulesError::Targets { targets: 7 });
-    let told = Rules { forward: names(1_000), system: names(1), ..base.clone() }.check(&[]);
+    let told =
+        Rules { forward: names(1_000), system: names(1), ..base.clone() }.check(&[]);
     assert_eq!(told, Err(RulesError::Rules { forward: 1_000, system: 1 }));
-    assert!(Rules { forward: names(1_000), vpcs: vec![], ..base.clone() }.check(&[]).is_ok());
+    assert!(
+        Rules { forward: names(1_000), vpcs: vec![], ..base.clone() }
+            .check(&[])
+            .is_ok()
+    );
     let told = base.check(&["vpc-0b22a2b0c5d6e7f81".to_owned()]);
     assert_eq!(told, Err(RulesError::Hub { vpc: "vpc-0b22a2b0c5d6e7f81".to_owned() }));
-    assert_eq!(Rules { targets: vec![], ..base.clone() }.check(&[]), Err(RulesError::NoTargets));
+    let targets = vec!["10.0.0.10:53".parse().unwrap(); 2];
+    let told = Rules { targets, ..base.clone() }.check(&[]).unwrap_err();
+    assert_eq!(told, RulesError::Twice { what: "10.0.0.10:53".to_owned() });
+    let told = Rules { vpcs: vec!["vpc-1".to_owned(); 2], ..base.clone() }
+        .check(&[])
+        .unwrap_err();
+    assert_eq!(told, RulesError::Twice { what: "vpc-1".to_owned() });
+    assert_eq!(
+        Rules { targets: vec![], ..base.clone() }.check(&[]),
+        Err(RulesError::NoTargets)
+    );
     assert_eq!(Rules { forward: vec![], ..base }.check(&[]), Err(RulesError::NoNames));
     let many = Rules { vpcs: vpcs(100), ..rules() };
     let told = cloudformation(&many).unwrap_err().to_string();

@@ -1,0 +1,25 @@
+//! What may stand in the texts of others: an error where a name is more than letters and digits.
+
+use crate::base::Name;
+
+/// A name that is no word in the languages of others.
+///
+/// Vendors and owners of resources choose names, and in PowerShell, HCL or a Corefile a character
+/// can be a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name} has characters that mean something else where it would be written; `hubdns names` tells \
+     whose it is, and `answers.deny` of that service leaves it out"
+)]
+pub struct Strange {
+    name: Name,
+}
+
+/// Whether all are of letters, digits, hyphens and underscores.
+pub(super) fn spelled<'n>(names: impl IntoIterator<Item = &'n Name>) -> Result<(), Strange> {
+    let is_plain = |label: &[u8]| {
+        label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+    };
+    let strange = names.into_iter().find(|name| !name.labels().all(is_plain));
+    strange.map_or(Ok(()), |name| Err(Strange { name: name.clone() }))
+}
