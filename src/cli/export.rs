@@ -15,7 +15,7 @@ use crate::{
     admin::json::{NamesDocument, from_text, to_text},
     app::{host_lookup, offline_inventory, offline_table},
     config::Config,
-    export::{self, Rules, Scope, Software},
+    export::{self, Routes, Rules, Scope, Software},
     preview::table_told,
     serve::ListenAddress,
     table::AnswerTable,
@@ -76,11 +76,11 @@ fn rules(args: &ExportRules) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let scope = Scope::from(args.scope);
-    let forward = export::domains(&table, args.names.view.as_deref(), scope);
+    let Routes { forward, system } = export::routes(&table, args.names.view.as_deref(), scope);
     let rules = Rules {
         prefix: args.name_prefix.clone(),
-        system: export::exceptions(&forward, &table, scope),
         forward,
+        system,
         targets: targets(&args.names, &config, &table),
         endpoint: args.endpoint.clone(),
         vpcs: args.vpcs.clone(),

@@ -13,7 +13,7 @@ use super::{args::MigrateArgs, complain, progress::waiting, run, say, small_runt
 use crate::{
     admin::json::to_text,
     app::{host_lookup, offline_inventory, table_of},
-    export::{Scope, domains},
+    export::{Routes, Scope, routes},
     migrate::{Migration, Recording, Text},
 };
 
@@ -63,8 +63,8 @@ pub(super) fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         view.entries().iter().map(|entry| &entry.claim().endpoint).collect();
     let endpoints = inventory.sources.iter().flat_map(|source| &source.endpoints);
     let hubs = endpoints.filter(|it| answering.contains(&it.id)).map(|it| it.vpc.clone()).collect();
-    let rules = domains(&table, Some(view.name().as_str()), Scope::Region);
-    let migration = Migration::new(recording, view, &hubs, &rules);
+    let Routes { forward, .. } = routes(&table, Some(view.name().as_str()), Scope::Region);
+    let migration = Migration::new(recording, view, &hubs, &forward);
     say(&match args.format {
         Format::Text => migration.to_string(),
         Format::Json => to_text(&migration),

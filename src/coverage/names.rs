@@ -89,6 +89,13 @@ impl Known {
         self.find(name).is_some_and(|found| found.host < self.hosts.len())
     }
 
+    /// Whether the names of some partition end so: `amazonaws.com`, and not `api.aws`, which is for
+    /// dual-stack ones alone.
+    pub fn is_partition(&self, domain: &Name) -> bool {
+        let suffix = self.suffixes.get(domain.to_string().as_str());
+        suffix.is_some_and(|(stands_for, _)| *stands_for == "{s}")
+    }
+
     pub(super) fn places(&self) -> usize {
         self.places.len()
     }

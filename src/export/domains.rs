@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::{
     base::{Name, Pattern},
+    coverage::Known,
     policy::{Claim, Origin, is_region},
-    table::AnswerTable,
+    table::{AnswerTable, ViewTable},
 };
 
 /// How much is sent to us.
@@ -23,6 +24,15 @@ pub enum Scope {
     Names,
 }
 
+/// Who is asked for which domains. Of those that hold a name the most specific one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// Sent to us. None is within another, but for names of ours within an exception.
+    pub forward: Vec<Name>,
+    /// The exceptions: within these domains, and the VPC's own resolver goes on answering them.
+    pub system: Vec<Name>,
+}
+
 /// What a VPC's resolver answers from the VPC itself, below a region's domain: file systems' names
 /// exist only where their mount targets are.
 const OF_THE_VPC_IN_A_REGION: [&str; 2] = ["efs", "fsx"];
@@ -33,61 +43,73 @@ const OF_THE_VPC_IN_A_PARTITION: [&str; 6] =
 
 /// The domains to send to us for what a table answers, in one view or in all; none within another.
 pub fn domains(table: &AnswerTable, view: Option<&str>, scope: Scope) -> Vec<Name> {
-    let views = table.views().filter(|it| view.is_none_or(|name| it.name().as_str() == name));
-    let wanted = views.flat_map(|view| {
+    let wanted = views(table, view).flat_map(|view| {
         let claims = view.entries().iter().filter_map(|entry| domain(entry.claim(), scope));
         // Such a name is the operator's own.
         claims.chain(view.cnames().iter().map(|cname| cname.pattern.name().clone()))
     });
-    let wanted: BTreeSet<Name> = wanted.collect();
-    let all = wanted.clone();
-    let is_within_another =
-        |name: &Name| all.iter().any(|other| other != name && name.is_within(other));
-    wanted.into_iter().filter(|name| !is_within_another(name)).collect()
+    outermost(wanted.collect())
 }
 
-/// Domains that the VPC's own resolver must go on answering though a wider one is sent to us; none
-/// that holds a name of ours.
-pub fn exceptions(domains: &[Name], table: &AnswerTable, scope: Scope) -> Vec<Name> {
-    let regions = regions(table);
-    let mut found = BTreeSet::new();
-    for domain in domains {
-        let below = |labels: &[&str], domain: &Name| -> Vec<Name> {
-            labels.iter().filter_map(|label| domain.child(label).ok()).collect()
-        };
-        match scope {
-            Scope::Names => (),
-            Scope::Region if starts_with_region(domain) => {
-                found.extend(below(&OF_THE_VPC_IN_A_REGION, domain));
-            }
-            Scope::Region => (),
-            Scope::Partition => {
-                let of_it: Vec<&Name> =
-                    regions.iter().filter(|it| it.parent().as_ref() == Some(domain)).collect();
-                if !of_it.is_empty() {
-                    found.extend(below(&OF_THE_VPC_IN_A_PARTITION, domain));
-                }
-                for region in of_it {
-                    found.extend(below(&OF_THE_VPC_IN_A_REGION, region));
-                }
-            }
+/// These domains, and what within them is not to be sent to us.
+pub fn routes(table: &AnswerTable, view: Option<&str>, scope: Scope) -> Routes {
+    let mut forward = domains(table, view, scope);
+    let ours: BTreeSet<Name> = views(table, view).flat_map(lent).collect();
+    let mut system = exceptions(&forward, &ours, scope);
+    // A domain has one rule: where an exception is a name of ours itself, ours comes first.
+    system.retain(|domain| !ours.contains(domain));
+    // What we answer within an exception would come to nobody who answers it.
+    let within = |name: &Name| system.iter().any(|domain| name.is_within(domain));
+    forward.extend(outermost(ours.into_iter().filter(within).collect()));
+    forward.sort();
+    Routes { forward, system: system.into_iter().collect() }
+}
+
+/// What the VPC's own resolver answers within these domains. A partition's other suffixes, of
+/// dual-stack names and of products, have no such names.
+fn exceptions(domains: &[Name], ours: &BTreeSet<Name>, scope: Scope) -> BTreeSet<Name> {
+    let known = Known::table();
+    let below = |domain: &Name, labels: &[&str]| -> Vec<Name> {
+        labels.iter().filter_map(|label| domain.child(label).ok()).collect()
+    };
+    let of_region = |region: &Name| match region.parent() {
+        Some(suffix) if known.is_partition(&suffix) => below(region, &OF_THE_VPC_IN_A_REGION),
+        _ => Vec::new(),
+    };
+    match scope {
+        Scope::Names => BTreeSet::new(),
+        Scope::Region => {
+            let regions = domains.iter().filter(|domain| starts_with_region(domain));
+            regions.flat_map(of_region).collect()
+        }
+        Scope::Partition => {
+            let held = |region: &Name| region.parent().is_some_and(|it| domains.contains(&it));
+            let regions = ours.iter().filter_map(region_of).filter(held);
+            let partitions = domains.iter().filter(|domain| known.is_partition(domain));
+            let of_partitions = partitions.flat_map(|it| below(it, &OF_THE_VPC_IN_A_PARTITION));
+            let of_regions = regions.flat_map(|region| of_region(&region));
+            of_regions.chain(of_partitions).collect()
         }
     }
-    let is_ours = |name: &Name| {
-        table.views().flat_map(|view| view.entries()).any(|entry| {
-            entry.claim().origin.is_lent() && entry.claim().pattern.name().is_within(name)
-        })
-    };
-    found.into_iter().filter(|name| !is_ours(name)).collect()
 }
 
-/// The domains of regions that we have names in.
-fn regions(table: &AnswerTable) -> BTreeSet<Name> {
-    let claims = table.views().flat_map(|view| view.entries()).map(|entry| entry.claim());
-    claims
-        .filter(|claim| is_of_aws(claim))
-        .filter_map(|claim| region_of(claim.pattern.name()))
-        .collect()
+fn views<'t>(table: &'t AnswerTable, view: Option<&str>) -> impl Iterator<Item = &'t ViewTable> {
+    table.views().filter(move |it| view.is_none_or(|name| it.name().as_str() == name))
+}
+
+/// The names that only we resolve so, wildcards by the name above.
+fn lent(view: &ViewTable) -> impl Iterator<Item = Name> {
+    let claims =
+        view.entries().iter().map(|entry| entry.claim()).filter(|claim| claim.origin.is_lent());
+    let cnames = view.cnames().iter().map(|cname| &cname.pattern);
+    claims.map(|claim| &claim.pattern).chain(cnames).map(|pattern| pattern.name().clone())
+}
+
+/// Those that are within no other.
+fn outermost(names: BTreeSet<Name>) -> Vec<Name> {
+    let is_within_another =
+        |name: &&Name| names.iter().any(|other| other != *name && name.is_within(other));
+    names.iter().filter(|name| !is_within_another(name)).cloned().collect()
 }
 
 fn domain(claim: &Claim, scope: Scope) -> Option<Name> {

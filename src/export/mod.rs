@@ -12,7 +12,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use domains::{Scope, domains, exceptions};
+pub use domains::{Routes, Scope, domains, routes};
 pub use forwarders::{ForwarderError, Software, forwarders};
 pub use iam::{NoPolicy, guessed, iam_policy};
 pub use rules::{Rules, RulesError};

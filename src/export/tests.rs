@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ForwarderError, Rules, RulesError, Scope, Software, cloudformation, domains, exceptions,
-    forwarders, json, terraform, zone_file,
+    ForwarderError, Routes, Rules, RulesError, Scope, Software, cloudformation, domains,
+    forwarders, json, routes, terraform, zone_file,
 };
 use crate::{
     base::Name,
@@ -30,11 +30,17 @@ fn table(hub: &str) -> AnswerTable {
 #[track_caller]
 fn check(scope: Scope, expected: &[&str], except: &[&str]) {
     let table = table(HUB);
-    let found = domains(&table, None, scope);
-    let texts =
-        |names: &[crate::base::Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(texts(&found), expected);
-    assert_eq!(texts(&exceptions(&found, &table, scope)), except);
+    let Routes { forward, system } = routes(&table, None, scope);
+    assert_eq!(forward, domains(&table, None, scope), "none is within an exception");
+    assert_eq!((texts(&forward), texts(&system)), (owned(expected), owned(except)));
+}
+
+fn texts(names: &[Name]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -48,12 +54,7 @@ fn a_region_s_names_are_one_domain_and_others_stay_by_themselves() {
             "queue.amazonaws.com",
             "api.eu-west-1.vendor.example",
         ],
-        &[
-            "efs.eu-west-1.api.aws",
-            "fsx.eu-west-1.api.aws",
-            "efs.eu-west-1.amazonaws.com",
-            "fsx.eu-west-1.amazonaws.com",
-        ],
+        &["efs.eu-west-1.amazonaws.com", "fsx.eu-west-1.amazonaws.com"],
     );
 }
 
@@ -63,14 +64,6 @@ fn a_partition_s_domain_holds_all_but_what_belongs_to_a_vpc() {
         Scope::Partition,
         &["api.aws", "amazonaws.com", "api.eu-west-1.vendor.example"],
         &[
-            "compute.api.aws",
-            "compute-1.api.aws",
-            "eks.api.aws",
-            "elb.api.aws",
-            "efs.eu-west-1.api.aws",
-            "fsx.eu-west-1.api.aws",
-            "rds.api.aws",
-            "redshift.api.aws",
             "compute.amazonaws.com",
             "compute-1.amazonaws.com",
             "eks.amazonaws.com",
@@ -99,16 +92,34 @@ fn names_alone_are_a_rule_each_and_a_wildcard_is_its_parent() {
     );
 }
 
+/// Else a VPC's own resolver would be asked for it, which does not know it.
 #[test]
-fn what_is_ours_is_no_exception() {
-    let hub = format!(
-        "{HUB}\nvpce-6 com.amazonaws.eu-west-1.x a=10.0.1.10 names=a.efs.eu-west-1.amazonaws.com"
-    );
-    let table = table(&hub);
-    let found = exceptions(&domains(&table, None, Scope::Region), &table, Scope::Region);
-    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let kept = ["efs.eu-west-1.api.aws", "fsx.eu-west-1.api.aws", "fsx.eu-west-1.amazonaws.com"];
-    assert_eq!(found, kept);
+fn what_is_ours_within_an_exception_is_sent_to_us() {
+    let efs = "vpce-6 com.amazonaws.eu-west-1.x a=10.0.1.10 names=a.efs.eu-west-1.amazonaws.com";
+    let of_a_partner = "orders.x.eu-west-1.rds.amazonaws.com";
+    let aliases = vec![
+        facts::cname(of_a_partner, "db.vendor.example"),
+        facts::cname(&format!("old.{of_a_partner}"), "db.vendor.example"),
+        // An exception that is a name of ours would want two rules for one domain.
+        facts::alias("elb.amazonaws.com", "sqs"),
+    ];
+    let config = PolicyConfig { aliases, ..facts::config() };
+    let table =
+        compile(policy::plan(&facts::inventory(&format!("{HUB}\n{efs}")), &config), &config);
+    let Routes { forward, system } = routes(&table, None, Scope::Partition);
+    let (forward, system) = (texts(&forward), texts(&system));
+    for name in [of_a_partner, "a.efs.eu-west-1.amazonaws.com"] {
+        let within = system.iter().filter(|it| name.ends_with(&format!(".{it}"))).count();
+        assert!(
+            within == 1 && forward.iter().any(|it| it == name),
+            "{name} {forward:?} {system:?}"
+        );
+    }
+    assert!(!forward.iter().any(|it| it.starts_with("old.")), "{forward:?}");
+    assert!(!system.iter().any(|it| it == "elb.amazonaws.com"), "{system:?}");
+    assert!(forward.iter().all(|it| !system.contains(it)));
+    // Of another view nothing is answered to these clients.
+    assert_eq!(routes(&table, Some("no-such-view"), Scope::Partition).forward, []);
 }
 
 #[test]
@@ -122,18 +133,18 @@ fn all_names_lie_in_a_domain_and_no_domain_in_another() {
             let within = found.iter().any(|domain| claim.pattern.name().is_within(domain));
             assert!(own || within, "{scope:?} lacks {}", claim.pattern);
         }
-        let nested = |a| found.iter().any(|b| a != b && crate::base::Name::is_within(a, b));
+        let nested = |a| found.iter().any(|b| a != b && Name::is_within(a, b));
         assert!(!found.iter().any(nested), "{scope:?}: {found:?}");
     }
 }
 
 fn rules() -> Rules {
     let table = table(HUB);
-    let forward = domains(&table, None, Scope::Region);
+    let Routes { forward, system } = routes(&table, None, Scope::Region);
     Rules {
         prefix: "hubdns".to_owned(),
-        system: exceptions(&forward, &table, Scope::Region),
         forward,
+        system,
         targets: ["10.0.0.10:53", "[fd00::10]:5353"].map(|it| it.parse().unwrap()).to_vec(),
         endpoint: Some("rslvr-out-0123456789abcdef0".to_owned()),
         vpcs: vec!["vpc-0a11a2b0c5d6e7f80".to_owned(), "vpc-0b22a2b0c5d6e7f81".to_owned()],
@@ -230,7 +241,7 @@ fn quotas_are_held_against_the_arithmetic() {
     assert_eq!(Rules { forward: vec![], ..base }.check(&[]), Err(RulesError::NoNames));
     let many = Rules { vpcs: vpcs(100), ..rules() };
     let told = cloudformation(&many).unwrap_err().to_string();
-    assert!(told.starts_with("9 rules + 9 x 100 associations = 909 resources"), "{told}");
+    assert!(told.starts_with("7 rules + 7 x 100 associations = 707 resources"), "{told}");
 }
 
 #[test]
@@ -261,7 +272,7 @@ fn a_zone_file_has_addresses_and_cnames() {
     let aliases = vec![facts::cname("orders.example", "sqs.eu-west-1.amazonaws.com")];
     let config = PolicyConfig { aliases, ..facts::config() };
     let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);
-    insta::assert_snapshot!(zone_file(table.views().last().unwrap(), &crate::base::Name::root()));
+    insta::assert_snapshot!(zone_file(table.views().last().unwrap(), &Name::root()));
     let domains = domains(&table, None, Scope::Region);
     assert!(domains.iter().any(|it| it.to_string() == "orders.example"), "{domains:?}");
 }
