@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{export, migrate, names, plan};
+use super::{export, hubs::HubArgs, migrate, names, plan};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -266,6 +266,8 @@ pub(super) struct ExportRules {
     /// The VPCs to associate the rules with; never the hubs' own
     #[arg(long = "vpc", value_name = "ID,...", value_delimiter = ',')]
     pub(super) vpcs: Vec<String>,
+    #[command(flatten)]
+    pub(super) hub: HubArgs,
     /// The Resolver outbound endpoint; where it is left out, the one who applies the rules is asked
     #[arg(long, value_name = "ID")]
     pub(super) endpoint: Option<String>,
@@ -319,6 +321,8 @@ pub(super) struct MigrateArgs {
     /// The view that the zones' clients will be in; everybody else's unless told
     #[arg(long, value_name = "NAME")]
     pub(super) view: Option<String>,
+    #[command(flatten)]
+    pub(super) hub: HubArgs,
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// How to print

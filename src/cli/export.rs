@@ -8,6 +8,7 @@ use super::{
         ExportZone,
     },
     ask, complain,
+    hubs::{Hubs, listens},
     progress::waiting,
     run, say, small_runtime,
 };
@@ -17,7 +18,6 @@ use crate::{
     config::Config,
     export::{self, Routes, Rules, Scope, Software},
     preview::table_told,
-    serve::ListenAddress,
     table::AnswerTable,
 };
 
@@ -85,7 +85,9 @@ fn rules(args: &ExportRules) -> anyhow::Result<ExitCode> {
         endpoint: args.endpoint.clone(),
         vpcs: args.vpcs.clone(),
     };
-    complain(&rules.check(&hubs(&config, &args.vpcs)?)?);
+    let hubs = hubs(args, &config, &rules, &table)?;
+    hubs.warn();
+    complain(&rules.check(&hubs.vpcs)?);
     if args.format == RulesFormat::Json && args.endpoint.is_none() {
         complain("add \"ResolverEndpointId\" to each rule that forwards, or say `--endpoint ID`");
     }
@@ -178,14 +180,9 @@ fn targets(names: &ExportNames, config: &Config, table: &AnswerTable) -> Vec<Soc
     if !names.targets.is_empty() {
         return names.targets.clone();
     }
-    let listen = config.serve.listen.iter().filter_map(|it| match it {
-        ListenAddress::Socket(address) => Some(*address),
-        ListenAddress::Interface { .. } => None,
-    });
-    let reached = |it: &SocketAddr| !it.ip().is_unspecified() && !it.ip().is_loopback();
     let leads =
         |it: &SocketAddr| names.view.as_deref().is_none_or(|name| leads_to(table, name, *it));
-    listen.filter(|it| reached(it) && leads(it)).collect()
+    listens(config).filter(leads).collect()
 }
 
 /// Whether some client that asks there is in the view: it takes that listener, and none before it
@@ -210,24 +207,26 @@ fn leads_to(table: &AnswerTable, name: &str, listener: SocketAddr) -> bool {
     false
 }
 
-/// The VPCs that endpoints are in. Asked for only where a rule could come to be in one.
-fn hubs(config: &Config, vpcs: &[String]) -> anyhow::Result<Vec<String>> {
-    if vpcs.is_empty() {
-        return Ok(Vec::new());
+/// The hubs' own VPCs. Asked for only where a rule could come to be in one.
+fn hubs(
+    args: &ExportRules,
+    config: &Config,
+    rules: &Rules,
+    table: &AnswerTable,
+) -> anyhow::Result<Hubs> {
+    if args.vpcs.is_empty() || !args.hub.hub_vpcs.is_empty() {
+        return Ok(Hubs::named(&args.hub.hub_vpcs));
     }
     let lookup = host_lookup(&config.lookup);
     let asked = waiting("asking the sources", offline_inventory(config, &lookup));
     match small_runtime()?.block_on(asked) {
-        Ok((inventory, _)) => {
-            let endpoints = inventory.sources.iter().flat_map(|source| &source.endpoints);
-            Ok(endpoints.map(|endpoint| endpoint.vpc.to_string()).collect())
-        }
+        Ok((inventory, _)) => Ok(Hubs::found(&rules.targets, &inventory, table)),
         Err(error) => {
             complain(&format!(
                 "whether one of the VPCs is the hub's own, where a rule would make a loop, cannot be \
-                 told: {error}"
+                 told: {error}; `--hub-vpc ID` says which it is"
             ));
-            Ok(Vec::new())
+            Ok(Hubs::named(&[]))
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `hubdns migrate`: private hosted zones beside our answers, and the order to do without them.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -9,7 +8,13 @@ use std::{
 
 use anyhow::Context;
 
-use super::{args::MigrateArgs, complain, progress::waiting, run, say, small_runtime};
+use super::{
+    args::MigrateArgs,
+    complain,
+    hubs::{Hubs, listens},
+    progress::waiting,
+    run, say, small_runtime,
+};
 use crate::{
     admin::json::to_text,
     app::{host_lookup, offline_inventory, table_of},
@@ -59,12 +64,13 @@ pub(super) fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         let known: Vec<&str> = table.views().map(|it| it.name().as_str()).collect();
         anyhow::bail!("--view: there is no such view; there are: {}", known.join(", "));
     };
-    let answering: BTreeSet<_> =
-        view.entries().iter().map(|entry| &entry.claim().endpoint).collect();
-    let endpoints = inventory.sources.iter().flat_map(|source| &source.endpoints);
-    let hubs = endpoints.filter(|it| answering.contains(&it.id)).map(|it| it.vpc.clone()).collect();
+    let hubs = match &args.hub.hub_vpcs[..] {
+        [] => Hubs::found(&listens(&config).collect::<Vec<_>>(), &inventory, &table),
+        named => Hubs::named(named),
+    };
+    hubs.warn();
     let Routes { forward, .. } = routes(&table, Some(view.name().as_str()), Scope::Region);
-    let migration = Migration::new(recording, view, &hubs, &forward);
+    let migration = Migration::new(recording, view, &hubs.vpcs, &forward);
     say(&match args.format {
         Format::Text => migration.to_string(),
         Format::Json => to_text(&migration),

@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod flush;
 mod held;
+mod hubs;
 mod live;
 mod manual;
 mod migrate;

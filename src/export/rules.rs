@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
 
 use super::spelled::{Strange, spelled};
-use crate::base::Name;
+use crate::base::{Name, VpcId};
 
 /// Targets of one rule.
 const TARGETS_MAX: usize = 6;
@@ -98,7 +98,8 @@ pub enum RulesError {
     /// The one VPC in which rules make a loop.
     #[error(
         "{vpc} is the hub's own VPC: a rule there would send our own questions back to us; leave it \
-         out, and give its machines the hub by DHCP options"
+         out, and give its machines the hub by DHCP options; if the hub is in another, `--hub-vpc ID` \
+         says so"
     )]
     Hub {
         /// It.
@@ -110,10 +111,10 @@ pub enum RulesError {
 
 impl Rules {
     /// Whether these rules can be, and the arithmetic in one line. `hubs` are VPCs of our own.
-    pub fn check(&self, hubs: &[String]) -> Result<String, RulesError> {
+    pub fn check(&self, hubs: &BTreeSet<VpcId>) -> Result<String, RulesError> {
         let (forward, system) = (self.forward.len(), self.system.len());
         let (rules, vpcs) = (forward + system, self.vpcs.len());
-        if let Some(vpc) = self.vpcs.iter().find(|vpc| hubs.contains(vpc)) {
+        if let Some(vpc) = self.vpcs.iter().find(|vpc| hubs.contains(&VpcId::from(vpc.as_str()))) {
             return Err(RulesError::Hub { vpc: vpc.clone() });
         }
         spelled(self.forward.iter().chain(&self.system))?;

@@ -189,7 +189,7 @@ fn names_that_are_more_than_a_word_are_written_nowhere() {
     for name in ["$(reboot).example", "%{x}.example", "a\"b.example", "a/b.example", "{.example"] {
         let domain: Name = name.parse().unwrap();
         let told =
-            Rules { forward: vec![domain.clone()], ..rules() }.check(&[]).unwrap_err();
+            Rules { forward: vec![domain.clone()], ..rules() }.check(&BTreeSet::new()).unwrap_err();
         assert!(told.to_string().starts_with(name), "{told}");
         for software in [Software::Bind, Software::Windows, Software::Dnsmasq, Software::Coredns] {
             let told = forwarders(software, std::slice::from_ref(&domain), &targets).unwrap_err();
@@ -208,37 +208,37 @@ fn quotas_are_held_against_the_arithmetic() {
     let base = Rules { forward: names(4), system: vec![], ..rules() };
     let fits = Rules { vpcs: vpcs(500), ..base.clone() };
     assert_eq!(
-        fits.check(&[]).unwrap(),
+        fits.check(&BTreeSet::new()).unwrap(),
         "4 rules and 0 exceptions of 1000; 4 x 500 VPCs = 2000 associations of 2000; 2 targets of 6"
     );
     let too_many = Rules { vpcs: vpcs(501), ..base.clone() };
-    let told = too_many.check(&[]).unwrap_err();
+    let told = too_many.check(&BTreeSet::new()).unwrap_err();
     assert!(told.to_string().starts_with("4 rules x 501 VPCs = 2004 associations, more"), "{told}");
     let targets = (10..17).map(|n| format!("10.0.0.{n}:53").parse().unwrap()).collect();
-    let told = Rules { targets, ..base.clone() }.check(&[]).unwrap_err();
+    let told = Rules { targets, ..base.clone() }.check(&BTreeSet::new()).unwrap_err();
     assert_eq!(told, RulesError::Targets { targets: 7 });
     let told =
-        Rules { forward: names(1_000), system: names(1), ..base.clone() }.check(&[]);
+        Rules { forward: names(1_000), system: names(1), ..base.clone() }.check(&BTreeSet::new());
     assert_eq!(told, Err(RulesError::Rules { forward: 1_000, system: 1 }));
     assert!(
         Rules { forward: names(1_000), vpcs: vec![], ..base.clone() }
-            .check(&[])
+            .check(&BTreeSet::new())
             .is_ok()
     );
-    let told = base.check(&["vpc-0b22a2b0c5d6e7f81".to_owned()]);
+    let told = base.check(&BTreeSet::from(["vpc-0b22a2b0c5d6e7f81".into()]));
     assert_eq!(told, Err(RulesError::Hub { vpc: "vpc-0b22a2b0c5d6e7f81".to_owned() }));
     let targets = vec!["10.0.0.10:53".parse().unwrap(); 2];
-    let told = Rules { targets, ..base.clone() }.check(&[]).unwrap_err();
+    let told = Rules { targets, ..base.clone() }.check(&BTreeSet::new()).unwrap_err();
     assert_eq!(told, RulesError::Twice { what: "10.0.0.10:53".to_owned() });
     let told = Rules { vpcs: vec!["vpc-1".to_owned(); 2], ..base.clone() }
-        .check(&[])
+        .check(&BTreeSet::new())
         .unwrap_err();
     assert_eq!(told, RulesError::Twice { what: "vpc-1".to_owned() });
     assert_eq!(
-        Rules { targets: vec![], ..base.clone() }.check(&[]),
+        Rules { targets: vec![], ..base.clone() }.check(&BTreeSet::new()),
         Err(RulesError::NoTargets)
     );
-    assert_eq!(Rules { forward: vec![], ..base }.check(&[]), Err(RulesError::NoNames));
+    assert_eq!(Rules { forward: vec![], ..base }.check(&BTreeSet::new()), Err(RulesError::NoNames));
     let many = Rules { vpcs: vpcs(100), ..rules() };
     let told = cloudformation(&many).unwrap_err().to_string();
     assert!(told.starts_with("7 rules + 7 x 100 associations = 707 resources"), "{told}");

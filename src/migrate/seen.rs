@@ -13,7 +13,10 @@ use crate::base::Pattern;
 const SEEN_MAX: usize = 12;
 
 /// What answers in the hub's own VPC, where no rule is.
-const OF_THE_VPC: &str = "what the VPC's resolver says, unless DHCP options name the hub";
+const OF_THE_VPC: &str = "what the VPC's resolver says";
+
+/// Who does not ask that resolver.
+const UNLESS: &str = "unless DHCP options name the hub";
 
 /// A text a name. `below` are the zones in this one that are in the VPC still: they answer for what
 /// is in them, before the step and after it.
@@ -30,7 +33,9 @@ pub(super) fn seen(judged: &Judged, hub: bool, below: &[&Zone]) -> Vec<String> {
         same => lines.push(format!("{same} answers as before, now by the hub")),
     }
     lines.extend(changed.iter().take(SEEN_MAX).map(|finding| match hub {
-        true => format!("{} {}: {} -> {OF_THE_VPC}", finding.name, finding.rtype, finding.now),
+        true => {
+            format!("{} {}: {} -> {OF_THE_VPC}, {UNLESS}", finding.name, finding.rtype, finding.now)
+        }
         false => finding.change(),
     }));
     let more = changed.len().saturating_sub(SEEN_MAX);

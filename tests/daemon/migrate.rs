@@ -58,7 +58,8 @@ fn the_document_shows_what_the_commands_print() {
 
 #[test]
 fn the_whole_migration_of_a_folder() {
-    let Ran { code, out, err } = on_the_demo("migrate --zones zones/");
+    let Ran { code, out, err } =
+        on_the_demo("migrate --zones zones/ --hub-vpc vpc-0fbd2e2983759917c");
     assert_eq!((code, err.as_str()), (Some(2), ""));
     insta::assert_snapshot!(out);
 }
@@ -114,11 +115,53 @@ fn a_zone_that_nobody_would_miss_exits_with_0_and_no_zone_with_1() {
 
 #[test]
 fn a_rule_is_never_made_for_the_hub_s_own_vpc() {
+    // No subnet is known, so it is the VPC of the endpoints until somebody says otherwise.
     let Ran { code, out, err } = on_the_demo("export rules --vpc vpc-0fbd2e2983759917c");
     assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("taken for the hub's own: vpc-0fbd2e2983759917c; `--hub-vpc"), "{err}");
     assert!(err.contains("vpc-0fbd2e2983759917c is the hub's own VPC"), "{err}");
+    let elsewhere = "export rules --hub-vpc vpc-0c33 --vpc";
+    let Ran { code, err, .. } = on_the_demo(&format!("{elsewhere} vpc-0fbd2e2983759917c"));
+    assert!(code == Some(0) && !err.contains("taken for"), "{err}");
+    let Ran { code, err, .. } = on_the_demo(&format!("{elsewhere} vpc-0c33"));
+    assert!(code == Some(1) && err.contains("vpc-0c33 is the hub's own VPC"), "{err}");
     let Ran { code, err, .. } = on_the_demo("export rules --targets 10.0.0.1,10.0.0.2:5353");
     assert!(code == Some(0) && err.contains("2 targets of 6"), "{err}");
+}
+
+/// Endpoints in one VPC and the hub in another, as where one inspects what passes.
+#[test]
+fn a_hub_beside_its_endpoints_is_found_by_its_subnet() {
+    let folder = TempDir::new().unwrap();
+    let recording = folder.path().join("recording");
+    fs::create_dir(&recording).unwrap();
+    for entry in fs::read_dir(Path::new(ROOT).join("src/discover/demo")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, recording.join(from.file_name().unwrap())).unwrap();
+    }
+    let subnets = serde_json::json!({ "Subnets": [{ "SubnetId": "subnet-0c33", "VpcId": "vpc-0c33",
+        "AvailabilityZone": "eu-west-1a", "CidrBlock": "10.9.0.0/24" }] });
+    fs::write(recording.join("subnets.json"), subnets.to_string()).unwrap();
+    let config = "zones = \"discover\"\n[server]\nlisten = [\"10.9.0.10:53\"]\n\
+                  [[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"recording\"\n\
+                  [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n";
+    fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+    let rules = |vpc: &str| {
+        let words = format!("export rules --config hubdns.toml --vpc {vpc}");
+        ran(hubdns(folder.path()).args(words.split(' ')))
+    };
+    let Ran { code, err, .. } = rules("vpc-0fbd2e2983759917c");
+    assert!(code == Some(0) && !err.contains("taken for"), "{err}");
+    let Ran { code, err, .. } = rules("vpc-0c33");
+    assert!(code == Some(1) && err.contains("vpc-0c33 is the hub's own VPC"), "{err}");
+    // Of the hub's own VPC the steps say so; that of the endpoints is a spoke like any other.
+    let zones = format!("{ROOT}/tests/fixtures/zones");
+    let words = ["migrate", "--config", "hubdns.toml", "--format", "json", "--zones", &zones];
+    let Ran { out, err, .. } = ran(hubdns(folder.path()).args(words));
+    assert_eq!(err, "");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let steps = document["steps"]["steps"].as_array().unwrap();
+    assert!(!steps.is_empty() && steps.iter().all(|it| it["hub"] == false), "{out}");
 }
 
 #[test]
