@@ -91,12 +91,17 @@ async fn inventory_asked(
     config: &Config,
     asked: &[Asked],
 ) -> Result<(Inventory, Vec<String>), OfflineError> {
-    let state = match &config.refresh.state_file {
-        Some(path) => read_state(path).await.ok().flatten(),
-        None => None,
-    };
-    let last_good = state.map(|state| state.inventory).unwrap_or_default();
     let mut notes = Vec::new();
+    let last_good = match &config.refresh.state_file {
+        Some(path) if asked.iter().any(|it| it.facts.is_err()) => {
+            let read = read_state(path).await.unwrap_or_else(|error| {
+                notes.push(format!("{}; no last good facts are known", Chain(&error)));
+                None
+            });
+            read.map(|state| state.inventory).unwrap_or_default()
+        }
+        Some(_) | None => Inventory::default(),
+    };
     let mut inventory = Inventory::default();
     for Asked { source, facts, .. } in asked {
         match facts {

@@ -9,10 +9,10 @@ use crate::{
         json::{NamesDocument, ReloadDocument, StatusDocument, from_text, to_text},
     },
     app::{effects, host_lookup, offline_inventory, table_of},
-    base::{Az, Chain},
+    base::{Az, Chain, EndpointId, SourceName},
     config::Config,
     inventory::Inventory,
-    preview::{Preview, left_out, preview, table_told},
+    preview::{Preview, endpoints_of, left_out, preview, table_told},
 };
 
 /// What scripts are told by when something would change.
@@ -109,12 +109,31 @@ async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned
     let reload = rehearse(socket, &args.config).await?;
     let down: BTreeSet<IpAddr> = left_out(&told);
     let drained = |az: &Az| status.drained_zones.iter().any(|it| az.is_called(&it.zone));
-    let table = table_of(&inventory(new).await?, new, &|ip| down.contains(ip), &drained);
+    let inventory = inventory(new).await?;
+    let table = table_of(&inventory, new, &|ip| down.contains(ip), &drained);
     Ok(Planned {
         against: format!("the daemon at {}", socket.display()),
-        preview: preview(&table_told(&told)?, &table),
+        preview: preview(&table_told(&told)?, &table).without(&unknown(new, &inventory, &told)),
         reload,
     })
+}
+
+/// The endpoints of sources of which nothing is known here. A daemon keeps what it knows of a source
+/// until that tells otherwise.
+fn unknown(new: &Config, inventory: &Inventory, told: &NamesDocument) -> BTreeSet<EndpointId> {
+    let is_known = |name: &SourceName| inventory.sources.iter().any(|it| it.source == *name);
+    let mut unknown = BTreeSet::new();
+    for source in new.sources.iter().map(|source| &source.name).filter(|name| !is_known(name)) {
+        let endpoints = endpoints_of(told, source);
+        if !endpoints.is_empty() {
+            complain(&format!(
+                "source {source}: what the daemon answers by it is left out of the comparison, for a \
+                 reload keeps that until the source tells otherwise"
+            ));
+        }
+        unknown.extend(endpoints);
+    }
+    unknown
 }
 
 async fn inventory(config: &Config) -> anyhow::Result<Inventory> {

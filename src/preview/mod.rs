@@ -11,10 +11,12 @@ mod told;
 mod tests;
 
 pub use audience::{Audience, Move};
-pub use told::{ToldError, left_out, table_told};
+pub use told::{ToldError, endpoints_of, left_out, table_told};
+
+use std::collections::BTreeSet;
 
 use crate::{
-    base::ViewName,
+    base::{EndpointId, ViewName},
     table::{AnswerTable, Change, ChangeKind, diff_views},
 };
 
@@ -53,6 +55,20 @@ impl Preview {
     /// Whether nobody notices anything.
     pub fn is_empty(&self) -> bool {
         self.views.is_empty() && self.moves.is_empty()
+    }
+
+    /// The same without what becomes of these endpoints' answers, which nobody knows.
+    pub fn without(mut self, endpoints: &BTreeSet<EndpointId>) -> Self {
+        let is_known = |change: &Change| match &change.kind {
+            ChangeKind::Removed(said) | ChangeKind::Changed { from: said, .. } => {
+                !said.endpoint().is_some_and(|it| endpoints.contains(it))
+            }
+            ChangeKind::Added(_) => true,
+        };
+        self.views.iter_mut().for_each(|(_, changes)| changes.retain(is_known));
+        self.views.retain(|(_, changes)| !changes.is_empty());
+        self.moves.iter_mut().for_each(|it| it.changes.retain(is_known));
+        self
     }
 
     /// The changed answers of views that stay. What clients find in another view is not among them.

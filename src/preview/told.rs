@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use crate::{
     admin::json::{CnameDocument, NameDocument, NamesDocument, ViewDocument},
-    base::{Az, Name, NameError, Pattern, Ttl, TtlError},
+    base::{Az, EndpointId, Name, NameError, Pattern, SourceName, Ttl, TtlError},
     policy::{
         Address, Claim, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan,
     },
@@ -51,6 +51,13 @@ pub fn left_out(document: &NamesDocument) -> BTreeSet<IpAddr> {
     let names = document.views.iter().flat_map(|view| &view.names);
     let caveats = names.flat_map(|name| &name.caveats).filter(|it| it.caveat == "left_out");
     caveats.flat_map(|caveat| &caveat.addresses).copied().collect()
+}
+
+/// The endpoints of which this source told the daemon.
+pub fn endpoints_of(document: &NamesDocument, source: &SourceName) -> BTreeSet<EndpointId> {
+    let names = document.views.iter().flat_map(|view| &view.names);
+    let of_it = names.filter(|name| name.source == source.as_str());
+    of_it.map(|name| name.endpoint.as_str().into()).collect()
 }
 
 fn rule(view: &ViewDocument) -> ViewConfig {

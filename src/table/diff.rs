@@ -213,6 +213,14 @@ impl Said {
         })
     }
 
+    /// Who answers, where it is an endpoint of ours.
+    pub fn endpoint(&self) -> Option<&EndpointId> {
+        match self {
+            Said::Addresses { endpoint, .. } => Some(endpoint),
+            Said::Cname { .. } => None,
+        }
+    }
+
     fn ttl(&self) -> Ttl {
         match self {
             Said::Addresses { ttl, .. } | Said::Cname { ttl, .. } => *ttl,

@@ -9,7 +9,7 @@ use crate::{
     SQS,
     commands::{Ran, ran},
     status,
-    support::{Hubdns, free_port, hubdns, try_dig},
+    support::{Hubdns, eventually, free_port, hubdns, try_dig},
 };
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/small");
@@ -126,6 +126,36 @@ fn what_a_daemon_has_drained_is_no_change() {
     assert_eq!(daemon.dig(&format!("{SQS} A")).data("A").len(), 2);
     let Ran { code, out, .. } = plan(&daemon, "--config hubdns.toml");
     assert_eq!(code, Some(0), "{out}");
+}
+
+/// A daemon keeps what it knows of such a source: nothing of it is lost by a reload.
+#[test]
+fn what_comes_of_a_source_that_cannot_be_asked_is_not_told_as_gone() {
+    let folder = TempDir::new().unwrap();
+    let recording = folder.path().join("saas");
+    fs::create_dir(&recording).unwrap();
+    let saas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/saas");
+    for entry in fs::read_dir(saas).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, recording.join(from.file_name().unwrap())).unwrap();
+    }
+    let path = recording.display();
+    let other = format!("[[source]]\nname = \"other\"\nkind = \"files\"\npath = \"{path}\"\n");
+    let daemon = Hubdns::start(&(files(SMALL) + &other));
+    let answers = |daemon: &Hubdns| !daemon.dig("api.vendor.example A").data("A").is_empty();
+    eventually("both sources have told", crate::SOON, || answers(&daemon).then_some(()));
+    fs::rename(&recording, folder.path().join("away")).unwrap();
+    let in_force = format!("state_file = \"{}/inventory.json\"", daemon.dir().display());
+    let torn = folder.path().join("torn.json");
+    fs::write(&torn, "{").unwrap();
+    written(&daemon, "", &[(&in_force, &format!("state_file = \"{}\"", torn.display()))]);
+    let Ran { out, err, .. } = plan(&daemon, "--config new.toml");
+    assert!(out.contains("a reload puts in force: [refresh]"), "{out}{err}");
+    assert!(!out.contains("vendor.example"), "{out}");
+    assert!(err.contains("torn.json is corrupt"), "{err}");
+    assert!(err.contains("source other: what the daemon answers by it is left out"), "{err}");
+    assert_eq!(ran(&mut daemon.command("reload")).code, Some(0));
+    assert!(answers(&daemon), "and so it is");
 }
 
 #[test]
