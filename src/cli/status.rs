@@ -9,10 +9,12 @@ use std::{
 
 use super::{
     args::{Format, StatusArgs},
-    ask, repaint, run, say, small_runtime,
+    ask, printable_lines, repaint, run, say, small_runtime,
 };
 use crate::{
-    admin::json::{RoundDocument, SourceDocument, StatusDocument, from_text, to_text},
+    admin::json::{
+        ErrorDocument, RoundDocument, SourceDocument, StatusDocument, from_text, to_text,
+    },
     base::printable,
 };
 
@@ -33,8 +35,13 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         let text = match (&looked, args.daemon.format) {
             (Ok(status), Format::Text) => screen(status),
             (Ok(status), Format::Json) => to_text(status),
-            // Who watches a restart wants to see it come back.
-            (Err(error), Format::Text) if args.watch.is_some() => format!("{error:#}\n"),
+            // Who watches a restart wants to see it come back, and silence is no news.
+            (Err(error), Format::Text) if args.watch.is_some() => {
+                printable_lines(&format!("{error:#}")) + "\n"
+            }
+            (Err(error), Format::Json) if args.watch.is_some() => {
+                to_text(&ErrorDocument { error: format!("{error:#}") })
+            }
             (Err(_), _) => String::new(),
         };
         match (args.watch, args.daemon.format) {
