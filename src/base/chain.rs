@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use super::printable;
+
 /// An error and its causes on one line: `what failed: why: why that`.
 ///
 /// Our own errors never repeat their cause in their message. Others' sometimes do; a cause whose
@@ -27,7 +29,8 @@ impl fmt::Display for Chain<'_> {
             if at > 0 {
                 f.write_str(" ")?;
             }
-            f.write_str(part)?;
+            // AWS, or whoever stands at an `endpoint_url`, has words in it.
+            f.write_str(&printable(part))?;
         }
         Ok(())
     }
@@ -52,6 +55,12 @@ mod tests {
     fn causes_follow_on_one_line() {
         let error = layer("cannot read", Some(layer("file\nis gone", None)));
         assert_eq!(Chain(&error).to_string(), "cannot read: file is gone");
+    }
+
+    #[test]
+    fn what_others_say_moves_no_cursor() {
+        let error = layer("refused", Some(layer("\u{1b}[2Jgood\u{9b}\r\n", None)));
+        assert_eq!(Chain(&error).to_string(), r"refused: \u{1b}[2Jgood\u{9b}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use super::{args::DemoArgs, color, complain, run, say};
+use super::{args::DemoArgs, color, complain, run, say, show};
 use crate::{
     app::{Held, Inheritance, try_places},
     config::{self, Config, render_all},
@@ -17,7 +17,7 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let problems = try_places(&config, &Held::default());
     if !problems.is_empty() {
-        complain(&render_all(&problems, color()));
+        show(&render_all(&problems, color()));
         complain("hubdns demo takes other addresses with --listen and --admin");
         return Ok(ExitCode::FAILURE);
     }

@@ -13,12 +13,14 @@ use std::{fmt::Write as _, process::ExitCode};
 use super::{
     args::{DoctorArgs, Format},
     peers::look_at_peers,
+    printable_lines,
     progress::waiting,
     run, say, small_runtime,
 };
 use crate::{
     admin::json::{CheckDocument, CheckResult, DoctorDocument, to_text},
     app::{ask_sources, host_lookup, now_secs},
+    base::printable,
 };
 
 /// The lines, in the order in which they are told.
@@ -76,9 +78,9 @@ fn render(document: &DoctorDocument) -> String {
             CheckResult::Skipped => "skipped",
         };
         // Writing to a text does not fail.
-        let _ = writeln!(text, "{result:<7} {about}: {what}");
+        let _ = writeln!(text, "{result:<7} {}: {}", printable(about), printable_lines(what));
         if let Some(next) = next {
-            let _ = writeln!(text, "        next: {next}");
+            let _ = writeln!(text, "        next: {}", printable_lines(next));
         }
     }
     text
@@ -107,5 +109,21 @@ impl CheckList {
     fn add(&mut self, result: CheckResult, about: &str, what: String, next: Option<&str>) {
         let about = about.to_owned();
         self.0.push(CheckDocument { about, result, what, next: next.map(str::to_owned) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CheckList, DoctorDocument, render};
+
+    #[test]
+    fn what_others_say_moves_no_cursor() {
+        let mut list = CheckList::default();
+        list.warned("source \u{1b}[2J", "EC2 says \u{9b}2J\r".to_owned(), "type\nthis \u{1b}c");
+        let told = render(&DoctorDocument { checks: list.0 });
+        assert_eq!(
+            told,
+            "warned  source \\u{1b}[2J: EC2 says \\u{9b}2J\\r\n        next: type\nthis \\u{1b}c\n"
+        );
     }
 }

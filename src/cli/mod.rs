@@ -38,6 +38,7 @@ use std::{
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::base::printable;
 use args::{Args, Command};
 
 /// Runs the command that the process was started with.
@@ -112,9 +113,22 @@ fn repaint(text: &str) -> io::Result<()> {
     say(&format!("\x1b[H\x1b[2J{text}"))
 }
 
-/// Prints a line to standard error. There is nowhere to say that it cannot be written.
+/// Prints to standard error what may hold words of AWS, of a daemon or of a file: none of them moves
+/// the cursor.
 fn complain(text: &str) {
+    show(&printable_lines(text));
+}
+
+/// Prints rendered problems to standard error, which may have colours of ours, and none but these.
+/// There is nowhere to say that it cannot be written.
+fn show(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}
+
+/// A text of several lines without characters that a terminal obeys.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    lines.join("\n")
 }
 
 /// Whether standard error is a person's and wants colour (<https://no-color.org>).

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, thread, time::Duration};
 
-use super::{args::ConfigArgs, color, complain};
+use super::{args::ConfigArgs, color, show};
 use crate::{
     app::{
         Daemon, Held, Inheritance, Loader, Runtimes, StartError, certificate_doubts,
@@ -30,7 +30,7 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         Err(errors) => {
             let held = Held { daemon: inheritance.addresses(), ..Held::default() };
             let errors = errors.and(|config| try_places(config, &held));
-            complain(&errors.render(color()));
+            show(&errors.render(color()));
             return Ok(ExitCode::from(WRONG));
         }
     };
@@ -91,7 +91,7 @@ pub(super) fn load_and_try(
 
 /// Prints problems and says that nothing was started.
 pub(super) fn refuse(problems: &str) -> anyhow::Result<ExitCode> {
-    complain(problems);
+    show(problems);
     Ok(ExitCode::FAILURE)
 }
 
@@ -107,7 +107,7 @@ fn lacks(problems: &[Problem]) -> anyhow::Result<ExitCode> {
 /// Warnings as text, for commands that do not log.
 pub(super) fn warn(warnings: &[Problem]) {
     if !warnings.is_empty() {
-        complain(&render_all(warnings, color()));
+        show(&render_all(warnings, color()));
     }
 }
 

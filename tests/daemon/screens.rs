@@ -1,6 +1,14 @@
 //! What a person watches in a terminal, and what packages install beside the program.
 
-use std::{ffi::OsStr, fs, process::Command, thread, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixListener,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -45,15 +53,48 @@ fn status_that_is_watched_is_told_again_and_outlives_a_restart() {
     let folder = TempDir::new().unwrap();
     let mut watching =
         Process::spawn("watch", &mut daemon.command("status --watch 1"), folder.path());
+    let mut as_json = daemon.command("status --watch 1 --format json");
+    let as_json = Process::spawn("watch-json", &mut as_json, folder.path());
     let times = |word: &str, watching: &Process| watching.stdout().matches(word).count();
     eventually("it is told twice", SOON, || (2 <= times("ready ", &watching)).then_some(()));
     assert!(daemon.terminate().success());
     let gone = "hubdns is not running";
     eventually("it says that none runs", SOON, || (1 <= times(gone, &watching)).then_some(()));
+    eventually("a script hears it", SOON, || (1 <= times(gone, &as_json)).then_some(()));
     daemon.start_again();
     let before = times("ready ", &watching);
     eventually("it is back", SOON, || (before < times("ready ", &watching)).then_some(()));
     assert!(watching.ended().is_none());
+    let told = as_json.stdout();
+    let documents = serde_json::Deserializer::from_str(&told).into_iter::<Value>();
+    // The last one may be on its way.
+    let errors = documents.map_while(Result::ok).filter(|it| it["error"].is_string()).count();
+    assert!(1 <= errors, "{told}");
+}
+
+/// Whoever is at a socket, or behind an `endpoint_url`, says what it likes.
+#[test]
+fn what_others_say_moves_no_cursor() {
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    thread::spawn(move || {
+        let body = json!({ "error": "no\u{1b}[2J\u{9b}1A\nand more" }).to_string();
+        let head = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n\
+                    connection: close\r\ncontent-length:";
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = BufReader::new(&stream).lines().map_while(Result::ok);
+            let _ = asked.find(String::is_empty);
+            let _ = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
+        }
+    });
+    for command in ["status", "refresh", "flush", "reload"] {
+        let mut hubdns = hubdns(folder.path());
+        let Ran { code, err, .. } = ran(hubdns.args([command, "--socket"]).arg(&socket));
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("\\u{1b}[2J\\u{9b}1A\nand more"), "{err:?}");
+        assert!(!err.contains(['\u{1b}', '\u{9b}']), "{err:?}");
+    }
 }
 
 #[test]
