@@ -201,6 +201,16 @@ impl Daemon {
         self.status.send_replace(status_of(source(Some(error))));
     }
 
+    /// The socket that is bound.
+    pub(super) fn listens_on(&self, address: SocketAddr) {
+        self.listening.send_replace(vec![address]);
+    }
+
+    /// What it counts.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.admin.metrics
+    }
+
     /// A request over TCP as it is written, and the whole answer as it is read.
     async fn tell(&self, request: &str) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();

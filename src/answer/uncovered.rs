@@ -81,7 +81,9 @@ struct Cases<'t> {
 /// answers and declines.
 pub fn uncovered(leaks: Vec<Leak>, table: &AnswerTable) -> Vec<Uncovered> {
     let mut cases = Cases::new(&leaks);
-    table.views().for_each(|view| cases.look_through(view));
+    if !cases.list.is_empty() {
+        table.views().for_each(|view| cases.look_through(view));
+    }
     let views = table.views().count();
     let mut list = cases.list.into_iter();
     let judged = leaks.into_iter().map(|leak| {

@@ -13,7 +13,7 @@ pub(super) const EXPLAIN: [&str; 4] = ["name", "type", "from", "listener"];
 /// Which of the names are listed.
 const LIST: [&str; 2] = ["view", "q"];
 /// Which page of each list.
-const PAGES: [&str; 2] = ["names", "declined"];
+const PAGES: [&str; 3] = ["names", "declined", "leaks"];
 
 /// The parameters of the page; one that is empty is as good as none, since a form sends it so.
 pub(super) struct Asked(Vec<(&'static str, String)>);
@@ -49,7 +49,10 @@ impl Asked {
 
     /// The same page but for one parameter.
     pub(super) fn link(&self, key: &'static str, value: &str, part: &str) -> String {
-        let others = self.0.iter().filter(|(known, _)| *known != key);
+        let stays = |known: &str| {
+            known != key && (PAGES.contains(&key) || !PAGES.contains(&known))
+        };
+        let others = self.0.iter().filter(|(known, _)| stays(known));
         let mut all: Vec<(&str, &str)> = others.map(|(key, text)| (*key, text.as_str())).collect();
         if !value.is_empty() {
             all.push((key, value));

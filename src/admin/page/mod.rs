@@ -5,8 +5,10 @@
 
 mod asked;
 mod changes;
+mod coverage;
 mod explain;
 mod hub;
+mod list;
 mod names;
 mod parts;
 #[cfg(test)]
@@ -14,7 +16,10 @@ mod tests;
 mod traffic;
 mod verdict;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Extension,
@@ -37,7 +42,7 @@ use super::{
     routes::{Site, explained},
     standing,
 };
-use crate::table::Published;
+use crate::{table::Published, telemetry::Metrics};
 use asked::Asked;
 use verdict::Verdict;
 
@@ -72,6 +77,8 @@ struct Visit {
 }
 
 /// `/`.
+    metrics: Arc<Metrics>,
+    since_start: Duration,
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(caller): Extension<Caller>,
@@ -153,6 +160,8 @@ impl Visit {
                     }
                     script { (PreEscaped(SCRIPT)) }
                 }
+            metrics: Arc::clone(&admin.metrics),
+            since_start: now.saturating_duration_since(site.started),
             }
         }
     }
@@ -180,4 +189,6 @@ impl Visit {
             }
         }
     }
+                        (self.coverage())
 }
+            ("leaks", "Coverage"),

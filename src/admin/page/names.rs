@@ -9,7 +9,8 @@ use maud::{Markup, html};
 
 use super::{
     Visit,
-    parts::{self, Shape, age, count, grouped},
+    list::{Slice, nothing},
+    parts::{self, Shape, age, grouped},
 };
 use crate::{
     admin::json::{AddressDocument, DeclinedDocument, NameDocument},
@@ -17,18 +18,8 @@ use crate::{
     table::ViewTable,
 };
 
-/// Rows of a list at once.
-const ROWS_MAX: usize = 25;
-
 /// The columns: a zone's name, and its id where that is known, which is the same in all accounts.
 type Zones = BTreeSet<(String, String)>;
-
-/// Which rows of a list are shown.
-struct Slice {
-    first: usize,
-    all: usize,
-    page: usize,
-}
 
 // === impl Visit ===
 
@@ -177,54 +168,6 @@ impl Visit {
             }
         }
     }
-
-    fn pager(&self, list: &'static str, part: &str, slice: &Slice) -> Markup {
-        let (page, last) = (slice.page, slice.pages());
-        let link = |to: usize, text: &str| {
-            html! { a href=(self.asked.link(list, &to.to_string(), part)) { (text) } }
-        };
-        html! {
-            @if 1 < last {
-                nav.pager aria-label={ "Pages of " (list) } {
-                    @if 2 < page { (link(1, "First")) }
-                    @if 1 < page { (link(page - 1, "Before")) }
-                    span { "Page " (page) " of " (last) }
-                    @if page < last { (link(page + 1, "Next")) }
-                    @if page + 1 < last { (link(last, "Last")) }
-                }
-            }
-        }
-    }
-}
-
-// === impl Slice ===
-
-impl Slice {
-    fn new(all: usize, page: usize) -> Self {
-        let page = page.min(all.div_ceil(ROWS_MAX).max(1));
-        Self { first: (page - 1) * ROWS_MAX, all, page }
-    }
-
-    fn pages(&self) -> usize {
-        self.all.div_ceil(ROWS_MAX)
-    }
-
-    fn of<'l, T>(&self, list: &'l [T]) -> &'l [T] {
-        let end = (self.first + ROWS_MAX).min(list.len());
-        list.get(self.first..end).unwrap_or_default()
-    }
-
-    /// `27 names`, `101 to 200 of 5,000 names`.
-    fn told(&self, one: &str, many: &str) -> String {
-        let all = count(self.all, one, many);
-        match self.pages() {
-            0 | 1 => all,
-            _ => {
-                let end = (self.first + ROWS_MAX).min(self.all);
-                format!("{} to {} of {all}", grouped(self.first + 1), grouped(end))
-            }
-        }
-    }
 }
 
 /// Names that stand for others: as many as a person reads, the filter finds the rest.
@@ -273,13 +216,6 @@ fn declined_row(row: &DeclinedDocument) -> Markup {
             }
             td { b { (row.reason.replace('_', " ")) } small { (row.why) } }
         }
-    }
-}
-
-fn nothing(all: usize, one: &str) -> String {
-    match all {
-        0 => "None.".to_owned(),
-        _ => format!("No {one} has that in it."),
     }
 }
 

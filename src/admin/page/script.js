@@ -1,6 +1,6 @@
 'use strict';
 (() => {
-  const live = ['verdict', 'result', 'names', 'declined', 'sources', 'views', 'upstreams', 'traffic', 'changes', 'config'];
+  const live = ['verdict', 'result', 'names', 'declined', 'coverage', 'sources', 'views', 'upstreams', 'traffic', 'changes', 'config'];
   const lost = document.getElementById('lost');
   const told = document.getElementById('told');
   let asking = null;
@@ -53,7 +53,7 @@
   // What the other form has asked for stays asked for.
   const address = (form) => {
     const fields = new URLSearchParams(location.search);
-    fields.delete('names'), fields.delete('declined');
+    for (const list of ['names', 'declined', 'leaks']) fields.delete(list);
     for (const { name, type, value } of form.elements) {
       if (!name || type === 'hidden') continue;
       value ? fields.set(name, value) : fields.delete(name);
