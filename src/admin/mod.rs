@@ -9,6 +9,7 @@ mod control;
 mod guard;
 pub mod json;
 mod listen;
+mod live;
 mod openapi;
 mod orders;
 mod page;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use config::{AdminConfig, InForce};
 pub use listen::{serve, serve_control};
+pub use live::ask_live;
 pub use orders::{ORDERS_MAX, Order};
 
 use std::{net::SocketAddr, sync::Arc};

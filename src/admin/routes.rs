@@ -24,6 +24,7 @@ use super::{
         self, ChangesDocument, ConfigDocument, CoverageDocument, ExplainDocument, FlushDocument,
         NamesDocument, TrafficDocument, ViewsDocument,
     },
+    live::Asker,
     openapi,
     orders::Order,
     page,
@@ -66,6 +67,7 @@ const DNS_PORT: u16 = 53;
 pub(super) struct Site {
     pub(super) admin: Arc<Admin>,
     pub(super) started: Instant,
+    pub(super) asker: Arc<Asker>,
 }
 
 // === impl Admin ===
@@ -92,7 +94,8 @@ impl Admin {
     }
 
     fn routes(self, more: Router<Site>) -> Router {
-        let site = Site { admin: Arc::new(self), started: Instant::now() };
+        let now = Instant::now();
+        let site = Site { admin: Arc::new(self), started: now, asker: Arc::new(Asker::new(now)) };
         more.route("/", get(page::page))
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))

@@ -212,7 +212,7 @@ impl Daemon {
     }
 
     /// A request over TCP as it is written, and the whole answer as it is read.
-    async fn tell(&self, request: &str) -> Response {
+    pub(super) async fn tell(&self, request: &str) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();

@@ -20,6 +20,7 @@ mod sender;
 mod session;
 mod settings;
 mod tell;
+mod trial;
 mod uncovered;
 
 pub use cookies::Cookies;
@@ -30,6 +31,7 @@ pub use rates::Rates;
 pub use respond::Responder;
 pub use session::{Session, Step};
 pub use settings::{About, Settings};
+pub use trial::{Trial, TrialError, ask_as_client, here};
 pub use uncovered::{Objection, Standing, Uncovered, uncovered};
 
 #[cfg(test)]

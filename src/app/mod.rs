@@ -23,7 +23,8 @@ mod watchdog;
 
 /// For commands that ask other hubs, and what is served and answers here.
 pub use crate::{
-    forward::{PeerError, Trial, ask_as_client, ask_peer},
+    answer::here,
+    forward::{PeerError, ask_peer},
     health::{HandshakeError, covered},
     serve::{Certificate, DESCRIPTORS_WANTED, RECEIVE_BUFFER_BYTES, Service},
 };
@@ -32,8 +33,8 @@ pub use effects::effects;
 pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
-    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, here, offline_inventory,
-    offline_table, table_asked, table_of,
+    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_inventory, offline_table,
+    table_asked, table_of,
 };
 pub use reload::Loader;
 pub use runtimes::Runtimes;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -147,18 +147,6 @@ pub async fn accepts_tcp(upstream: SocketAddr) -> io::Result<()> {
     let connected = timeout(CONNECT_WITHIN, TcpStream::connect(upstream)).await;
     connected.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it does not answer"))??;
     Ok(())
-}
-
-/// Where an address that listens on all is reached from its own host.
-pub fn here(listener: SocketAddr) -> SocketAddr {
-    let loopback = match listener {
-        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    match listener.ip().is_unspecified() {
-        true => SocketAddr::new(loopback, listener.port()),
-        false => listener,
-    }
 }
 
 /// Asks every upstream of the configuration one question, each by itself.

@@ -19,5 +19,5 @@ pub use ids::{
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
 pub use paces::{Pace, Paces};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
-pub use text::printable;
+pub use text::{printable, shell_word};
 pub use ttl::{Ttl, TtlBounds, TtlError};

@@ -12,9 +12,32 @@ pub fn printable(text: &str) -> String {
     })
 }
 
+/// A text as one word of a shell's line: names of others may have anything in them, and a line that is
+/// shown is a line that is typed.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, shell_word};
+
+    #[test]
+    fn a_word_is_one_word_whatever_it_is() {
+        for (text, word) in [
+            ("sqs.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"),
+            ("*.s3", "'*.s3'"),
+            ("a;$(b)|`c`", "'a;$(b)|`c`'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(text), word);
+        }
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_shown_as_text_and_all_else_as_it_is() {

@@ -14,7 +14,6 @@ mod export;
 mod flush;
 mod held;
 mod hubs;
-mod live;
 mod manual;
 mod migrate;
 mod names;

@@ -7,18 +7,20 @@ use comfy_table::Table;
 
 use super::{
     args::{ExplainArgs, NamesArgs},
-    ask, complain, explain, live, names,
+    ask, complain, explain, names,
     progress::waiting,
     run, say, small_runtime,
 };
 use crate::{
     admin::{
+        ask_live,
         client::with_parameters,
         json::{ExplainDocument, NamesDocument, from_text},
     },
     answer::{self, Vantage},
     app::{host_lookup, offline_table},
     config::Config,
+    serve::Service,
 };
 
 /// Lists what is answered.
@@ -84,7 +86,9 @@ async fn by_daemon(
         let Some(text) = ask::daemon(config, path).await? else { return Ok(None) };
         let mut explained: ExplainDocument = from_text(&text)?;
         let spoken = config.serve.spoken_at(explained.listener);
-        explained.live = Some(live::ask(&explained, &args.name, args.rtype, spoken).await);
+        let is_encrypted = matches!(spoken, Some(Service::Encrypted(_)));
+        explained.live =
+            Some(ask_live(&explained, &args.name, args.rtype, is_encrypted).await);
         Ok(Some(explained))
     };
     let explained = look().await?;

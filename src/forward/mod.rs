@@ -34,7 +34,6 @@ mod report;
 mod routes;
 mod stream;
 mod transmission;
-mod trial;
 mod trust;
 mod upstream;
 
@@ -56,5 +55,4 @@ pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};
 pub use probing::Look;
 pub use report::{AskedFor, UpstreamReport};
-pub use trial::{Trial, ask_as_client};
 pub use trust::{TrustError, client_config};

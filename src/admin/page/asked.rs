@@ -10,6 +10,8 @@ use crate::admin::{
 
 /// What of it is explained.
 pub(super) const EXPLAIN: [&str; 4] = ["name", "type", "from", "listener"];
+/// The word by which what is explained is also asked, of the page's own forms alone.
+pub(super) const LIVE: &str = "live";
 /// Which of the names are listed.
 const LIST: [&str; 2] = ["view", "q"];
 /// Which page of each list.
@@ -22,7 +24,7 @@ pub(super) struct Asked(Vec<(&'static str, String)>);
 
 impl Asked {
     pub(super) fn read(uri: &Uri) -> Result<Self, Refusal> {
-        let known = [&EXPLAIN[..], &LIST, &PAGES].concat();
+        let known = [&EXPLAIN[..], &[LIVE], &LIST, &PAGES].concat();
         let parameters = Parameters::read(uri, &known)?;
         let given = known.into_iter().filter_map(|key| {
             let text = parameters.text(key)?.trim();
@@ -36,6 +38,11 @@ impl Asked {
         self.0.iter().find(|(known, _)| *known == key).map_or("", |(_, text)| text)
     }
 
+    /// Whether anything is to be explained.
+    pub(super) fn is_explained(&self) -> bool {
+        EXPLAIN.iter().any(|key| !self.text(key).is_empty())
+    }
+
     /// Those of `explain` alone, as the JSON API reads them.
     pub(super) fn explain(&self) -> Parameters {
         let given = EXPLAIN.iter().map(|key| (*key, self.text(key)));
@@ -47,10 +54,11 @@ impl Asked {
         self.text(list).parse().unwrap_or(1).max(1)
     }
 
-    /// The same page but for one parameter.
+    /// The same page but for one parameter. What lists other rows begins with their first, and nothing
+    /// is asked by following it.
     pub(super) fn link(&self, key: &'static str, value: &str, part: &str) -> String {
         let stays = |known: &str| {
-            known != key && (PAGES.contains(&key) || !PAGES.contains(&known))
+            ![key, LIVE].contains(&known) && (PAGES.contains(&key) || !PAGES.contains(&known))
         };
         let others = self.0.iter().filter(|(known, _)| stays(known));
         let mut all: Vec<(&str, &str)> = others.map(|(key, text)| (*key, text.as_str())).collect();

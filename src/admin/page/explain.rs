@@ -7,8 +7,11 @@ use super::{
     parts::{self, Shape},
 };
 use crate::{
-    admin::{client::with_parameters, json::ExplainDocument},
-    base::RecordType,
+    admin::{
+        client::with_parameters,
+        json::{ExplainDocument, LiveDocument},
+    },
+    base::{RecordType, shell_word},
 };
 
 /// The types that a person picks from; any other can be written into the address.
@@ -37,6 +40,7 @@ impl Visit {
                     (field("from", "Client address", "yours", None))
                     (field("listener", "Listener", "the first", None))
                     (self.asked.hidden(&asked::EXPLAIN))
+                    input type="hidden" name=(asked::LIVE) value=(self.word);
                     button { "Explain" }
                 }
                 div #result tabindex="-1" aria-live="polite" {
@@ -45,6 +49,9 @@ impl Visit {
                         Some(Ok(told)) => (self.told(told)),
                         Some(Err(why)) => p { (Shape::Bad.with("Not explained")) ": " (why) },
                     }
+                }
+                div #live tabindex="-1" aria-live="polite" {
+                    @if let Some(Ok(told)) = &self.explained { (self.live(told)) }
                 }
             }
         }
@@ -65,13 +72,37 @@ impl Visit {
         }
     }
 
+    /// What hubdns answers when it is asked by DNS, or the way to have it asked.
+    fn live(&self, told: &ExplainDocument) -> Markup {
+        html! {
+            @match &told.live {
+                Some(live) => {
+                    p { "Asked by DNS: " (answer(live)) }
+                    p { small #asked-at { "Asked when this page was loaded." } }
+                }
+                None => p.soft { "Not asked by DNS yet." },
+            }
+            form action="/#explain" method="get" data-part="explain" {
+                @for (key, value) in given(told) {
+                    input type="hidden" name=(key) value=(value);
+                }
+                (self.asked.hidden(&asked::EXPLAIN))
+                input type="hidden" name=(asked::LIVE) value=(self.word);
+                button { (if told.live.is_some() { "Ask again" } else { "Ask now" }) }
+            }
+        }
+    }
+
     fn told(&self, told: &ExplainDocument) -> Markup {
         let ExplainDocument { name, r#type, client, listener, decision, .. } = told;
         // Whole: without the client's address it would mean whoever follows it.
-        let (from, to) = (client.to_string(), listener.to_string());
-        let given = asked::EXPLAIN.into_iter().zip([name, r#type, &from, &to].map(String::as_str));
-        let link = with_parameters("/", &given.collect::<Vec<_>>()) + "#explain";
-        let command = format!("hubdns explain {name} {type} --from {client} --listener {listener}");
+        let given = given(told);
+        let given: Vec<_> = given.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let link = with_parameters("/", &given) + "#explain";
+        let command = format!(
+            "hubdns explain {} {type} --from {client} --listener {listener}",
+            shell_word(name)
+        );
         html! {
             h3 {
                 code { (name) " " (r#type) } " from " code { (client) } " to " code { (listener) }
@@ -100,6 +131,33 @@ impl Visit {
             } }
         }
     }
+}
+
+/// The whole question, as parameters.
+fn given(told: &ExplainDocument) -> [(&'static str, String); 4] {
+    let ExplainDocument { name, r#type, client, listener, .. } = told;
+    let [for_name, for_type, from, to] = asked::EXPLAIN;
+    [
+        (for_name, name.clone()),
+        (for_type, r#type.clone()),
+        (from, client.to_string()),
+        (to, listener.to_string()),
+    ]
+}
+
+/// What the live path said.
+fn answer(live: &LiveDocument) -> Markup {
+    let (shape, word) = match (live.agrees, &live.rcode) {
+        (Some(true), _) => (Shape::Good, "agrees"),
+        (Some(false), _) => (Shape::Bad, "differs"),
+        (None, Some(_)) => (Shape::Open, "answered"),
+        (None, None) => (Shape::Open, "not asked"),
+    };
+    let what = ["DIFFERS: ", "not asked: "]
+        .iter()
+        .find_map(|head| live.what.strip_prefix(head))
+        .unwrap_or(&live.what);
+    html! { (shape.with(word)) ": " (what) "." }
 }
 
 fn shape(decision: &str) -> Shape {

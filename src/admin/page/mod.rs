@@ -24,13 +24,13 @@ use std::{
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     guard::Caller,
@@ -38,6 +38,7 @@ use super::{
         ChangesDocument, ConfigDocument, ExplainDocument, StatusDocument, TrafficDocument,
         UpstreamsDocument,
     },
+    live::{PAGE_EVERY, Wish},
     parameters::Refusal,
     routes::{Site, explained},
     standing,
@@ -73,18 +74,26 @@ struct Visit {
     probes: bool,
     /// Nothing when nothing was asked.
     explained: Option<Result<ExplainDocument, String>>,
+    /// By which the page's forms have something asked.
+    word: String,
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    since_start: Duration,
 }
 
 /// `/`.
-    metrics: Arc<Metrics>,
-    since_start: Duration,
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let visit = Visit::new(&site, caller, Asked::read(&uri)?);
+    let asked = Asked::read(&uri)?;
+    let explained = match asked.is_explained() {
+        true => Some(answered(&site, caller, is_ahead(&headers), &asked).await),
+        false => None,
+    };
+    let visit = Visit::new(&site, asked, explained);
     // As for the names of the JSON API: nobody should wait for it.
     let written = tokio::task::spawn_blocking(move || visit.document().into_string()).await;
     let page = written
@@ -96,17 +105,51 @@ pub(super) async fn page(
     Ok((headers, page).into_response())
 }
 
+/// What a visitor asks to be explained; by the page's own form, with what the live path answers.
+async fn answered(
+    site: &Site,
+    caller: Caller,
+    is_ahead: bool,
+    asked: &Asked,
+) -> Result<ExplainDocument, String> {
+    let told = || {
+        let told = explained(&site.admin, caller, &asked.explain());
+        told.map_err(|refusal| refusal.why().to_owned())
+    };
+    let word = asked.text(asked::LIVE);
+    let mut told_now = told()?;
+    if word.is_empty() {
+        return Ok(told_now);
+    }
+    let live = async |explained: &ExplainDocument| {
+        let bound = site.admin.listening.borrow().clone();
+        let wish = Wish { caller, word, is_ahead, explained };
+        site.asker.ask(wish, &site.admin.table, &bound).await
+    };
+    let mut answer = live(&told_now).await;
+    // A table may have come between the two.
+    if answer.agrees == Some(false) && answer.rcode.is_some() {
+        sleep(PAGE_EVERY).await;
+        told_now = told()?;
+        answer = live(&told_now).await;
+    }
+    Ok(ExplainDocument { live: Some(answer), ..told_now })
+}
+
+/// Whether a browser only thinks that somebody will want the page.
+fn is_ahead(headers: &HeaderMap) -> bool {
+    let purposes =
+        ["sec-purpose", "purpose", "x-purpose", "x-moz"].iter().filter_map(|key| headers.get(*key));
+    let mut purposes = purposes.filter_map(|value| value.to_str().ok());
+    purposes.any(|purpose| purpose.contains("prefetch") || purpose.contains("preview"))
+}
+
 // === impl Visit ===
 
 impl Visit {
-    fn new(site: &Site, caller: Caller, asked: Asked) -> Self {
+    fn new(site: &Site, asked: Asked, explained: Option<Result<ExplainDocument, String>>) -> Self {
         let (admin, now) = (&site.admin, Instant::now());
         let config = admin.config.borrow().clone();
-        let is_asked = asked::EXPLAIN.iter().any(|key| !asked.text(key).is_empty());
-        let explained = is_asked.then(|| {
-            let told = explained(admin, caller, &asked.explain());
-            told.map_err(|refusal| refusal.why().to_owned())
-        });
         Self {
             identity: String::from_utf8_lossy(&admin.settings.borrow().identity).into_owned(),
             status: standing::status(admin, site.started, now),
@@ -117,6 +160,9 @@ impl Visit {
             probes: config.probes,
             explained,
             published: admin.table.hold(),
+            metrics: Arc::clone(&admin.metrics),
+            since_start: now.saturating_duration_since(site.started),
+            word: site.asker.word().to_owned(),
             asked,
         }
     }
@@ -144,6 +190,7 @@ impl Visit {
                         (self.explain())
                         (self.names())
                         (self.declined())
+                        (self.coverage())
                         (self.sources())
                         (self.views())
                         (self.upstreams())
@@ -160,8 +207,6 @@ impl Visit {
                     }
                     script { (PreEscaped(SCRIPT)) }
                 }
-            metrics: Arc::clone(&admin.metrics),
-            since_start: now.saturating_duration_since(site.started),
             }
         }
     }
@@ -171,6 +216,7 @@ impl Visit {
             ("explain", "Explain"),
             ("answered", "Names"),
             ("not-answered", "Not answered"),
+            ("leaks", "Coverage"),
             ("discovery", "Sources"),
             ("audiences", "Views"),
             ("forwarding", "Upstreams"),
@@ -189,6 +235,4 @@ impl Visit {
             }
         }
     }
-                        (self.coverage())
 }
-            ("leaks", "Coverage"),

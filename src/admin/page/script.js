@@ -1,18 +1,27 @@
 'use strict';
 (() => {
-  const live = ['verdict', 'result', 'names', 'declined', 'coverage', 'sources', 'views', 'upstreams', 'traffic', 'changes', 'config'];
+  const parts = ['verdict', 'result', 'live', 'names', 'declined', 'coverage', 'sources', 'views', 'upstreams', 'traffic', 'changes', 'config'];
   const lost = document.getElementById('lost');
   const told = document.getElementById('told');
   let asking = null;
 
-  // Takes over the parts of the page as it is now. What a person reads or holds stays.
-  const show = (text, all) => {
+  // Who comes again, or hands the address on, asks nothing by it.
+  const plain = new URL(location.href);
+  if (plain.searchParams.has('live')) {
+    plain.searchParams.delete('live');
+    history.replaceState(null, '', plain);
+  }
+
+  // Takes over the parts of the page as it is now; `by` is the form that asked, if one did. What a person
+  // reads or holds stays.
+  const show = (text, by) => {
     const now = new DOMParser().parseFromString(text, 'text/html');
-    for (const id of live) {
+    for (const id of parts) {
       const old = document.getElementById(id), next = now.getElementById(id);
       if (!old || !next || old.innerHTML === next.innerHTML) continue;
       const held = old.contains(document.activeElement) || !getSelection().isCollapsed;
-      if (held && !all && id !== 'verdict') continue;
+      if (held && !by && id !== 'verdict') continue;
+      if (id === 'live' && by !== 'explain') continue;
       old.querySelectorAll('details[id]').forEach((it) => {
         const same = next.querySelector('#' + CSS.escape(it.id));
         if (same) same.open = it.open;
@@ -31,20 +40,22 @@
     document.title = now.title;
   };
 
-  const load = async (url, all) => {
+  const load = async (url, by) => {
     asking?.abort();
     const mine = asking = new AbortController();
     try {
       const answer = await fetch(url, { signal: mine.signal, cache: 'no-store' });
       if (!answer.ok) throw new Error(answer.status);
-      show(await answer.text(), all);
+      show(await answer.text(), by);
       lost.hidden = true;
       told.textContent = 'Updates itself; last at ' + new Date().toLocaleTimeString() + '.';
+      return true;
     } catch (error) {
-      if (mine.signal.aborted) return;
+      if (mine.signal.aborted) return false;
       if (lost.hidden) lost.textContent = 'hubdns has not answered this page since ' +
         new Date().toLocaleTimeString() + '. What you see is older.';
       lost.hidden = false;
+      return false;
     } finally {
       if (asking === mine) asking = null;
     }
@@ -61,21 +72,35 @@
     return '/?' + fields;
   };
 
+  // An answer by DNS may take seconds, so what is explained is shown before it.
+  const ask = async (word) => {
+    const there = document.getElementById('live'), before = [...there.childNodes];
+    if (!before.length) return;
+    there.textContent = 'Asking by DNS…';
+    const fields = new URLSearchParams(location.search);
+    fields.set('live', word);
+    if (!await load('/?' + fields, 'explain')) there.replaceChildren(...before);
+    const at = document.getElementById('asked-at');
+    if (at) at.textContent = 'Asked at ' + new Date().toLocaleTimeString() + '.';
+  };
+
   addEventListener('submit', async (event) => {
-    const form = event.target;
+    const form = event.target, { part } = form.dataset, word = form.elements.live?.value;
     event.preventDefault();
-    history.pushState(null, '', address(form) + '#' + form.dataset.part);
-    await load(location.href, true);
-    if (form.dataset.part === 'explain') document.getElementById('result').focus();
+    const again = form.closest('#live'), there = address(form) + '#' + part;
+    if (!again) history.pushState(null, '', there);
+    if (!again) await load(location.href, part);
+    if (part === 'explain') document.getElementById(again ? 'live' : 'result').focus();
+    if (word) await ask(word);
   });
   let typed;
   document.getElementById('q')?.addEventListener('input', (event) => {
     clearTimeout(typed);
     typed = setTimeout(() => {
       history.replaceState(null, '', address(event.target.form) + '#names');
-      load(location.href, true);
+      load(location.href, 'answered');
     }, 200);
   });
-  addEventListener('popstate', () => load(location.href, true));
-  setInterval(() => document.hidden || asking || load(location.href, false), 5000);
+  addEventListener('popstate', () => load(location.href, 'explain'));
+  setInterval(() => document.hidden || asking || load(location.href), 5000);
 })();

@@ -1,6 +1,14 @@
 //! The page as it is sent. How it looks and works in a browser is `tests/page`'s.
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::net::UdpSocket;
 
 use super::{SCRIPT, STYLE};
 use crate::admin::tests::Daemon;
