@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     guard::Caller,
@@ -26,7 +26,9 @@ use crate::{
 const PAGE_WITHIN: Duration = Duration::from_secs(4);
 /// Between two questions of the page, whoever looks at it: four packets a second, of the 1,024 that
 /// AWS takes, are the most that it makes us send upstream.
-pub(super) const PAGE_EVERY: Duration = Duration::from_millis(250);
+const PAGE_EVERY: Duration = Duration::from_millis(250);
+/// How long one waits for his turn: four may be before him.
+const PAGE_WAITS_MAX: Duration = Duration::from_secs(1);
 
 /// Asks what was explained, from the client's address if it is this host's; not at a listener where DNS
 /// is spoken inside of TLS.
@@ -161,8 +163,10 @@ impl Asker {
         let Wish { explained, .. } = wish;
         let parsed = explained.name.parse::<Name>().ok().zip(explained.r#type.parse().ok());
         let Some((name, rtype)) = parsed else { return not_asked("no such question".to_owned()) };
-        if let Err(why) = self.may(wish, table.load().table(), bound, Instant::now()) {
-            return not_asked(why);
+        let at = self.may(wish, table.load().table(), bound, Instant::now());
+        match at {
+            Ok(at) => sleep_until(at).await,
+            Err(why) => return not_asked(why),
         }
         let asked = timeout(PAGE_WITHIN, ask_live(explained, &name, rtype, false)).await;
         asked.unwrap_or_else(|_| LiveDocument {
@@ -177,14 +181,14 @@ impl Asker {
         })
     }
 
-    /// Whether the visitor may have that asked, or why not.
+    /// When the visitor may have that asked, or why not.
     fn may(
         &self,
         wish: Wish<'_>,
         table: &AnswerTable,
         bound: &[SocketAddr],
         now: Instant,
-    ) -> Result<(), String> {
+    ) -> Result<Instant, String> {
         let Wish { caller, word, is_ahead, explained } = wish;
         let ExplainDocument { client, listener, .. } = *explained;
         if word != self.word {
@@ -211,11 +215,12 @@ impl Asker {
         let Ok(mut next_at) = self.next_at.lock() else {
             return Err("a question before it has failed".to_owned());
         };
-        if now < *next_at {
-            return Err("others ask at this moment; press “Ask now”".to_owned());
+        let at = now.max(*next_at);
+        if now + PAGE_WAITS_MAX < at {
+            return Err("too many ask at this moment; press “Ask now”".to_owned());
         }
-        *next_at = now + PAGE_EVERY;
-        Ok(())
+        *next_at = at + PAGE_EVERY;
+        Ok(at)
     }
 }
 
@@ -288,15 +293,17 @@ mod tests {
             refused("[::ffff:10.9.0.1]:40000", "127.0.0.1", "127.0.0.1:53"),
             "10.9.0.1, where you are, is in another view than 127.0.0.1"
         );
-        // A person of the machine, and one from elsewhere in the view that he asks about; not at once.
-        assert_eq!(may(asker.word(), false, local, &here), Ok(()));
-        assert!(may(asker.word(), false, local, &here).unwrap_err().starts_with("others ask"));
-        now.set(now.get() + PAGE_EVERY);
+        // A person of the machine, and one from elsewhere in the view that he asks about; in turns.
+        let start = now.get();
+        for turn in 0..=4 {
+            let at = start + turn * PAGE_EVERY;
+            assert_eq!(may(asker.word(), false, local, &here), Ok(at));
+        }
+        assert!(may(asker.word(), false, local, &here).unwrap_err().starts_with("too many ask"));
+        now.set(start + PAGE_EVERY);
         let mapped = "[::ffff:10.1.0.1]:40000";
-        assert_eq!(
-            may(asker.word(), false, mapped, &explained("10.2.0.1", "127.0.0.1:53")),
-            Ok(())
-        );
+        let at = may(asker.word(), false, mapped, &explained("10.2.0.1", "127.0.0.1:53"));
+        assert_eq!(at, Ok(start + 5 * PAGE_EVERY));
     }
 
     #[test]

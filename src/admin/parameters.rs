@@ -61,6 +61,18 @@ impl Parameters {
         Ok(Self(pairs))
     }
 
+    /// Those of `uri` that are known, the first of each; whoever follows a link is told no fault of it.
+    pub(super) fn of_a_link(uri: &Uri, known: &[&str]) -> Self {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs);
+        let mut given: Vec<(String, String)> = Vec::new();
+        for (key, text) in pairs.unwrap_or_default() {
+            if known.contains(&key.as_str()) && given.iter().all(|(before, _)| *before != key) {
+                given.push((key, text));
+            }
+        }
+        Self(given)
+    }
+
     /// Parameters that were read elsewhere.
     pub(super) fn new<'p>(given: impl Iterator<Item = (&'p str, &'p str)>) -> Self {
         Self(given.map(|(key, text)| (key.to_owned(), text.to_owned())).collect())

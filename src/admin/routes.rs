@@ -117,20 +117,18 @@ impl Admin {
     }
 }
 
-async fn metrics(State(site): State<Site>) -> Response {
+async fn metrics(State(site): State<Site>) -> Result<Response, Refusal> {
     let now = Instant::now();
     for source in &site.admin.status.borrow().sources {
         let age = standing::age_secs(source, site.started, now).unwrap_or(-1.0);
         site.admin.metrics.control.source_facts(source.name.as_str(), age, source.endpoints);
     }
     site.admin.settings.borrow().forwarder.measure();
-    match site.admin.metrics.render() {
-        Ok(page) => ([(header::CONTENT_TYPE, EXPOSITION)], page).into_response(),
-        Err(error) => {
-            let why = Chain(&error).to_string();
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
-        }
-    }
+    let metrics = Arc::clone(&site.admin.metrics);
+    let page = written(move || metrics.render()).await?.map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Chain(&error).to_string())
+    })?;
+    Ok(([(header::CONTENT_TYPE, EXPOSITION)], page).into_response())
 }
 
 async fn readyz(State(site): State<Site>) -> Response {
@@ -157,7 +155,8 @@ async fn sources(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal
 
 async fn views(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
     Parameters::read(&uri, &[])?;
-    Ok(document(&ViewsDocument::from(in_force(&site.admin)?.table())))
+    let published = in_force(&site.admin)?;
+    written(move || document(&ViewsDocument::from(published.table()))).await
 }
 
 async fn upstreams(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
@@ -192,14 +191,11 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
         let why = format!("view: there is no view {name:?}; there are: {}", known.join(", "));
         return Err(Refusal::new(StatusCode::NOT_FOUND, why));
     }
-    // Tens of thousands of names take long enough to write that queries on this thread would wait.
-    let written = tokio::task::spawn_blocking(move || {
+    written(move || {
         let generation = Some(published.generation().as_u64());
         document(&NamesDocument::new(published.table(), generation, view.as_deref()))
-    });
-    written
-        .await
-        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the names were not written"))
+    })
+    .await
 }
 
 async fn coverage(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
@@ -207,13 +203,18 @@ async fn coverage(State(site): State<Site>, uri: Uri) -> Result<Response, Refusa
     let published = in_force(&site.admin)?;
     let metrics = Arc::clone(&site.admin.metrics);
     let secs = site.started.elapsed().as_secs();
-    // As with names: all that is declined in all views is looked at.
-    let written = tokio::task::spawn_blocking(move || {
-        document(&CoverageDocument::new(&metrics.coverage, published.table(), secs))
-    });
-    written.await.map_err(|_| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the coverage was not written")
-    })
+    written(move || document(&CoverageDocument::new(&metrics.coverage, published.table(), secs)))
+        .await
+}
+
+/// Has something written by a thread that stands back for those who answer: tens of thousands of names,
+/// hundreds of views.
+pub(super) async fn written<T: Send + 'static>(
+    write: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let failed =
+        |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written");
+    tokio::task::spawn_blocking(write).await.map_err(failed)
 }
 
 async fn changes(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {

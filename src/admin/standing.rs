@@ -19,16 +19,34 @@ const NO_TABLE: &str = "no table is in force yet";
 
 /// Why the daemon is not ready, a line a reason; empty when it is.
 pub(super) fn reasons(admin: &Admin) -> Vec<String> {
+    let ends = |left: u64| {
+        format!(
+            "draining: answers go on, and hubdns ends in {left} s; `hubdns drain --cancel` undoes it"
+        )
+    };
+    reasons_with(admin, ends)
+}
+
+/// The same without what is another each second: a person who listens is told of it once.
+pub(super) fn lasting_reasons(admin: &Admin) -> Vec<String> {
+    let ends = |_: u64| {
+        "draining: answers go on until hubdns ends; `hubdns drain --cancel` undoes it".to_owned()
+    };
+    reasons_with(admin, ends)
+}
+
+/// Seconds until it ends, if it drains.
+pub(super) fn ends_in(admin: &Admin) -> Option<u64> {
+    let ends = *admin.draining.borrow();
+    ends.map(|ends| ends.saturating_duration_since(Instant::now()).as_secs())
+}
+
+fn reasons_with(admin: &Admin, ends: impl Fn(u64) -> String) -> Vec<String> {
     let mut reasons = Vec::new();
     if *admin.stopping.borrow() {
         reasons.push("shutting down".to_owned());
     }
-    if let Some(ends) = *admin.draining.borrow() {
-        let left = ends.saturating_duration_since(Instant::now()).as_secs();
-        reasons.push(format!(
-            "draining: answers go on, and hubdns ends in {left} s; `hubdns drain --cancel` undoes it"
-        ));
-    }
+    reasons.extend(ends_in(admin).map(ends));
     if !admin.table.load().in_force() {
         reasons.push(no_table(&admin.status.borrow()));
     }

@@ -3,7 +3,7 @@
 //! A view that selects a few of many endpoints declines all the others, and so do hundreds of views:
 //! what is declined of a whole endpoint for one reason is one list, which views have in common.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::Declined;
 
@@ -42,6 +42,18 @@ impl DeclinedList {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Declined> {
         self.parts.iter().flat_map(|part| part.iter())
+    }
+
+    /// How many there are of each reason, by its word.
+    pub fn by_reason(&self) -> BTreeMap<&'static str, usize> {
+        let mut reasons = BTreeMap::new();
+        let same = |one: &Declined, other: &Declined| one.why.word() == other.why.word();
+        for run in self.parts.iter().flat_map(|part| part.chunk_by(same)) {
+            if let Some(first) = run.first() {
+                *reasons.entry(first.why.word()).or_default() += run.len();
+            }
+        }
+        reasons
     }
 
     /// How many there are.
@@ -93,6 +105,7 @@ mod tests {
             .collect();
         assert_eq!(told, ["a1", "b1", "b2", "c1", "c2", "d1"]);
         assert_eq!(list.len(), 6);
+        assert_eq!(list.by_reason(), [("view_tags", 6)].into());
         let all = [own(), whole.concat()].concat();
         assert_eq!(DeclinedList::new(all, vec![]), list, "cut otherwise");
         assert_ne!(DeclinedList::new(own(), vec![]), list);

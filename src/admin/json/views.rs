@@ -58,10 +58,7 @@ impl From<&AnswerTable> for ViewsDocument {
 impl From<&ViewTable> for ViewRuleDocument {
     fn from(view: &ViewTable) -> Self {
         let rule = view.rule();
-        let mut declined: BTreeMap<String, usize> = BTreeMap::new();
-        for why in view.declined().iter().map(|it| it.why.word()) {
-            *declined.entry(why.to_owned()).or_default() += 1;
-        }
+        let declined = view.declined().by_reason().into_iter();
         let texts = |of: fn(&ViewConfig) -> Vec<String>| rule.map(of).unwrap_or_default();
         Self {
             name: view.name().to_string(),
@@ -74,7 +71,7 @@ impl From<&ViewTable> for ViewRuleDocument {
             allow: texts(|it| it.allow.iter().map(ToString::to_string).collect()),
             deny: texts(|it| it.deny.iter().map(ToString::to_string).collect()),
             names: view.len(),
-            declined,
+            declined: declined.map(|(why, times)| (why.to_owned(), times)).collect(),
         }
     }
 }

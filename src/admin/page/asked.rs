@@ -3,10 +3,7 @@
 use axum::http::Uri;
 use maud::{Markup, html};
 
-use crate::admin::{
-    client::with_parameters,
-    parameters::{Parameters, Refusal},
-};
+use crate::admin::{client::with_parameters, parameters::Parameters};
 
 /// What of it is explained.
 pub(super) const EXPLAIN: [&str; 4] = ["name", "type", "from", "listener"];
@@ -23,14 +20,15 @@ pub(super) struct Asked(Vec<(&'static str, String)>);
 // === impl Asked ===
 
 impl Asked {
-    pub(super) fn read(uri: &Uri) -> Result<Self, Refusal> {
+    /// Ignores what it does not know: a mail's scanner adds its own.
+    pub(super) fn read(uri: &Uri) -> Self {
         let known = [&EXPLAIN[..], &[LIVE], &LIST, &PAGES].concat();
-        let parameters = Parameters::read(uri, &known)?;
+        let parameters = Parameters::of_a_link(uri, &known);
         let given = known.into_iter().filter_map(|key| {
             let text = parameters.text(key)?.trim();
             (!text.is_empty()).then(|| (key, text.to_owned()))
         });
-        Ok(Self(given.collect()))
+        Self(given.collect())
     }
 
     /// A parameter's text; empty if there is none.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{
     Visit,
     list::{Slice, nothing},
-    parts::{self, Shape, age, count, grouped},
+    parts::{self, Column, Shape, age, count, grouped},
 };
 use crate::admin::json::{CoverageDocument, LeakDocument, ObjectionDocument};
 
@@ -55,13 +55,13 @@ impl Visit {
                         " in " (age(told.secs)) ", all views together: "
                         (by_service(&found)) "."
                     },
-                    &html! {
-                        th scope="col" { "Name" }
-                        th.n scope="col" { "Answers" }
-                        th scope="col" { "Now" }
-                        th scope="col" { "Would be answered by" }
-                    },
-                    &html! { @for leak in slice.of(&found) { (self.leak_row(leak)) } },
+                    &[
+                        Column::new("Name"),
+                        Column::number("Answers"),
+                        Column::new("Now"),
+                        Column::new("Would be answered by"),
+                    ],
+                    slice.of(&found).iter().map(|leak| self.leak_row(leak)),
                 ))
                 (self.pager("leaks", "leaks", &slice))
             }
@@ -75,26 +75,20 @@ impl Visit {
         }
     }
 
-    fn leak_row(&self, leak: &LeakDocument) -> Markup {
-        let region = leak.region.as_deref();
-        html! {
-            tr {
-                th scope="row" {
-                    @match (&leak.name, region) {
-                        (Some(name), _) => code { (name) },
-                        (None, Some(region)) => { "Other names of " (region) },
-                        (None, None) => "Other names of no region",
-                    }
-                    (asked(leak))
+    fn leak_row(&self, leak: &LeakDocument) -> Vec<Markup> {
+        vec![
+            html! {
+                @match (&leak.name, &leak.region) {
+                    (Some(name), _) => code { (name) },
+                    (None, Some(region)) => { "Other names of " (region) },
+                    (None, None) => "Other names of no region",
                 }
-                td.n { (grouped(leak.times)) }
-                td {
-                    (standing(&leak.standing))
-                    (self.details(leak))
-                }
-                td { (covering(leak)) }
-            }
-        }
+                (asked(leak))
+            },
+            html! { (grouped(leak.times)) },
+            html! { (standing(&leak.standing)) (self.details(leak)) },
+            covering(leak),
+        ]
     }
 
     /// Why it stands so, and which endpoints are there.

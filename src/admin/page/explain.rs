@@ -76,10 +76,12 @@ impl Visit {
     fn live(&self, told: &ExplainDocument) -> Markup {
         html! {
             @match &told.live {
-                Some(live) => {
-                    p { "Asked by DNS: " (answer(live)) }
-                    p { small #asked-at { "Asked when this page was loaded." } }
-                }
+                Some(live) => p {
+                    "Asked by DNS: " (answer(live)) " "
+                    @if live.agrees.is_some() || live.rcode.is_some() {
+                        small #asked-at { "Asked when this page was loaded." }
+                    }
+                },
                 None => p.soft { "Not asked by DNS yet." },
             }
             form action="/#explain" method="get" data-part="explain" {
@@ -88,7 +90,7 @@ impl Visit {
                 }
                 (self.asked.hidden(&asked::EXPLAIN))
                 input type="hidden" name=(asked::LIVE) value=(self.word);
-                button { (if told.live.is_some() { "Ask again" } else { "Ask now" }) }
+                button.more { (if told.live.is_some() { "Ask again" } else { "Ask now" }) }
             }
         }
     }
@@ -113,16 +115,14 @@ impl Visit {
                 (parts::table(
                     "Addresses given",
                     &html! { "Addresses given" },
-                    &parts::head(&["Address", "Zone", "Interface"]),
-                    &html! {
-                        @for given in &told.given {
-                            tr {
-                                th scope="row" { code { (given.ip) } }
-                                td { (given.az) }
-                                td { code { (given.eni) } }
-                            }
-                        }
-                    },
+                    &parts::columns(&["Address", "Zone", "Interface"]),
+                    told.given.iter().map(|given| {
+                        vec![
+                            html! { code { (given.ip) } },
+                            html! { (given.az) },
+                            html! { code { (given.eni) } },
+                        ]
+                    }),
                 ))
             }
             p { small {

@@ -35,8 +35,8 @@ impl Visit {
                                 None => "No look has ended yet.",
                             }
                         },
-                        &parts::head(&["Source", "State", "Endpoints", "Told", "Last error"]),
-                        &html! { @for source in &self.status.sources { (source_row(source)) } },
+                        &parts::columns(&["Source", "State", "Endpoints", "Told", "Last error"]),
+                        self.status.sources.iter().map(source_row),
                     ))
                     @if let Some(hosts) = &self.status.aws_hosts {
                         p { small {
@@ -62,9 +62,9 @@ impl Visit {
                     (parts::table(
                         "Views",
                         &html! { "The first that a client matches is its view." },
-                        &parts::head(&["View", "Clients", "Asking", "Only endpoints", "Leaves out",
+                        &parts::columns(&["View", "Clients", "Asking", "Only endpoints", "Leaves out",
                             "Names"]),
-                        &html! { @for view in &views.views { (view_row(view)) } },
+                        views.views.iter().map(view_row),
                     ))
                 }
             }
@@ -83,8 +83,8 @@ impl Visit {
                         (parts::table(
                             "Upstreams",
                             &html! { "Who is asked for what is not ours." },
-                            &parts::head(&["Upstream", "State", "Answers in", "Asked for", "Remarks"]),
-                            &html! { @for it in &told.upstreams { (upstream_row(it)) } },
+                            &parts::columns(&["Upstream", "State", "Answers in", "Asked for", "Remarks"]),
+                            told.upstreams.iter().map(upstream_row),
                         ))
                     }
                     @if let Some(budget) = &told.budget { (packets(budget)) }
@@ -99,7 +99,7 @@ impl Visit {
     }
 }
 
-fn source_row(source: &SourceDocument) -> Markup {
+fn source_row(source: &SourceDocument) -> Vec<Markup> {
     let state = match (&source.error, source.age_secs) {
         (Some(_), _) => Shape::Bad.with("fails"),
         (None, None) => Shape::Open.with("not heard yet"),
@@ -107,30 +107,28 @@ fn source_row(source: &SourceDocument) -> Markup {
         (None, Some(_)) if source.lack.is_some() => Shape::Doubtful.with("in part"),
         (None, Some(_)) => Shape::Good.with("answers"),
     };
-    html! {
-        tr {
-            th scope="row" { (source.name) }
-            td { (state) }
-            td { (grouped(source.endpoints)) }
-            td {
-                @match source.age_secs {
-                    Some(secs) => { (age(secs)) " ago" },
-                    None => "never",
-                }
+    vec![
+        html! { (source.name) },
+        html! { (state) },
+        html! { (grouped(source.endpoints)) },
+        html! {
+            @match source.age_secs {
+                Some(secs) => { (age(secs)) " ago" },
+                None => "never",
             }
-            td {
-                @if source.error.is_none() && source.lack.is_none() { span.off { "none" } }
-                @for error in source.error.iter().chain(&source.lack) { code { (error) } }
-                @if !source.missing_permissions.is_empty() {
-                    p { "Missing IAM action: "
-                        strong { (source.missing_permissions.join(", ")) } }
-                }
+        },
+        html! {
+            @if source.error.is_none() && source.lack.is_none() { span.off { "none" } }
+            @for error in source.error.iter().chain(&source.lack) { code { (error) } }
+            @if !source.missing_permissions.is_empty() {
+                p { "Missing IAM action: "
+                    strong { (source.missing_permissions.join(", ")) } }
             }
-        }
-    }
+        },
+    ]
 }
 
-fn view_row(view: &ViewRuleDocument) -> Markup {
+fn view_row(view: &ViewRuleDocument) -> Vec<Markup> {
     let list = |texts: &[String], none: &str| {
         html! { @if texts.is_empty() { span.off { (none) } } @else { (texts.join(", ")) } }
     };
@@ -138,28 +136,26 @@ fn view_row(view: &ViewRuleDocument) -> Markup {
     let tags = view.tags.iter().map(|(key, value)| format!("{key}={value}"));
     let only: Vec<String> = tags.chain(view.only.iter().cloned()).collect();
     let declined: usize = view.declined.values().sum();
-    html! {
-        tr {
-            th scope="row" {
-                (view.name)
-                @if view.onprem { small { "on premises" } }
-            }
-            td { (list(&view.clients, if view.rest { "everybody else" } else { "any" })) }
-            td { (list(&listeners, "any listener")) }
-            td { (list(&only, "any endpoint")) }
-            td {
-                (list(&view.deny, "nothing more"))
-                @if !view.allow.is_empty() { small { "but not " (view.allow.join(", ")) } }
-            }
-            td {
-                (grouped(view.names))
-                small { (grouped(declined)) " not answered" }
-            }
-        }
-    }
+    vec![
+        html! {
+            (view.name)
+            @if view.onprem { small { "on premises" } }
+        },
+        html! { (list(&view.clients, if view.rest { "everybody else" } else { "any" })) },
+        html! { (list(&listeners, "any listener")) },
+        html! { (list(&only, "any endpoint")) },
+        html! {
+            (list(&view.deny, "nothing more"))
+            @if !view.allow.is_empty() { small { "but not " (view.allow.join(", ")) } }
+        },
+        html! {
+            (grouped(view.names))
+            small { (grouped(declined)) " not answered" }
+        },
+    ]
 }
 
-fn upstream_row(upstream: &UpstreamDocument) -> Markup {
+fn upstream_row(upstream: &UpstreamDocument) -> Vec<Markup> {
     let state = match upstream.state.as_str() {
         "up" => Shape::Good.with("up"),
         "failing" => Shape::Bad.with("does not answer"),
@@ -177,22 +173,20 @@ fn upstream_row(upstream: &UpstreamDocument) -> Markup {
     if upstream.trusted {
         remarks.push("trusted to validate".to_owned());
     }
-    html! {
-        tr {
-            th scope="row" { code { (upstream.address) } }
-            td { (state) }
-            td {
-                @match upstream.rtt_micros {
-                    Some(micros) => (millis(micros)),
-                    None => span.off { "not known" },
-                }
+    vec![
+        html! { code { (upstream.address) } },
+        html! { (state) },
+        html! {
+            @match upstream.rtt_micros {
+                Some(micros) => (millis(micros)),
+                None => span.off { "not known" },
             }
-            td { (zones.collect::<Vec<_>>().join(", ")) }
-            td {
-                @if remarks.is_empty() { span.off { "none" } } @else { (remarks.join(", ")) }
-            }
-        }
-    }
+        },
+        html! { (zones.collect::<Vec<_>>().join(", ")) },
+        html! {
+            @if remarks.is_empty() { span.off { "none" } } @else { (remarks.join(", ")) }
+        },
+    ]
 }
 
 /// Packets of those that AWS takes.

@@ -24,13 +24,13 @@ use std::{
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     guard::Caller,
@@ -38,14 +38,14 @@ use super::{
         ChangesDocument, ConfigDocument, ExplainDocument, StatusDocument, TrafficDocument,
         UpstreamsDocument,
     },
-    live::{PAGE_EVERY, Wish},
+    live::Wish,
     parameters::Refusal,
-    routes::{Site, explained},
+    routes::{Site, explained, written},
     standing,
 };
 use crate::{table::Published, telemetry::Metrics};
 use asked::Asked;
-use verdict::Verdict;
+use verdict::{Silence, Verdict};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -67,6 +67,8 @@ struct Visit {
     asked: Asked,
     identity: String,
     status: StatusDocument,
+    /// Seconds until the daemon ends, if it drains.
+    ends_in: Option<u64>,
     upstreams: UpstreamsDocument,
     traffic: TrafficDocument,
     changes: ChangesDocument,
@@ -88,16 +90,13 @@ pub(super) async fn page(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::read(&uri)?;
+    let asked = Asked::read(&uri);
     let explained = match asked.is_explained() {
         true => Some(answered(&site, caller, is_ahead(&headers), &asked).await),
         false => None,
     };
     let visit = Visit::new(&site, asked, explained);
-    // As for the names of the JSON API: nobody should wait for it.
-    let written = tokio::task::spawn_blocking(move || visit.document().into_string()).await;
-    let page = written
-        .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the page was not written"))?;
+    let page = written(move || visit.document().into_string()).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
@@ -129,7 +128,6 @@ async fn answered(
     let mut answer = live(&told_now).await;
     // A table may have come between the two.
     if answer.agrees == Some(false) && answer.rcode.is_some() {
-        sleep(PAGE_EVERY).await;
         told_now = told()?;
         answer = live(&told_now).await;
     }
@@ -152,7 +150,11 @@ impl Visit {
         let config = admin.config.borrow().clone();
         Self {
             identity: String::from_utf8_lossy(&admin.settings.borrow().identity).into_owned(),
-            status: standing::status(admin, site.started, now),
+            status: StatusDocument {
+                reasons: standing::lasting_reasons(admin),
+                ..standing::status(admin, site.started, now)
+            },
+            ends_in: standing::ends_in(admin),
             upstreams: standing::upstreams(admin, now),
             traffic: TrafficDocument::new(&admin.traffic.samples()),
             changes: ChangesDocument::from(&**admin.publications.borrow()),
@@ -168,7 +170,12 @@ impl Visit {
     }
 
     fn document(&self) -> Markup {
-        let verdict = Verdict::of(&self.status, &self.upstreams, &self.published);
+        // Refresh has counted them: without any, nobody looks for them among all names.
+        let silence = match self.metrics.control.unhealthy_addresses.get() {
+            0 => Silence::default(),
+            _ => Silence::of(&self.published),
+        };
+        let verdict = Verdict::of(&self.status, &self.upstreams, silence);
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -186,7 +193,7 @@ impl Visit {
                     (self.header())
                     main.wrap {
                         p #lost .bad role="alert" hidden {}
-                        (verdict.section(&self.status, &self.config.hash))
+                        (verdict.section(&self.status, &self.config.hash, self.ends_in))
                         (self.explain())
                         (self.names())
                         (self.declined())

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::{
     Visit,
     list::{Slice, nothing},
-    parts::{self, Shape, age, grouped},
+    parts::{self, Column, Shape, age, grouped},
 };
 use crate::{
     admin::json::{AddressDocument, DeclinedDocument, NameDocument},
@@ -74,19 +74,18 @@ impl Visit {
             @if !wanted.is_empty() { " with “" (wanted) "”, of " (grouped(all.len())) }
             "."
         };
-        let head = html! {
-            th scope="col" { "Name" }
-            th scope="col" { "From" }
-            @for (name, id) in &zones {
-                th scope="col" { (name) @if id != name { " " span.mono { (id) } } }
-            }
-        };
+        let mut columns = parts::columns(&["Name", "From"]);
+        columns.extend(
+            zones
+                .iter()
+                .map(|(name, id)| Column::with(name, Some(id.as_str()).filter(|id| id != name))),
+        );
         html! {
             @if found.is_empty() { p.soft { (nothing(all.len(), "name")) } } @else {
                 div.names {
                     (parts::table(
-                        "Names that are answered", &caption, &head,
-                        &html! { @for name in &rows { (self.name_row(name, &zones)) } },
+                        "Names that are answered", &caption, &columns,
+                        rows.iter().map(|name| self.name_row(name, &zones)),
                     ))
                 }
                 (self.pager("names", "answered", &slice))
@@ -95,30 +94,33 @@ impl Visit {
         }
     }
 
-    fn name_row(&self, name: &NameDocument, zones: &Zones) -> Markup {
-        let here = |zone: &str| {
+    fn name_row(&self, name: &NameDocument, zones: &Zones) -> Vec<Markup> {
+        let here = |name_of_zone: &str, zone: &str| {
             let all = name.addresses.iter().chain(&name.left_out);
-            all.filter(|it| it.az_id.as_deref().unwrap_or(&it.az) == zone).collect::<Vec<_>>()
+            let is_here = |it: &&AddressDocument| match &it.az_id {
+                Some(id) => id == zone,
+                None => it.az == name_of_zone,
+            };
+            all.filter(is_here).collect::<Vec<_>>()
         };
-        html! {
-            tr {
-                th scope="row" {
-                    code { (name.name) }
-                    small {
-                        (name.types.join(", ")) " · " (origin(&name.origin))
-                        @for caveat in &name.caveats { " · " (caveat.caveat.replace('_', " ")) }
-                    }
+        let mut cells = vec![
+            html! {
+                code { (name.name) }
+                small {
+                    (name.types.join(", ")) " · " (origin(&name.origin))
+                    @for caveat in &name.caveats { " · " (caveat.caveat.replace('_', " ")) }
                 }
-                td { (name.service) small { code { (name.endpoint) } " · " (name.source) } }
-                @for (_, zone) in zones {
-                    td {
-                        @let here = here(zone);
-                        @if here.is_empty() { span.off { "none" } }
-                        @for address in here { (self.address(address)) }
-                    }
-                }
+            },
+            html! { (name.service) small { code { (name.endpoint) } " · " (name.source) } },
+        ];
+        cells.extend(zones.iter().map(|(name, id)| {
+            let here = here(name, id);
+            html! {
+                @if here.is_empty() { span.off { "none" } }
+                @for address in here { (self.address(address)) }
             }
-        }
+        }));
+        cells
     }
 
     fn address(&self, address: &AddressDocument) -> Markup {
@@ -159,8 +161,8 @@ impl Visit {
                     @if found.is_empty() { p.soft { (nothing(all.len(), "line")) } } @else {
                         (parts::table(
                             "Not answered, and why", &caption,
-                            &parts::head(&["Name", "Endpoint", "Reason"]),
-                            &html! { @for row in rows { (declined_row(&row)) } },
+                            &parts::columns(&["Name", "Endpoint", "Reason"]),
+                            rows.map(|row| declined_row(&row)),
                         ))
                         (self.pager("declined", "not-answered", &slice))
                     }
@@ -186,37 +188,33 @@ fn cnames(view: &ViewTable, wanted: &str) -> Markup {
             (parts::table(
                 "Names that stand for others",
                 &html! { (slice.told("name", "names")) "." },
-                &parts::head(&["Name", "Stands for", "Kept"]),
-                &html! {
-                    @for cname in slice.of(&found) {
-                        tr {
-                            th scope="row" { code { (cname.pattern) } }
-                            td { code { (cname.target) } }
-                            td { (age(cname.ttl.as_secs().into())) }
-                        }
-                    }
-                },
+                &parts::columns(&["Name", "Stands for", "Kept"]),
+                slice.of(&found).iter().map(|cname| {
+                    vec![
+                        html! { code { (cname.pattern) } },
+                        html! { code { (cname.target) } },
+                        html! { (age(cname.ttl.as_secs().into())) },
+                    ]
+                }),
             ))
         }
     }
 }
 
-fn declined_row(row: &DeclinedDocument) -> Markup {
-    html! {
-        tr {
-            th scope="row" {
-                @match &row.name {
-                    Some(name) => code { (name) },
-                    None => span.off { "the whole endpoint" },
-                }
+fn declined_row(row: &DeclinedDocument) -> Vec<Markup> {
+    vec![
+        html! {
+            @match &row.name {
+                Some(name) => code { (name) },
+                None => span.off { "the whole endpoint" },
             }
-            td {
-                (row.service.as_deref().unwrap_or("none"))
-                @if let Some(endpoint) = &row.endpoint { small { code { (endpoint) } } }
-            }
-            td { b { (row.reason.replace('_', " ")) } small { (row.why) } }
-        }
-    }
+        },
+        html! {
+            (row.service.as_deref().unwrap_or("none"))
+            @if let Some(endpoint) = &row.endpoint { small { code { (endpoint) } } }
+        },
+        html! { b { (row.reason.replace('_', " ")) } small { (row.why) } },
+    ]
 }
 
 fn origin(word: &str) -> &str {
@@ -254,9 +252,18 @@ fn addresses(claim: &Claim) -> impl Iterator<Item = &Address> {
 }
 
 fn note(zones: &mut Zones, address: &Address) {
-    let id = address.az.id.as_deref().unwrap_or(&address.az.name);
-    // Another account has another name for it.
-    if !zones.iter().any(|(_, known)| known == id) {
-        zones.insert((address.az.name.to_string(), id.to_owned()));
+    let name = address.az.name.to_string();
+    match address.az.id.as_deref() {
+        // Another account has another name for it.
+        Some(id) if zones.iter().any(|(_, known)| known == id) => (),
+        Some(id) => {
+            // One without an id was that zone.
+            zones.remove(&(name.clone(), name.clone()));
+            zones.insert((name, id.to_owned()));
+        }
+        None if zones.iter().any(|(known, _)| *known == name) => (),
+        None => {
+            zones.insert((name.clone(), name));
+        }
     }
 }

@@ -75,22 +75,80 @@ pub(super) fn shapes() -> Markup {
     }
 }
 
-/// A table that scrolls by itself where it is wider than the screen, by keys as well.
-pub(super) fn table(name: &str, caption: &Markup, head: &Markup, rows: &Markup) -> Markup {
+/// A column of a table.
+pub(super) struct Column {
+    name: String,
+    /// What is told beside its name.
+    aside: Option<String>,
+    is_number: bool,
+}
+
+// === impl Column ===
+
+impl Column {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), aside: None, is_number: false }
+    }
+
+    /// With numbers, which stand below each other.
+    pub(super) fn number(name: &str) -> Self {
+        Self { is_number: true, ..Self::new(name) }
+    }
+
+    pub(super) fn with(name: &str, aside: Option<&str>) -> Self {
+        Self { aside: aside.map(str::to_owned), ..Self::new(name) }
+    }
+
+    fn class(&self) -> Option<&'static str> {
+        self.is_number.then_some("n")
+    }
+}
+
+/// Columns of text.
+pub(super) fn columns(names: &[&str]) -> Vec<Column> {
+    names.iter().map(|name| Column::new(name)).collect()
+}
+
+/// A table that scrolls by itself where it is wider than the screen, by keys as well. On a telephone each
+/// row stands by itself, its cells below each other: they bring the names of their columns, and the roles
+/// that they would lose by that. The first cell of a row names it.
+pub(super) fn table(
+    name: &str,
+    caption: &Markup,
+    columns: &[Column],
+    rows: impl Iterator<Item = Vec<Markup>>,
+) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label=(name) {
-            table {
+            table role="table" {
                 caption { (caption) }
-                thead { tr { (head) } }
-                tbody { (rows) }
+                thead role="rowgroup" {
+                    tr role="row" {
+                        @for column in columns {
+                            th scope="col" role="columnheader" class=[column.class()] {
+                                (column.name)
+                                @if let Some(aside) = &column.aside { " " span.mono { (aside) } }
+                            }
+                        }
+                    }
+                }
+                tbody role="rowgroup" { @for cells in rows { (row(columns, &cells)) } }
             }
         }
     }
 }
 
-/// Heads of columns.
-pub(super) fn head(columns: &[&str]) -> Markup {
-    html! { @for column in columns { th scope="col" { (column) } } }
+fn row(columns: &[Column], cells: &[Markup]) -> Markup {
+    html! {
+        tr role="row" {
+            @for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
+                @match at {
+                    0 => th scope="row" role="rowheader" { (cell) },
+                    _ => td role="cell" data-of=(column.name) class=[column.class()] { (cell) },
+                }
+            }
+        }
+    }
 }
 
 /// One fact of a list of them.

@@ -4,6 +4,8 @@
   const lost = document.getElementById('lost');
   const told = document.getElementById('told');
   let asking = null;
+  // As all other times of the page.
+  const clock = () => new Date().toISOString().slice(11, 19) + ' UTC';
 
   // Who comes again, or hands the address on, asks nothing by it.
   const plain = new URL(location.href);
@@ -44,16 +46,18 @@
     asking?.abort();
     const mine = asking = new AbortController();
     try {
-      const answer = await fetch(url, { signal: mine.signal, cache: 'no-store' });
+      // One that hangs has not answered either.
+      const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(10000)]);
+      const answer = await fetch(url, { signal, cache: 'no-store' });
       if (!answer.ok) throw new Error(answer.status);
       show(await answer.text(), by);
       lost.hidden = true;
-      told.textContent = 'Updates itself; last at ' + new Date().toLocaleTimeString() + '.';
+      told.textContent = 'Updates itself; last at ' + clock() + '.';
       return true;
     } catch (error) {
       if (mine.signal.aborted) return false;
       if (lost.hidden) lost.textContent = 'hubdns has not answered this page since ' +
-        new Date().toLocaleTimeString() + '. What you see is older.';
+        clock() + '. What you see is older.';
       lost.hidden = false;
       return false;
     } finally {
@@ -81,7 +85,7 @@
     fields.set('live', word);
     if (!await load('/?' + fields, 'explain')) there.replaceChildren(...before);
     const at = document.getElementById('asked-at');
-    if (at) at.textContent = 'Asked at ' + new Date().toLocaleTimeString() + '.';
+    if (at) at.textContent = 'Asked at ' + clock() + '.';
   };
 
   addEventListener('submit', async (event) => {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{
     Visit,
-    parts::{self, grouped},
+    parts::{self, Column, grouped},
 };
 use crate::admin::json::TrafficSampleDocument;
 
@@ -92,23 +92,19 @@ impl Visit {
         let minutes = self.traffic.samples.rchunks(SAMPLES_A_ROW);
         let sum =
             |minute: &[TrafficSampleDocument], of: Of| grouped(minute.iter().map(of).sum::<u64>());
+        let mut columns = vec![Column::new("UTC")];
+        columns.extend(KINDS.iter().map(|(_, name, _)| Column::number(name)));
+        columns.push(Column::number("SERVFAIL"));
         parts::table(
             "Answers by minute",
             &html! { "Answers, by the minute that ended then, the newest first." },
-            &html! {
-                th scope="col" { "UTC" }
-                @for (_, name, _) in KINDS { th.n scope="col" { (name) } }
-                th.n scope="col" { "SERVFAIL" }
-            },
-            &html! {
-                @for minute in minutes {
-                    tr {
-                        th scope="row" { (minute.last().map_or("", |it| clock(&it.at))) }
-                        @for (_, _, of) in KINDS { td.n { (sum(minute, of)) } }
-                        td.n { (sum(minute, |it| it.servfail)) }
-                    }
-                }
-            },
+            &columns,
+            minutes.map(|minute| {
+                let mut cells = vec![html! { (minute.last().map_or("", |it| clock(&it.at))) }];
+                cells.extend(KINDS.iter().map(|(.., of)| html! { (sum(minute, *of)) }));
+                cells.push(html! { (sum(minute, |it| it.servfail)) });
+                cells
+            }),
         )
     }
 }

@@ -1,15 +1,22 @@
 //! Whether all is well, in a word and in as many lines as there are reasons.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use maud::{Markup, html};
 
 use super::parts::{Shape, age, count, fact, grouped};
 use crate::{
     admin::json::{StatusDocument, UpstreamsDocument},
+    base::RecordType,
     policy::Caveat,
     table::Published,
 };
+
+/// Endpoints, or addresses, told in one reason; the list of names has all.
+const TOLD_MAX: usize = 5;
 
 /// What a person should know before all else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +39,7 @@ impl Verdict {
     pub(super) fn of(
         status: &StatusDocument,
         upstreams: &UpstreamsDocument,
-        published: &Published,
+        silence: Silence<'_>,
     ) -> Self {
         let mut doubts = Vec::new();
         doubts.extend(status.sources.iter().filter_map(|source| {
@@ -56,11 +63,15 @@ impl Verdict {
         }
         let failing = upstreams.upstreams.iter().filter(|it| it.state == "failing");
         doubts.extend(failing.map(|it| format!("Upstream {} does not answer", it.address)));
-        let open = failing_open(published);
-        if !open.is_empty() {
-            let endpoints: Vec<&str> = open.into_iter().collect();
-            let all = endpoints.join(", ");
-            doubts.push(format!("No address answers probes, so all are given: {all}"));
+        let Silence { endpoints, left_out } = silence;
+        if !endpoints.is_empty() {
+            let endpoints = some(endpoints.into_iter().map(str::to_owned));
+            doubts.push(format!("No address answers probes, so all are given: {endpoints}"));
+        }
+        if !left_out.is_empty() {
+            let addresses =
+                some(left_out.iter().map(|(ip, endpoint)| format!("{ip} of {endpoint}")));
+            doubts.push(format!("Left out, for not answering probes: {addresses}"));
         }
         let zones = status.drained_zones.iter();
         doubts.extend(zones.map(|it| format!("Zone {} is drained since {}", it.zone, it.since)));
@@ -120,7 +131,12 @@ impl Verdict {
         }
     }
 
-    pub(super) fn section(&self, status: &StatusDocument, config_hash: &str) -> Markup {
+    pub(super) fn section(
+        &self,
+        status: &StatusDocument,
+        config_hash: &str,
+        ends_in: Option<u64>,
+    ) -> Markup {
         let views = status.views.iter();
         let names = views.map(|view| view.names).max().unwrap_or_default();
         let endpoints: usize = status.sources.iter().map(|source| source.endpoints).sum();
@@ -136,6 +152,7 @@ impl Verdict {
                     }
                 }
                 dl {
+                    @if let Some(secs) = ends_in { (fact("Ends in", &age(secs))) }
                     (fact("Names", &grouped(names)))
                     (fact("Endpoints", &grouped(endpoints)))
                     (fact("Discovery", &match (oldest, unheard) {
@@ -156,10 +173,47 @@ impl Verdict {
     }
 }
 
-/// The endpoints none of whose addresses answers.
-fn failing_open(published: &Published) -> BTreeSet<&str> {
-    let claims = published.table().views().flat_map(|view| view.entries()).map(|it| it.claim());
-    let is_open = |caveat: &Caveat| matches!(caveat, Caveat::FailingOpen(_));
-    let open = claims.filter(|claim| claim.caveats.iter().any(is_open));
-    open.map(|claim| claim.endpoint.as_str()).collect()
+/// What does not answer probes.
+#[derive(Default)]
+pub(super) struct Silence<'t> {
+    /// Endpoints none of whose addresses of a family does.
+    endpoints: BTreeSet<&'t str>,
+    /// Addresses that are left out for it, and of which endpoint they are.
+    left_out: BTreeMap<IpAddr, &'t str>,
+}
+
+// === impl Silence ===
+
+impl<'t> Silence<'t> {
+    pub(super) fn of(published: &'t Published) -> Self {
+        let mut left_out = BTreeMap::new();
+        // A zonal name has the one address; its endpoint has others.
+        let mut all_are_silent: BTreeMap<(&str, RecordType), bool> = BTreeMap::new();
+        let entries = published.table().views().flat_map(|view| view.entries());
+        for claim in entries.map(|entry| entry.claim()) {
+            let endpoint = claim.endpoint.as_str();
+            for caveat in &claim.caveats {
+                if let Caveat::LeftOut(addresses) = caveat {
+                    left_out.extend(addresses.iter().map(|address| (address.ip, endpoint)));
+                }
+            }
+            for address in claim.addresses.iter() {
+                let family = if address.ip.is_ipv6() { RecordType::AAAA } else { RecordType::A };
+                let is_silent = claim.caveats.contains(&Caveat::FailingOpen(family));
+                *all_are_silent.entry((endpoint, family)).or_insert(true) &= is_silent;
+            }
+        }
+        let silent = all_are_silent.into_iter().filter(|(_, all)| *all);
+        Self { endpoints: silent.map(|((endpoint, _), _)| endpoint).collect(), left_out }
+    }
+}
+
+/// As many of them as a person reads.
+fn some(mut all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(TOLD_MAX);
+    let mut told: Vec<String> = all.by_ref().take(TOLD_MAX).collect();
+    if 0 < more {
+        told.push(format!("{} more", grouped(more)));
+    }
+    told.join(", ")
 }
