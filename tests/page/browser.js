@@ -50,22 +50,21 @@ const shot = (page, name) =>
 const steps = async (page) =>
   (await page.locator('#result ol.steps li').allTextContents()).map((text) => text.trim());
 
+const live = async (page) => (await page.locator('#live').innerText()).replace(/\s+/g, ' ').trim();
+
 const cases = {
   async looks(browser) {
     const query = `/?name=${SQS}&from=10.0.1.7`;
-    for (const colorScheme of ['light', 'dark']) {
-      const page = await open(browser, query, { colorScheme });
-      await accessible(page, colorScheme);
-      await shot(page, colorScheme);
-      await close(page);
-    }
-    for (const width of [320, 768]) {
-      const page = await open(browser, query, { viewport: { width, height: 800 } });
+    for (const [width, colorScheme] of
+      [[1280, 'light'], [1280, 'dark'], [768, 'light'], [320, 'light'], [320, 'dark']]) {
+      const page = await open(browser, query, { colorScheme, viewport: { width, height: 900 } });
+      await page.getByRole('button', { name: 'Ask now' }).click();
+      await page.getByRole('button', { name: 'Ask again' }).waitFor();
       const [needs, has] = await page.evaluate(() =>
         [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
       assert.ok(needs <= has, `${needs} of ${has} pixels`);
-      await accessible(page, `${width} pixels`);
-      await shot(page, `wide-${width}`);
+      await accessible(page, `${colorScheme}, ${width} pixels`);
+      await shot(page, `${colorScheme}-${width}`);
       await close(page);
     }
     const page = await open(browser, '/', { forcedColors: 'active' });
@@ -87,13 +86,27 @@ const cases = {
     assert.deepEqual(await steps(page), said);
     const given = await page.locator('#result tbody th').allInnerTexts();
     assert.deepEqual(given, command.given.map((it) => it.ip));
+    // And hubdns was asked, without a word of it in the address, and is told apart from the steps.
+    await page.locator('#asked-at').waitFor();
+    assert.equal(command.live.agrees, true);
+    assert.ok((await live(page)).startsWith(`Asked by DNS: agrees: ${command.live.what}.`), await live(page));
+    assert.ok(!page.url().includes('live='), page.url());
     // The address of the page now, and the link to it, lead to the same.
     const link = new URL(await page.getByRole('link', { name: 'Link to this' }).getAttribute('href'), origin);
     for (const there of [page.url(), link.href]) {
       const again = await open(browser, there.slice(origin.length));
       assert.deepEqual(await steps(again), said);
+      assert.match(await live(again), /^Not asked by DNS yet\./);
+      await again.getByRole('button', { name: 'Ask now' }).click();
+      await again.locator('#asked-at').waitFor();
+      assert.match(await live(again), /^Asked by DNS: agrees/);
+      assert.equal(again.url(), there, 'the address stays a link');
       await close(again);
     }
+    // What was answered stays when the page brings itself up to date.
+    const updated = await page.locator('#told').innerText();
+    await page.waitForFunction((before) => document.getElementById('told').innerText !== before, updated);
+    assert.match(await live(page), /^Asked by DNS: agrees/);
     // Back is where nothing was asked.
     await page.goBack();
     await page.locator('#result ol.steps').waitFor({ state: 'detached' });
@@ -109,6 +122,11 @@ const cases = {
     await page.getByRole('button', { name: 'Explain' }).click();
     await page.locator('#result ol.steps').waitFor();
     assert.ok((await steps(page)).length > 3);
+    assert.match(await live(page), /^Asked by DNS: agrees: .* answers that: NOERROR with 10\./);
+    await page.getByRole('link', { name: 'Link to this' }).click();
+    assert.match(await live(page), /^Not asked by DNS yet\./, 'a link asks nothing');
+    await page.getByRole('button', { name: 'Ask now' }).click();
+    assert.match(await live(page), /^Asked by DNS: agrees/);
     const rows = page.locator('#names tbody tr');
     const all = await rows.count();
     await page.getByLabel(/^Find/).fill('sqs');
@@ -148,11 +166,56 @@ const cases = {
     await page.keyboard.press('Enter');
     await page.locator('#result ol.steps').waitFor();
     assert.equal((await focus()).text, 'result', 'the answer has the focus');
+    await page.locator('#asked-at').waitFor();
+    for (let at = 0; at < 9 && (await focus()).text !== 'Ask again'; at += 1)
+      await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement.id === 'live');
+    await page.locator('#live:has-text("agrees")').waitFor();
     await page.locator('#q').focus();
     await page.keyboard.type('kms');
     await page.waitForURL(/q=kms/);
     await page.waitForFunction(() => document.querySelectorAll('#names tbody tr').length < 20);
     assert.equal((await focus()).text, 'q', 'who types goes on typing');
+    await close(page);
+  },
+
+  // Looks while addresses fall silent and come back, and a zone is drained.
+  async states(browser) {
+    const page = await open(browser, '/?name=' + SQS);
+    // The word and the shape of an address, without script as with it.
+    const is = async (ip, word, shape) => {
+      const eni = page.locator('#names .eni', { has: page.getByText(ip, { exact: true }) });
+      await eni.filter({ hasText: new RegExp(`^${word}${ip}`) }).waitFor();
+      assert.equal(await eni.locator('use').getAttribute('href'), '#' + shape, word);
+    };
+    const verdict = async (text) => page.locator(`#verdict [role=status]:has-text("${text}")`).waitFor();
+    const seen = async (text, name) => {
+      await accessible(page, text);
+      if (name) await shot(page, name);
+      console.log(text);
+    };
+    for (const ip of ['127.0.79.1', '127.0.79.2', '127.0.79.3']) await is(ip, 'up', 's-good');
+    assert.equal(await page.locator('#verdict strong').innerText(), 'Ready');
+    await seen('all up');
+    await is('127.0.79.2', 'down', 's-bad');
+    await is('127.0.79.1', 'up', 's-good');
+    await verdict('Ready, with problems');
+    await verdict('Left out, for not answering probes: 127.0.79.2 of vpce-');
+    await seen('one down', 'one-down');
+    for (const ip of ['127.0.79.1', '127.0.79.2']) await is(ip, 'down, given', 's-doubt');
+    await verdict('No address answers probes, so all are given: vpce-');
+    await seen('both down', 'both-down');
+    for (const ip of ['127.0.79.1', '127.0.79.2']) await is(ip, 'up', 's-good');
+    await page.waitForFunction(() => document.querySelector('#verdict strong').innerText === 'Ready');
+    await seen('up again');
+    await is('127.0.79.1', 'drained', 's-out');
+    await is('127.0.79.2', 'up', 's-good');
+    await is('127.0.79.3', 'drained, given', 's-doubt');
+    await verdict('Zone euw1-az1 is drained since');
+    await seen('drained', 'drained');
+    // What is explained followed it, without another question.
+    assert.deepEqual(await page.locator('#result tbody th').allInnerTexts(), ['127.0.79.2']);
     await close(page);
   },
 
@@ -171,7 +234,11 @@ const cases = {
     console.log('seen');
     await page.waitForFunction(() => document.querySelector('#verdict strong').innerText === 'Ready');
     console.log('back');
-    // And when nobody answers at all, the page says that it is old.
+    await page.locator('#verdict [role=status]:has-text("Discovery fails: source hub")').waitFor();
+    assert.match(await page.locator('#verdict strong').innerText(), /^Ready, with problems$/);
+    await shot(page, 'aws-gone');
+    console.log('gone');
+    // And when nobody answers at all, as one that hangs, the page says that it is old.
     await page.locator('#lost:not([hidden])').waitFor();
     assert.match(await page.locator('#lost').innerText(), /has not answered this page/);
     page.ills = page.ills.filter((ill) => !/Failed to load resource|ERR_CONNECTION/.test(ill));

@@ -8,7 +8,7 @@ mod support;
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -20,7 +20,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
-    Hubdns, Process, eventually, free_port, http_get, hubdns, loopback_env, venv,
+    Hubdns, Process, Recording, Unbound, eventually, free_port, http_get, hubdns, loopback_env,
+    venv,
 };
 
 /// A browser starts, and is patient with a machine that has other work.
@@ -51,6 +52,34 @@ impl Demo {
     }
 }
 
+/// What upstreams have of AWS, as the internet has it.
+const PUBLIC: &[(&str, &str)] = &[(
+    "amazonaws.com",
+    "sts.eu-west-2 60 A 198.51.100.1\n\
+     eu-west-1.queue 60 A 198.51.100.2\n\
+     abc123.execute-api.eu-west-1 60 A 198.51.100.3\n\
+     db.abc.eu-west-1.rds 60 A 198.51.100.4\n",
+)];
+
+/// The recorded hub, with views, and clients who asked it this and that.
+fn lived_in(upstream: &Unbound) -> Hubdns {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/discover/demo");
+    let daemon = Hubdns::start(&format!(
+        "[[source]]\nname = \"demo\"\nkind = \"files\"\npath = \"{folder}\"\n\
+         [[view]]\nname = \"onprem\"\nclients = [\"192.168.0.0/16\"]\ndeny = [\"s3\"]\n\
+         [forward]\nupstreams = [\"{}\"]\n\
+         [[forward.zone]]\nname = \"corp.example\"\nupstreams = [\"127.0.0.1:9\"]\n",
+        upstream.address()
+    ));
+    for name in
+        ["abc123.execute-api.eu-west-1", "db.abc.eu-west-1.rds", "sts.eu-west-2", "eu-west-1.queue"]
+    {
+        let answer = daemon.dig(&format!("{name}.amazonaws.com A"));
+        assert_eq!(answer.data("A").len(), 1, "{}", answer.raw);
+    }
+    daemon
+}
+
 /// Beside the Python environment: what `tests/setup.sh` makes.
 fn beside(path: &str) -> PathBuf {
     let there = venv().parent().unwrap().join(path);
@@ -77,17 +106,21 @@ fn browse(cases: &str, admin: SocketAddr, home: &Path, expected: &str) -> Proces
 
 #[track_caller]
 fn browsed(cases: &str, admin: SocketAddr, home: &Path, expected: &str) {
-    let mut browser = browse(cases, admin, home, expected);
-    let status = browser.wait(BROWSED_WITHIN);
-    assert!(status.success(), "{}{}", browser.stdout(), browser.stderr());
+    ends_well(browse(cases, admin, home, expected));
 }
 
 #[test]
 fn a_person_reads_it_in_light_and_dark_at_320_pixels_and_by_a_reader() {
-    let demo = Demo::start();
-    browsed("looks", demo.admin, demo.home.path(), "");
-    let shots = fs::read_dir(screenshots()).unwrap().count();
-    assert!(5 <= shots, "{shots} screenshots");
+    let unbound = Unbound::start_with(PUBLIC, "");
+    let daemon = lived_in(&unbound);
+    let names = ["light-1280", "dark-1280", "light-768", "light-320", "dark-320", "forced-colors"];
+    let shots = names.map(|name| screenshots().join(name).with_extension("png"));
+    // Those of an earlier run are no evidence.
+    shots.iter().for_each(|shot| drop(fs::remove_file(shot)));
+    browsed("looks", daemon.admin(), daemon.dir(), "");
+    for shot in shots {
+        assert!(shot.exists(), "{}", shot.display());
+    }
 }
 
 #[test]
@@ -110,22 +143,56 @@ fn it_explains_what_the_command_explains() {
     browsed("explains", daemon.admin(), daemon.dir(), &told);
 }
 
+/// Waits until a browser says that it has seen something.
+#[track_caller]
+fn says(browser: &mut Process, word: &str) {
+    eventually(&format!("the browser says {word}"), BROWSED_WITHIN, || {
+        assert!(browser.ended().is_none(), "{}{}", browser.stdout(), browser.stderr());
+        browser.stdout().lines().any(|line| line == word).then_some(())
+    });
+}
+
+#[track_caller]
+fn ends_well(mut browser: Process) {
+    let status = browser.wait(BROWSED_WITHIN);
+    assert!(status.success(), "{}{}", browser.stdout(), browser.stderr());
+}
+
+#[test]
+fn an_address_that_falls_silent_or_is_drained_changes_its_word_while_one_looks() {
+    // Loopback addresses of this test alone.
+    let [a, b, c] = [1, 2, 3].map(|last| Ipv4Addr::new(127, 0, 79, last));
+    let first = TcpListener::bind((a, 0)).unwrap();
+    let port = first.local_addr().unwrap().port();
+    let listens = |ip: Ipv4Addr| TcpListener::bind((ip, port)).unwrap();
+    let (second, _third) = (listens(b), listens(c));
+    let hub = Recording::new(&[("sqs".to_owned(), vec![a, b]), ("kms".to_owned(), vec![c])]);
+    let health = format!("[health]\nprobe = \"tcp:{port}\"\ninterval_secs = 1\n");
+    let daemon = Hubdns::start(&(hub.source() + &health));
+    let mut browser = browse("states", daemon.admin(), daemon.dir(), "");
+    says(&mut browser, "all up");
+    drop(second);
+    says(&mut browser, "one down");
+    drop(first);
+    says(&mut browser, "both down");
+    let _again = (listens(a), listens(b));
+    says(&mut browser, "up again");
+    let drained = daemon.command("drain-az eu-west-1a").output().unwrap();
+    assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+    says(&mut browser, "drained");
+    ends_well(browser);
+}
+
 #[cfg(feature = "ec2")]
 #[test]
 fn the_verdict_follows_discovery_while_one_looks() {
-    let double = support::Ec2Double::start();
+    let mut double = support::Ec2Double::start();
     double.create_hub(json!([{ "service": "sqs", "azs": { "a": "10.0.1.10", "b": "10.0.2.10" } }]));
     let mut daemon = Hubdns::start(&format!(
         "[[source]]\nname = \"hub\"\nkind = \"ec2\"\nendpoint_url = \"{}\"\n",
         double.url()
     ));
     let mut browser = browse("verdict", daemon.admin(), daemon.dir(), "");
-    let says = |browser: &mut Process, word: &str| {
-        eventually(&format!("the browser says {word}"), BROWSED_WITHIN, || {
-            assert!(browser.ended().is_none(), "{}{}", browser.stdout(), browser.stderr());
-            browser.stdout().contains(word).then_some(())
-        });
-    };
     says(&mut browser, "looking");
     double.fault(json!({
         "action": "DescribeVpcEndpoints", "kind": "error", "status": 403, "code": "UnauthorizedOperation",
@@ -134,9 +201,11 @@ fn the_verdict_follows_discovery_while_one_looks() {
     says(&mut browser, "seen");
     double.clear();
     says(&mut browser, "back");
-    daemon.process().kill();
-    let status = browser.wait(BROWSED_WITHIN);
-    assert!(status.success(), "{}{}", browser.stdout(), browser.stderr());
+    double.stop();
+    says(&mut browser, "gone");
+    // It hangs, and its listener takes connections all the same.
+    daemon.process().signal("STOP");
+    ends_well(browser);
 }
 
 /// What anybody may ask by the description is answered as it says, and what nobody may is refused.
