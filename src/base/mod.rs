@@ -16,7 +16,7 @@ pub use codes::{Ede, ExtendedError, Rcode, RecordType, UnknownRecordType};
 pub use ids::{
     AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, SubnetId, ViewName, VpcId,
 };
-pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern};
+pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern, Spelled};
 pub use paces::{Pace, Paces};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
 pub use text::{printable, shell_word};

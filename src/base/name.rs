@@ -3,7 +3,13 @@
 //! A [`Name`] is absolute, in wire form and in lower case, so that equal names are equal bytes
 //! (RFC 4343) and a lookup needs no second spelling. The spelling a client used is kept by `wire`.
 
-use std::{borrow::Borrow, cmp::Ordering, fmt, str::FromStr, sync::Arc};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    fmt::{self, Write as _},
+    str::FromStr,
+    sync::Arc,
+};
 
 /// Octets of a label (RFC 1035 section 2.3.4).
 pub const LABEL_LEN_MAX: usize = 63;
@@ -16,6 +22,10 @@ const LABELS_MAX: usize = 128;
 /// An absolute domain name: length-prefixed labels in lower case, ended by the root label.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<[u8]>);
+
+/// Octets of a name in wire form as its text: for one that was checked, and is not kept as a [`Name`].
+#[derive(Clone, Copy, Debug)]
+pub struct Spelled<'w>(pub &'w [u8]);
 
 /// Why a text or some bytes are no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -231,23 +241,39 @@ impl PartialOrd for Name {
 /// (RFC 1035 section 5.1): questions can carry them.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() {
-            return f.pad(".");
+        match f.width().or(f.precision()) {
+            None => Spelled(self.as_wire()).fmt(f),
+            Some(_) => f.pad(&Spelled(self.as_wire()).to_string()),
         }
-        let mut text = String::with_capacity(self.0.len());
-        for (at, label) in self.labels().enumerate() {
-            if at > 0 {
-                text.push('.');
+    }
+}
+
+// === impl Spelled ===
+
+impl fmt::Display for Spelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        if let [0, ..] = rest {
+            return f.write_char('.');
+        }
+        let mut is_first = true;
+        while let [len, tail @ ..] = rest
+            && *len != 0
+            && let Some((label, after)) = tail.split_at_checked(usize::from(*len))
+        {
+            if !is_first {
+                f.write_char('.')?;
             }
+            (is_first, rest) = (false, after);
             for byte in label {
                 match byte {
-                    b'.' | b'\\' => text.extend(['\\', char::from(*byte)]),
-                    byte if byte.is_ascii_graphic() => text.push(char::from(*byte)),
-                    byte => text.push_str(&format!("\\{byte:03}")),
+                    b'.' | b'\\' => write!(f, "\\{}", char::from(*byte))?,
+                    byte if byte.is_ascii_graphic() => f.write_char(char::from(*byte))?,
+                    byte => write!(f, "\\{byte:03}")?,
                 }
             }
         }
-        f.pad(&text)
+        Ok(())
     }
 }
 

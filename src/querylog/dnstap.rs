@@ -12,6 +12,7 @@ use super::{
     line::Clocks,
     observers::Observed,
     proto::{put_address, put_fixed, put_number, put_octets},
+    queue::Record,
 };
 use crate::telemetry::Proto;
 
@@ -121,6 +122,12 @@ impl Exchange {
             put_octets(&mut out, message::RESPONSE_MESSAGE, reply);
         }
         out
+    }
+}
+
+impl Record for Exchange {
+    fn octets(&self) -> usize {
+        self.octets.len()
     }
 }
 

@@ -1,16 +1,17 @@
 //! A line of the query log.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{observers::Observed, sampling::QueryId};
+use super::{observers::Observed, queue::Record, sampling::QueryId};
 use crate::{
-    base::{EndpointId, NAME_LEN_MAX, Name, Rcode, RecordType, ViewName},
+    base::{EndpointId, NAME_LEN_MAX, Rcode, RecordType, Spelled, ViewName},
     telemetry::{AnswerSource, Proto},
 };
 
@@ -35,19 +36,20 @@ pub(super) struct Entry {
     pub(super) rcode: Option<Rcode>,
 }
 
-/// The same as it is written. The order of the fields is that of the line.
+/// The same as it is written. The order of the fields is that of the line. Nothing in it is allocated:
+/// whoever writes has the cores of those who answer.
 #[derive(Serialize)]
 struct Line<'e> {
-    time: String,
-    id: String,
+    time: Shown<Time<'e>>,
+    id: Shown<QueryId>,
     client: IpAddr,
     port: u16,
     transport: &'static str,
     listener: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<Shown<Spelled<'e>>>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    rtype: Option<String>,
+    rtype: Option<Shown<RecordType>>,
     view: &'e str,
     decision: &'static str,
     reason: &'static str,
@@ -58,8 +60,24 @@ struct Line<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rcode: Option<String>,
+    rcode: Option<Shown<Rcode>>,
     latency_us: u128,
+}
+
+/// Written as it is shown to people.
+struct Shown<T>(T);
+
+/// `2026-11-21T20:00:00.250000Z`.
+struct Time<'s> {
+    second: &'s str,
+    micros: u32,
+}
+
+/// The text of the last second that was asked for: of thousands of lines it is the same.
+#[derive(Default)]
+pub(super) struct Second {
+    secs: u64,
+    text: String,
 }
 
 /// A moment of both clocks, to tell the time of day of what was noted by the other.
@@ -99,35 +117,48 @@ impl Entry {
     }
 
     /// The name asked for; `None` without a question.
-    pub(super) fn name(&self) -> Option<Name> {
-        let name = self.name.get(..usize::from(self.name_len)).unwrap_or_default();
-        Name::from_wire(name).ok()
+    pub(super) fn name(&self) -> Option<Spelled<'_>> {
+        let name = self.name.get(..usize::from(self.name_len)).filter(|name| !name.is_empty());
+        name.map(Spelled)
     }
 
     /// Adds its line to `text`.
-    pub(super) fn write(&self, clocks: Clocks, text: &mut Vec<u8>) -> serde_json::Result<()> {
+    pub(super) fn write(
+        &self,
+        clocks: Clocks,
+        second: &mut Second,
+        text: &mut Vec<u8>,
+    ) -> serde_json::Result<()> {
         let name = self.name();
+        let wall = clocks.wall_at(self.came);
         let line = Line {
-            time: clocks.time_of(self.came),
-            id: self.id.to_string(),
+            time: Shown(Time { second: second.text(wall.as_secs()), micros: wall.subsec_micros() }),
+            id: Shown(self.id),
             client: self.client.ip().to_canonical(),
             port: self.client.port(),
             transport: self.proto.word(),
             listener: self.listener,
-            rtype: name.as_ref().map(|_| self.rtype.to_string()),
-            name: name.map(|name| name.to_string()),
+            rtype: name.map(|_| Shown(self.rtype)),
+            name: name.map(Shown),
             view: self.view.as_str(),
             decision: self.decision,
             reason: self.reason,
             endpoint: self.endpoint.as_ref().map(EndpointId::as_str),
             source: self.source.map(AnswerSource::word),
             upstream: self.upstream,
-            rcode: self.rcode.map(|rcode| rcode.to_string()),
+            rcode: self.rcode.map(Shown),
             latency_us: self.took.as_micros(),
         };
         serde_json::to_writer(&mut *text, &line)?;
         text.push(b'\n');
         Ok(())
+    }
+}
+
+impl Record for Entry {
+    /// Names of views and endpoints are the table's too.
+    fn octets(&self) -> usize {
+        0
     }
 }
 
@@ -145,11 +176,35 @@ impl Clocks {
             None => self.wall.saturating_sub(self.instant.saturating_duration_since(moment)),
         }
     }
+}
 
-    fn time_of(&self, moment: Instant) -> String {
-        let wall = self.wall_at(moment);
-        let secs = i64::try_from(wall.as_secs()).unwrap_or_default();
-        let time = Timestamp::new(secs, wall.subsec_nanos().cast_signed());
-        format!("{:.6}", time.unwrap_or_default())
+// === impl Second ===
+
+impl Second {
+    /// Of so many since 1970: `2026-11-21T20:00:00`.
+    fn text(&mut self, secs: u64) -> &str {
+        if self.secs != secs || self.text.is_empty() {
+            let time = Timestamp::from_second(i64::try_from(secs).unwrap_or_default());
+            let text = time.unwrap_or_default().to_string();
+            text.trim_end_matches('Z').clone_into(&mut self.text);
+            self.secs = secs;
+        }
+        &self.text
+    }
+}
+
+// === impl Time ===
+
+impl fmt::Display for Time<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}Z", self.second, self.micros)
+    }
+}
+
+// === impl Shown ===
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }

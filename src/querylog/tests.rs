@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Filter, Observed, Observers, ObserversConfig, QueryLogConfig, Rate, Sampler, queue::QUEUE_MAX,
+    DnstapConfig, Filter, Observed, Observers, ObserversConfig, QueryLogConfig, Rate, Sampler,
+    queue::{OCTETS_MAX, QUEUE_MAX},
     writer::Outlet,
 };
 use crate::{
@@ -175,6 +176,22 @@ fn what_the_queue_has_no_room_for_is_counted_and_nobody_waits() {
     outlet.run(NOW, &|| false);
     let written = count(&metrics, r#"hubdns_query_log_records_total{output="log"}"#);
     assert_eq!(written, u64::try_from(QUEUE_MAX).unwrap());
+}
+
+#[test]
+fn large_packets_that_no_receiver_takes_fill_no_memory() {
+    let metrics = metrics();
+    let dnstap = DnstapConfig { socket: "/nowhere/dnstap.sock".into(), rate: Rate::OneIn(1) };
+    let config = ObserversConfig { dnstap: Some(dnstap), ..ObserversConfig::NOBODY };
+    let (observers, _outlets) = Observers::open(&config, b"hub-a", &metrics).unwrap();
+    let (asked, reply, mut sampler) = (Asked::new("x.example"), [0; 60_000], Sampler::new(1));
+    let told = 400;
+    for _ in 0..told {
+        observers.tell(sampler.draw(&observers), &Observed { reply: &reply, ..asked.answered() });
+    }
+    let dropped = r#"hubdns_query_log_dropped_total{output="dnstap",reason="queue"}"#;
+    let fit = OCTETS_MAX / (reply.len() + b"question".len());
+    assert_eq!(count(&metrics, dropped), u64::try_from(told - fit).unwrap());
 }
 
 #[test]

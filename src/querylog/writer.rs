@@ -13,7 +13,7 @@ use std::{
 #[cfg(feature = "otlp")]
 use super::collector::Spans;
 use super::{
-    line::{Clocks, Entry},
+    line::{Clocks, Entry, Second},
     queue::{Entrance, Exit, Found, LOOK, queue},
     stream::Frames,
 };
@@ -91,11 +91,11 @@ impl Outlet {
 
 impl Lines {
     fn run(mut self, wall: fn() -> Duration, is_ending: &dyn Fn() -> bool) {
-        let mut text = Vec::with_capacity(2 * CHUNK);
+        let (mut text, mut second) = (Vec::with_capacity(2 * CHUNK), Second::default());
         loop {
             let ending = is_ending();
             let clocks = Clocks::new(Instant::now(), wall());
-            match self.turn(clocks, &mut text) {
+            match self.turn(clocks, &mut second, &mut text) {
                 Found::One(()) => (),
                 Found::Nothing if ending => return,
                 Found::Nothing => thread::sleep(LOOK),
@@ -105,7 +105,7 @@ impl Lines {
     }
 
     /// Writes what there is, up to a chunk.
-    fn turn(&mut self, clocks: Clocks, text: &mut Vec<u8>) -> Found<()> {
+    fn turn(&mut self, clocks: Clocks, second: &mut Second, text: &mut Vec<u8>) -> Found<()> {
         text.clear();
         if self.torn {
             text.push(b'\n');
@@ -119,23 +119,42 @@ impl Lines {
                 Found::Nothing | Found::Closed => break,
             };
             // Writing to memory what is text and numbers does not fail.
-            if entry.write(clocks, text).is_ok() {
+            if entry.write(clocks, second, text).is_ok() {
                 lines += 1;
             }
         }
-        match self.to.write_all(text).and_then(|()| self.to.flush()) {
-            Ok(()) => {
-                self.torn = false;
-                self.exit.told(lines);
-            }
+        self.put(text, lines);
+        Found::One(())
+    }
+
+    /// Writes so many lines, and counts them.
+    fn put(&mut self, text: &[u8], lines: u64) {
+        let (written, outcome) = write(&mut *self.to, text);
+        if let Some(last) = text.get(..written).and_then(<[u8]>::last) {
+            self.torn = *last != b'\n';
+        }
+        match outcome {
+            Ok(()) => self.exit.told(lines),
             Err(error) => {
-                self.torn = true;
                 self.exit.untold(Untold::Write, lines);
                 seldom!(warn, lines, %error, "lines of the query log cannot be written");
             }
         }
-        Found::One(())
     }
+}
+
+/// Writes all of it, or as much as is taken; tells how much that was.
+fn write(to: &mut dyn Write, text: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match to.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(taken) => written += taken,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, to.flush())
 }
 
 /// Opens a file for appending, and makes it if there is none. Not one that another end has to be
@@ -153,4 +172,59 @@ fn open(path: &Path) -> Result<File, OpenError> {
         Err(error) => return Err(failed(error)),
     }
     OpenOptions::new().append(true).create(true).mode(MODE).open(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::{Lines, Write, queue};
+    use crate::telemetry::{Metrics, Output};
+
+    /// What was written, and how much more there is room for.
+    #[derive(Clone)]
+    struct Disk(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let (text, room) = &mut *self.0.lock().unwrap();
+            let taken = octets.len().min(*room);
+            if taken == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            *room -= taken;
+            text.extend_from_slice(&octets[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What stands on a disk that has room for so many octets of each chunk, after all of these.
+    fn written(chunks: &[(&str, usize)]) -> String {
+        let disk = Disk(Arc::default());
+        let (_entrance, exit) = queue(Output::Log, &Arc::new(Metrics::new().unwrap()));
+        let mut lines = Lines { exit, to: Box::new(disk.clone()), torn: false };
+        for (chunk, room) in chunks {
+            disk.0.lock().unwrap().1 = *room;
+            let torn = if lines.torn { "\n" } else { "" };
+            lines.put(format!("{torn}{chunk}").as_bytes(), 1);
+        }
+        let (text, _) = &*disk.0.lock().unwrap();
+        String::from_utf8_lossy(text).into_owned()
+    }
+
+    #[test]
+    fn a_line_that_was_cut_ends_and_one_that_was_not_begun_leaves_no_empty_one() {
+        let all = usize::MAX;
+        assert_eq!(written(&[("{1}\n", all), ("{2}\n", 0), ("{3}\n", all)]), "{1}\n{3}\n");
+        assert_eq!(written(&[("{1}\n", 2), ("{2}\n", all)]), "{1\n{2}\n");
+        assert_eq!(written(&[("{1}\n", 2), ("{2}\n", 0), ("{3}\n", all)]), "{1\n{3}\n");
+        assert_eq!(written(&[("{1}\n{2}\n", 4), ("{3}\n", all)]), "{1}\n{3}\n");
+    }
 }
