@@ -14,6 +14,8 @@ from world import World
 OURS = Workload("our names, UDP", {"ours": 100})
 CACHED = Workload("cached names, UDP", {"cached": 100})
 BOTH_CORES = f"{SERVER},{REST}"
+# No log, no page, no metrics: a pair of turns alone.
+NOBODY = "nobody looks"
 # Between two publishes, and between two reloads or looks at the metrics.
 PUBLISH_EVERY, RELOAD_EVERY = 0.1, 1.0
 
@@ -180,28 +182,44 @@ class Watch(contextlib.AbstractContextManager):
 
     def logged(self):
         """Lines so far."""
+        if not self.log.exists():
+            return 0
         with self.log.open("rb") as lines:
             return sum(1 for _ in lines)
 
 
 def watched(comparison, rate):
-    """For each setting of the query log pairs of turns, watched and alone, and lines for an answer."""
+    """For each setting of the query log pairs of turns, watched and alone, and lines for an answer. The
+    pairs of NOBODY are alone both times: what they differ by is the machine's."""
     bench, world = comparison.bench, comparison.world
     server = comparison.start(comparison.kinds[0])
     found, logged = {}, {}
+
+    def alone():
+        return bench.turn(server, server.ports.dns, world, OURS, rate=rate)
+
+    def looked_at(queries):
+        with Watch(server, queries) as watch:
+            # A reload has just been: the first turn by it is not like the others.
+            bench.warm(server, world, OURS, rate=rate)
+            before = watch.logged()
+            turn = alone()
+            # What is still in the queue.
+            time.sleep(0.3)
+            logged.setdefault(queries, []).append((watch.logged() - before) / max(1, turn.told["answers"]))
+        return turn
+
     for turn in range(comparison.given.turns):
-        for queries in ("1/100", "all"):
+        for queries in (NOBODY, "off", "1/100", "all"):
             comparison.say(f"turn {turn + 1}: watched, queries = {queries}")
-            bench.warm(server, world, OURS)
-            quiet = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
-            with Watch(server, queries) as watch:
-                before = watch.logged()
-                noisy = bench.turn(server, server.ports.dns, world, OURS, rate=rate)
-                # What is still in the queue.
-                time.sleep(0.3)
-                lines = (watch.logged() - before) / max(1, noisy.told["answers"])
+            second = alone if queries == NOBODY else lambda: looked_at(queries)
+            bench.warm(server, world, OURS, rate=rate)
+            # By turns the one and the other goes first.
+            if turn % 2:
+                noisy, quiet = second(), alone()
+            else:
+                quiet, noisy = alone(), second()
             found.setdefault(queries, Figures()).pairs.append((noisy, quiet))
-            logged.setdefault(queries, []).append(lines)
     server.stop()
     return found, logged
 

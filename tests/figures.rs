@@ -84,7 +84,7 @@ fn the_comparison_fills_its_report() {
         ("### Two threads", 3),
         ("### Sizes", 4),
         ("### While names change", 2),
-        ("### While it is watched", 2),
+        ("### While it is watched", 4),
         ("### Beside malformed packets", 2),
     ] {
         assert_eq!(rows(&printed, heading).len(), count, "{heading}: {printed}");
