@@ -18,4 +18,6 @@ pub struct InForce {
     pub hash: String,
     /// Whether endpoints' addresses are probed.
     pub probes: bool,
+    /// Ports where DNS is spoken inside of TLS.
+    pub encrypted_ports: Vec<u16>,
 }

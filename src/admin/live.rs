@@ -137,6 +137,8 @@ pub(super) struct Wish<'v> {
     pub(super) is_ahead: bool,
     /// What was explained to him.
     pub(super) explained: &'v ExplainDocument,
+    /// Whether DNS is spoken inside of TLS there.
+    pub(super) is_encrypted: bool,
 }
 
 // === impl Asker ===
@@ -160,7 +162,7 @@ impl Asker {
         table: &Reader,
         bound: &[SocketAddr],
     ) -> LiveDocument {
-        let Wish { explained, .. } = wish;
+        let Wish { explained, is_encrypted, .. } = wish;
         let parsed = explained.name.parse::<Name>().ok().zip(explained.r#type.parse().ok());
         let Some((name, rtype)) = parsed else { return not_asked("no such question".to_owned()) };
         let at = self.may(wish, table.load().table(), bound, Instant::now());
@@ -168,7 +170,7 @@ impl Asker {
             Ok(at) => sleep_until(at).await,
             Err(why) => return not_asked(why),
         }
-        let asked = timeout(PAGE_WITHIN, ask_live(explained, &name, rtype, false)).await;
+        let asked = timeout(PAGE_WITHIN, ask_live(explained, &name, rtype, is_encrypted)).await;
         asked.unwrap_or_else(|_| LiveDocument {
             agrees: Some(false),
             rcode: None,
@@ -189,7 +191,7 @@ impl Asker {
         bound: &[SocketAddr],
         now: Instant,
     ) -> Result<Instant, String> {
-        let Wish { caller, word, is_ahead, explained } = wish;
+        let Wish { caller, word, is_ahead, explained, .. } = wish;
         let ExplainDocument { client, listener, .. } = *explained;
         if word != self.word {
             return Err("the link is none of this page's; press “Ask now”".to_owned());
@@ -270,7 +272,8 @@ mod tests {
         let bound = ["127.0.0.1:5300".parse().unwrap(), "0.0.0.0:53".parse().unwrap()];
         let may = |word: &str, is_ahead: bool, visitor: &str, explained: &ExplainDocument| {
             let caller = Caller::Tcp(visitor.parse().unwrap());
-            asker.may(Wish { caller, word, is_ahead, explained }, &table, &bound, now.get())
+            let wish = Wish { caller, word, is_ahead, explained, is_encrypted: false };
+            asker.may(wish, &table, &bound, now.get())
         };
         let refused = |visitor: &str, client: &str, listener: &str| {
             may(asker.word(), false, visitor, &explained(client, listener)).unwrap_err()

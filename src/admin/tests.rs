@@ -92,6 +92,7 @@ fn in_force() -> InForce {
         toml: "[answers]\nttl_secs = 60\n".to_owned(),
         hash: "c0ffee".to_owned(),
         probes: true,
+        encrypted_ports: vec![853],
     }
 }
 

@@ -87,8 +87,7 @@ async fn by_daemon(
         let mut explained: ExplainDocument = from_text(&text)?;
         let spoken = config.serve.spoken_at(explained.listener);
         let is_encrypted = matches!(spoken, Some(Service::Encrypted(_)));
-        explained.live =
-            Some(ask_live(&explained, &args.name, args.rtype, is_encrypted).await);
+        explained.live = Some(ask_live(&explained, &args.name, args.rtype, is_encrypted).await);
         Ok(Some(explained))
     };
     let explained = look().await?;

@@ -122,7 +122,9 @@ async fn answered(
     }
     let live = async |explained: &ExplainDocument| {
         let bound = site.admin.listening.borrow().clone();
-        let wish = Wish { caller, word, is_ahead, explained };
+        let encrypted_ports = site.admin.config.borrow().encrypted_ports.clone();
+        let is_encrypted = encrypted_ports.contains(&explained.listener.port());
+        let wish = Wish { caller, word, is_ahead, explained, is_encrypted };
         site.asker.ask(wish, &site.admin.table, &bound).await
     };
     let mut answer = live(&told_now).await;
