@@ -231,7 +231,7 @@ fn a_name_that_is_declined_is_told_by_the_reason_and_not_by_an_alias() {
     let [judged] = &migration.zones[..] else { panic!("{migration}") };
     let [finding] = &judged.findings[..] else { panic!("{migration}") };
     assert_eq!((judged.verdict, finding.what), (Verdict::Differs, What::Declined), "{migration}");
-    assert_eq!(finding.advice.as_deref(), Some("hubdns declines it: the deny list has sqs"));
+    assert_eq!(finding.advice.as_deref(), Some("hubdns declines it: answers.deny has sqs"));
 }
 
 #[test]
