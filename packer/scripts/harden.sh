@@ -9,10 +9,10 @@ step() {
 }
 
 step '[filesystems] no file systems and protocols that nothing here uses'
-install -m 644 "$files"/modprobe.conf /etc/modprobe.d/60-hubdns-hardening.conf
+install -D -m 644 "$files"/modprobe.conf /etc/modprobe.d/60-hubdns-hardening.conf
 
 step '[kernel] kernel settings'
-install -m 644 "$files"/sysctl.conf /etc/sysctl.d/61-hubdns-hardening.conf
+install -D -m 644 "$files"/sysctl.conf /etc/sysctl.d/61-hubdns-hardening.conf
 
 step '[selinux] SELinux enforces'
 sed -i -e 's/^SELINUX=.*/SELINUX=enforcing/' -e 's/^SELINUXTYPE=.*/SELINUXTYPE=targeted/' /etc/selinux/config
@@ -20,8 +20,10 @@ grubby --update-kernel=ALL --remove-args='selinux enforcing' --args='selinux=1 e
 
 step '[audit] auditd, with rules that cannot be changed while it runs'
 # The distribution's own rule that no task is looked at would come before all others.
-grep -lE '^-a (never,task|task,never)' /etc/audit/rules.d/*.rules | xargs -r rm
-install -m 640 "$files"/audit.rules /etc/audit/rules.d/60-hubdns.rules
+for rules in /etc/audit/rules.d/*.rules; do
+    ! grep -qE '^-a (never,task|task,never)' "$rules" || rm "$rules"
+done
+install -D -m 640 "$files"/audit.rules /etc/audit/rules.d/60-hubdns.rules
 systemctl enable auditd
 
 step '[firewall] firewalld: nothing comes in but DNS'
@@ -45,7 +47,7 @@ firewall-offline-cmd --zone=drop --add-icmp-block=destination-unreachable \
 
 step '[ssh] no sshd unless it was asked for'
 if [ "${WITH_SSHD:-false}" = true ]; then
-    install -m 600 "$files"/sshd.conf /etc/ssh/sshd_config.d/10-hubdns.conf
+    install -D -m 600 "$files"/sshd.conf /etc/ssh/sshd_config.d/10-hubdns.conf
     firewall-offline-cmd --zone=drop --add-service=ssh
 else
     # The build itself comes by it: it goes with the next boot.
