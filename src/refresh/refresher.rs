@@ -214,7 +214,8 @@ impl Refresher {
         self.scouts = CancellationToken::new();
         let config = Arc::new(self.inputs.refresh.clone());
         for source in &self.inputs.sources {
-            self.metrics.control.source(source.name.as_str(), ACTIONS, CODES);
+            let interval = source.interval.unwrap_or(config.interval);
+            self.metrics.control.source(source.name.as_str(), interval, ACTIONS, CODES);
             let Some(known) = self.known.get_mut(&source.name) else { continue };
             let signals = Signals {
                 nudge: self.nudge.subscribe(),

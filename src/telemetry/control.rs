@@ -1,5 +1,7 @@
 //! Discovery, the table in force, the state file, reloads.
 
+use std::time::Duration;
+
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::{MetricsError, label, register};
@@ -56,6 +58,7 @@ label! {
 pub struct ControlMetrics {
     discovery_errors: IntCounterVec,
     discovery_age: GaugeVec,
+    discovery_interval: GaugeVec,
     discovery_endpoints: IntGaugeVec,
     rounds: Vec<IntCounter>,
     state_file_errors: Vec<IntCounter>,
@@ -119,6 +122,12 @@ impl ControlMetrics {
                 "hubdns_discovery_age_seconds",
                 &["source"]
             ),
+            discovery_interval: register!(
+                registry,
+                GaugeVec,
+                "hubdns_discovery_interval_seconds",
+                &["source"]
+            ),
             discovery_endpoints: register!(
                 registry,
                 IntGaugeVec,
@@ -169,14 +178,16 @@ impl ControlMetrics {
         })
     }
 
-    /// Makes the counters of a source exist at 0, for each API call and code there is.
-    pub fn source(&self, source: &str, calls: &[&str], codes: &[&str]) {
+    /// Makes the counters of a source exist at 0, for each API call and code there is; and tells how
+    /// often it is looked at.
+    pub fn source(&self, source: &str, interval: Duration, calls: &[&str], codes: &[&str]) {
         for call in calls {
             for code in codes {
                 self.discovery_errors.with_label_values(&[source, call, code]);
             }
         }
         self.discovery_age.with_label_values(&[source]).set(-1.0);
+        self.discovery_interval.with_label_values(&[source]).set(interval.as_secs_f64());
         self.discovery_endpoints.with_label_values(&[source]);
     }
 
@@ -190,6 +201,7 @@ impl ControlMetrics {
             }
         }
         let _ = self.discovery_age.remove_label_values(&[source]);
+        let _ = self.discovery_interval.remove_label_values(&[source]);
         let _ = self.discovery_endpoints.remove_label_values(&[source]);
     }
 

@@ -141,6 +141,9 @@ sections! {
         hubdns_discovery_age_seconds:
             "Since the facts in force were last confirmed by their source; -1 for never. Alert \
              above a few intervals."
+        hubdns_discovery_interval_seconds:
+            "Between two looks at the source while all is well: its `interval_secs`, or that of \
+             `[refresh]`."
         hubdns_discovery_endpoints: "Endpoints that a source told of."
         hubdns_discovery_errors_total:
             "Failed discoveries, by the API call that failed and its code: AWS's own where it \

@@ -149,7 +149,7 @@ use label;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::{AnswerSource, Metrics, Proto, Tally};
     use crate::base::{Rcode, RecordType, ServiceName};
@@ -212,7 +212,8 @@ mod tests {
         let upstream = "192.0.2.53:53";
         let make = || {
             metrics.forward.upstream(&upstream).up.set(0);
-            metrics.control.source("gone", &["DescribeVpcEndpoints"], &["timeout"]);
+            let interval = Duration::from_secs(30);
+            metrics.control.source("gone", interval, &["DescribeVpcEndpoints"], &["timeout"]);
             metrics.dns.view("gone").told(Rcode::NOERROR, AnswerSource::Table);
         };
         let lines = || {

@@ -97,6 +97,17 @@ fn dashboard() -> Vec<(String, String)> {
     found
 }
 
+/// "All" hubs are those of the job: of every hub there is, the panels would add fleets up.
+#[test]
+fn all_hubs_of_the_dashboard_are_those_of_its_job() {
+    let text = fs::read_to_string(config("grafana/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let instance = variables.iter().find(|it| it["name"] == "instance").unwrap();
+    assert_eq!((&instance["includeAll"], &instance["allValue"]), (&true.into(), &Value::Null));
+    assert!(instance["query"]["query"].as_str().unwrap().contains("job=\"$job\""), "{instance}");
+}
+
 /// The metrics that a text names, without a histogram's suffixes.
 fn names(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -166,6 +177,9 @@ fn every_query_of_the_dashboard_finds_something_and_every_alert_can_be_evaluated
         queries += 1;
     }
     assert!(25 < queries, "{queries} queries");
+
+    // As the harness configures it; an alert measures the age of facts by it.
+    assert!(!prometheus.query("hubdns_discovery_interval_seconds == 5").is_empty());
 
     let rules = eventually("every alert was evaluated", SOON, || {
         let data = prometheus.get("/api/v1/rules")?;
