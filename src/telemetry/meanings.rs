@@ -200,9 +200,9 @@ sections! {
         hubdns_query_log_records_total:
             "Lines of the query log, messages of dnstap, and spans, that were written."
         hubdns_query_log_dropped_total:
-            "Those that were not: more came than could be written, and the queue of 16,384 was \
-             full; or the file did not take them, or no receiver was there. No answer waits for \
-             either."
+            "Those that were not: more came than could be written, and the queue of 16,384 (of \
+             dnstap also: of 16 MiB of packets) was full; or the file did not take them, or no \
+             receiver was there. No answer waits for either."
         hubdns_dnstap_connected:
             "1 while a receiver of dnstap takes frames; 0 also where none is configured."
     }
