@@ -93,7 +93,7 @@ fn screen(status: &StatusDocument) -> String {
 
 fn source(source: &SourceDocument) -> String {
     let age = match (source.age_secs, source.from_state_file) {
-        (None, _) => "nothing known yet".to_owned(),
+        (None, _) => "nothing told yet, so its names are not answered".to_owned(),
         (Some(secs), false) => format!("{} endpoints, told {secs} s ago", source.endpoints),
         (Some(secs), true) => {
             format!("{} endpoints, from the state file, {secs} s old", source.endpoints)
@@ -118,6 +118,18 @@ mod tests {
         ViewSummary,
     };
 
+    fn hub() -> SourceDocument {
+        SourceDocument {
+            name: "hub".to_owned(),
+            age_secs: Some(12),
+            from_state_file: false,
+            endpoints: 31,
+            error: None,
+            lack: None,
+            missing_permissions: vec![],
+        }
+    }
+
     fn document() -> StatusDocument {
         StatusDocument {
             version: "0.1.0".to_owned(),
@@ -131,15 +143,7 @@ mod tests {
             loops: vec![],
             budget: None,
             aws_hosts: None,
-            sources: vec![SourceDocument {
-                name: "hub".to_owned(),
-                age_secs: Some(12),
-                from_state_file: false,
-                endpoints: 31,
-                error: None,
-                lack: None,
-                missing_permissions: vec![],
-            }],
+            sources: vec![hub()],
             drained_zones: vec![],
             flapping: vec![],
             last_round: Some(RoundDocument {
@@ -174,12 +178,15 @@ mod tests {
         status.sources[0].lack = Some("zones: no ec2:DescribeSubnets".to_owned());
         status.drained_zones = vec![DrainedZoneDocument::new("euw1-az1", 1_700_000_000)];
         status.flapping = vec![FlappingDocument { ip: "10.0.1.5".parse().unwrap(), changes: 6 }];
+        let late = SourceDocument { name: "late".to_owned(), age_secs: None, ..hub() };
+        status.sources.push(late);
         insta::assert_snapshot!(screen(&status), @r"
         NOT READY  hubdns 0.1.0
                    draining: answers go on
         table      generation 7, hash none yet
         view       default: 120 names, 4 not answered
         source     hub: 31 endpoints, from the state file, 12 s old; FAILS: EC2 refused \u{1b}[31m; without zones: no ec2:DescribeSubnets
+        source     late: nothing told yet, so its names are not answered
         drained    zone euw1-az1 since 2023-11-14T22:13:20Z
         flapping   10.0.1.5: 6 changes
         round      unchanged 12 s ago

@@ -23,8 +23,8 @@ const LINES_MAX: usize = 200;
 pub enum Cause {
     /// The start: from the last good inventory on disk.
     LastGood,
-    /// The start: every source has told something.
-    FirstRound,
+    /// The start, without what these sources have: they failed, or have told nothing yet.
+    FirstRound(Vec<SourceName>),
     /// A source told something new.
     Source(SourceName),
     /// The same, held back by the guard, which a person overruled.
@@ -73,7 +73,15 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::LastGood => f.write_str("start from the last good inventory"),
-            Cause::FirstRound => f.write_str("start"),
+            Cause::FirstRound(missing) => {
+                f.write_str("start")?;
+                let Some((first, others)) = missing.split_first() else { return Ok(()) };
+                write!(f, ", without source {first}")?;
+                match others.len() {
+                    0 => Ok(()),
+                    more => write!(f, " and {more} more"),
+                }
+            }
             Cause::Source(source) => write!(f, "source {source}"),
             Cause::Accepted(source) => write!(f, "source {source}, accepted by hand"),
             Cause::Health => f.write_str("health"),

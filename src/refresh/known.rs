@@ -120,6 +120,18 @@ impl Known {
         self.0.iter().all(|source| source.reported)
     }
 
+    /// Whether a restart from this loses nothing that a source will soon have told: each has facts,
+    /// or has failed.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.iter().all(|source| source.facts.is_some() || source.reported)
+    }
+
+    /// The sources of which no facts are known.
+    pub(super) fn missing(&self) -> Vec<SourceName> {
+        let missing = self.0.iter().filter(|source| source.facts.is_none());
+        missing.map(|source| source.name.clone()).collect()
+    }
+
     /// Whether any facts are known.
     pub(super) fn has_facts(&self) -> bool {
         self.0.iter().any(|source| source.facts.is_some())

@@ -2,6 +2,7 @@
 //!
 //! A failure keeps what we have. A start without AWS is the ordinary path with an older input.
 
+mod begin;
 mod compiled;
 mod config;
 mod drains;

@@ -6,9 +6,10 @@
 //! something else that is believed. That is believed when it takes no more than the guard's percent of
 //! the source's names, and of any view's, or when it is told the third time in a row, or when a person
 //! accepts it, or when that person has just changed what the source finds; a table without names is
-//! believed only from a person. What lists lack that came late is as it was. A name has the addresses of
-//! the first source that tells of it: those that are up and in no drained zone, else those that are up,
-//! else those in no drained zone, else all.
+//! believed only from a person. What lists lack that came late is as it was. The first table waits until
+//! every source has told something, or is late and others have names; what is on disk lacks no source
+//! that has yet to tell. A name has the addresses of the first source that tells of it: those that are
+//! up and in no drained zone, else those that are up, else those in no drained zone, else all.
 
 mod rules;
 
@@ -90,6 +91,8 @@ enum Event {
         zone: usize,
         drained: bool,
     },
+    /// Sources that have told nothing are waited for no longer.
+    Late,
     Restart,
 }
 
@@ -243,6 +246,10 @@ async fn follows_the_rules(history: Vec<Event>) -> Result<(), TestCaseError> {
                     };
                 }
             }
+            Event::Late => {
+                model.late();
+                real.refresher.begin_without_the_late().await;
+            }
             Event::Restart => {
                 model.restart();
                 real.refresher.state.close().await;
@@ -286,6 +293,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => change.prop_map(|(source, finds)| Event::Change { source, finds }),
         2 => down.prop_map(Event::Down),
         1 => (0..2usize, any::<bool>()).prop_map(|(zone, drained)| Event::Drain { zone, drained }),
+        1 => Just(Event::Late),
         1 => Just(Event::Restart),
     ]
 }

@@ -78,6 +78,10 @@ pub struct Refresher {
     ticket: u64,
     pub(super) awaited: Awaited,
     pub(super) drained: DrainedZones,
+    /// When the first table waits for late sources no longer.
+    pub(super) late_at: Option<Instant>,
+    /// Whether the state file is behind, for a source that has told nothing yet.
+    pub(super) withheld: bool,
     /// What the table in force leaves out.
     pub(super) outage: Outage,
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
@@ -125,6 +129,8 @@ impl Refresher {
             ticket: 0,
             awaited: Awaited::default(),
             drained: DrainedZones::default(),
+            late_at: None,
+            withheld: false,
             outage: Outage::default(),
             found: mpsc::channel(FOUND_MAX),
             pace: CallPace::new(),
@@ -190,6 +196,7 @@ impl Refresher {
                     settled_at = None;
                     self.follow_health().await;
                 }
+                () = reached(self.late_at) => self.begin_without_the_late().await,
                 Some(found) = self.found.1.recv() => self.round(found).await,
                 Some(order) = self.orders.1.recv() => self.carry_out(order).await,
                 order = orders.recv() => match order {

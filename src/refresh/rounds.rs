@@ -55,6 +55,7 @@ impl Refresher {
         self.metrics.control.round_duration.set(found.took.as_secs_f64());
         let before = self.in_force().generation();
         let accept = self.awaited.accepts(&found.source, found.ticket);
+        let first = self.known.get_mut(&found.source).is_some_and(|source| !source.reported);
         let (outcome, reason) = match found.facts {
             Ok(facts) => {
                 self.lacks(&found.source, &found.lacks);
@@ -65,14 +66,8 @@ impl Refresher {
         self.metrics.control.round(outcome);
         let (ended, word) = (Instant::now(), outcome.word());
         self.round = Some(RoundReport { ended, outcome: word, reason: reason.clone() });
-        // With no last good inventory the first table waits until every source has told
-        // something: names of one that is late would be forwarded, and resolve elsewhere.
-        if !self.in_force().in_force() && self.known.all_reported() && self.known.has_facts() {
-            let inventory = self.known.inventory(None);
-            let compiled = self.compile(inventory.clone()).await;
-            self.publish(compiled, Cause::FirstRound);
-            self.state.keep(inventory, (self.now_secs)());
-        }
+        self.may_begin(first).await;
+        self.keep_withheld();
         let published = before != self.in_force().generation();
         let publication = published.then(|| self.history.last()).flatten();
         let outcome = if published { RoundOutcome::Published } else { outcome };
@@ -110,7 +105,7 @@ impl Refresher {
             self.known.accept(facts);
             // What is on disk is a whole inventory, never the first of several sources.
             if in_force.in_force() {
-                self.state.keep(inventory, (self.now_secs)());
+                self.keep(inventory);
             }
             return unchanged;
         }
@@ -143,13 +138,13 @@ impl Refresher {
             }
             Outcome::Unchanged => {
                 self.known.accept(facts);
-                self.state.keep(inventory, (self.now_secs)());
+                self.keep(inventory);
                 unchanged
             }
             Outcome::Publish => {
                 self.known.accept(facts);
                 self.publish(compiled, cause);
-                self.state.keep(inventory, (self.now_secs)());
+                self.keep(inventory);
                 (RoundOutcome::Published, None)
             }
         }

@@ -106,7 +106,7 @@ pub(super) fn step(
 }
 
 /// How many names endpoints answer, all views together. CNAMEs stay whatever becomes of endpoints.
-fn names_of_endpoints(table: &AnswerTable) -> usize {
+pub(super) fn names_of_endpoints(table: &AnswerTable) -> usize {
     table.views().map(|view| view.entries().len()).sum()
 }
 

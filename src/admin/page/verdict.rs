@@ -47,13 +47,18 @@ impl Verdict {
             // No age: who listens to the page is told of a reason once.
             let facts = match source.age_secs {
                 Some(_) => "its last facts stay in force",
-                None => "it has told nothing yet",
+                None => "it has told nothing yet, so its names are not answered",
             };
             Some(format!("Discovery fails: source {}: {error}; {facts}", source.name))
         }));
         let stale = status.sources.iter().filter(|it| it.error.is_none() && it.from_state_file);
         doubts.extend(stale.map(|source| {
             format!("Source {} has not been heard yet; its facts are of the last run", source.name)
+        }));
+        // Before the first table all are waited for.
+        let late = status.sources.iter().filter(|it| it.error.is_none() && it.age_secs.is_none());
+        doubts.extend(late.filter(|_| status.generation != 0).map(|source| {
+            format!("Source {} has told nothing yet, so its names are not answered", source.name)
         }));
         let held_back = status.last_round.iter().filter(|it| it.outcome == "kept");
         // A source that fails has said so itself.

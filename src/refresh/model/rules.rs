@@ -80,24 +80,30 @@ impl Model {
             self.held[source] = (!vanishes).then(|| (facts.clone(), seen));
         }
         self.begin();
-        if self.in_force {
-            self.on_disk = self.believed.clone();
-        }
     }
 
     pub(super) fn fail(&mut self, source: usize) {
         self.reported[source] = true;
-        let before = self.in_force;
         self.begin();
-        if !before && self.in_force {
-            self.on_disk = self.believed.clone();
-        }
+    }
+
+    pub(super) fn late(&mut self) {
+        self.in_force |= !Self::tellers(&self.believed).is_empty();
+        self.keep();
     }
 
     /// The first table waits until every source has told something.
     fn begin(&mut self) {
         let any = self.believed.iter().any(Option::is_some);
         self.in_force |= any && self.reported.iter().all(|it| *it);
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        let mut sources = self.reported.iter().zip(&self.believed);
+        if self.in_force && sources.all(|(reported, facts)| *reported || facts.is_some()) {
+            self.on_disk = self.believed.clone();
+        }
     }
 
     pub(super) fn restart(&mut self) {
