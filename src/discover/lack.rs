@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::error::DiscoverError;
-use crate::base::Chain;
+use crate::base::{Chain, Region};
 
 /// One thing that could not be had, and why.
 #[derive(Debug)]
@@ -18,22 +18,31 @@ pub struct Lack {
 }
 
 /// What a look can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dispensable {
     /// The subnets, hence the zones of clients.
     Zones,
     /// The associations, hence the names of Resource and ServiceNetwork endpoints.
     Associations,
+    /// The services of this other region, hence the names of endpoints that lead to them.
+    Services(Region),
 }
 
 // === impl Lack ===
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = match self.of {
-            Dispensable::Zones => "zones",
-            Dispensable::Associations => "names of Resource and ServiceNetwork endpoints",
-        };
-        write!(f, "{of}: {}", Chain(&self.error))
+        match &self.of {
+            Dispensable::Zones => f.write_str("zones"),
+            Dispensable::Associations => {
+                f.write_str("names of Resource and ServiceNetwork endpoints")
+            }
+            Dispensable::Services(region) => write!(f, "names of services in {region}"),
+        }?;
+        // Its own region's services it may ask for, else the source had failed.
+        if let (Dispensable::Services(region), Some(_)) = (&self.of, self.error.permission()) {
+            write!(f, " (does an SCP, or a condition of the role's policy, deny {region}?)")?;
+        }
+        write!(f, ": {}", Chain(&self.error))
     }
 }

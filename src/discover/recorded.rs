@@ -261,16 +261,24 @@ impl Recorded {
         for (at, item) in self.endpoints.iter().enumerate() {
             item.check(of(Action::DescribeVpcEndpoints), at)?;
         }
-        for (at, item) in self.services.iter().enumerate() {
-            let action = of(Action::DescribeVpcEndpointServices);
-            require(action, "ServiceDetails", at, "ServiceName", &item.service_name)?;
-        }
+        check_services(&self.services, of(Action::DescribeVpcEndpointServices))?;
         for (at, item) in self.interfaces.iter().enumerate() {
             item.check(of(Action::DescribeNetworkInterfaces), at)?;
         }
         let associations = self.associations.as_deref().unwrap_or_default();
         check_associations(associations, of(Action::DescribeVpcEndpointAssociations))
     }
+}
+
+/// The same for services alone: a look can do without those of another region.
+pub(super) fn check_services(
+    items: &[RecordedService],
+    action: Action,
+) -> Result<(), DiscoverError> {
+    for (at, item) in items.iter().enumerate() {
+        require(action, "ServiceDetails", at, "ServiceName", &item.service_name)?;
+    }
+    Ok(())
 }
 
 /// The same for the associations alone, which a look can do without.

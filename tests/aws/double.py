@@ -19,7 +19,8 @@ Beside AWS it speaks JSON to tests, on either listener:
     POST /_rule       {"vpc", "domain", "targets": ["10.0.0.5"], "account"?, "region"?}
                       a rule of Route 53 Resolver that sends a domain of the VPC there
     POST /_page       {"size": 2}                               items in one answer at most
-    POST /_fault      {"action", "kind", "times"?, "after"?, "status"?, "code"?, "delay_ms"?}
+    POST /_fault      {"action", "kind", "times"?, "after"?, "status"?, "code"?, "delay_ms"?,
+                      "only"?}
     POST /_clear      {}                                        forgets faults, page size and log
     GET  /_log        every AWS request since the last clear
 
@@ -257,7 +258,7 @@ class Double:
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
 
-        fault = self._faults.take(action)
+        fault = self._faults.take(action, form)
         if fault is None:
             return self._moto(environ, start)
         if fault.kind == "close":

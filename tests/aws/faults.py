@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REPEATED_TOKEN = "again"
 """The NextToken that never moves on. The double forgets it when it comes back."""
@@ -67,6 +67,8 @@ class Fault:
     code: str = "RequestLimitExceeded"
     message: str = "ordered by a test"
     delay_ms: int = 0
+    only: dict[str, str] = field(default_factory=dict)
+    """Parameters that a call has to have: `{"ServiceRegion.1": "us-east-1"}`."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -90,11 +92,11 @@ class Faults:
         with self._lock:
             self._ordered.clear()
 
-    def take(self, action: str) -> Fault | None:
-        """The fault for one call of `action`, which it uses up."""
+    def take(self, action: str, form: dict[str, str]) -> Fault | None:
+        """The fault for one call of `action` with this form, which it uses up."""
         with self._lock:
             for fault in self._ordered:
-                if fault.action not in (action, "*"):
+                if fault.action not in (action, "*") or not fault.only.items() <= form.items():
                     continue
                 if 0 < fault.after:
                     fault.after -= 1

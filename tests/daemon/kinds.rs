@@ -125,6 +125,47 @@ fn an_endpoint_for_another_region_has_the_names_of_its_service_there() {
     }
     let log = double.log();
     let asked = log.iter().filter(|it| it["action"] == "DescribeVpcEndpointServices");
-    let regions: Vec<&Value> = asked.map(|it| &it["form"]["ServiceRegion.1"]).collect();
-    assert_eq!(regions, [&Value::Null, &json!("ap-south-1"), &json!("us-east-1")]);
+    let mut regions: Vec<&str> =
+        asked.map(|it| it["form"]["ServiceRegion.1"].as_str().unwrap_or_default()).collect();
+    // Others are asked at once.
+    regions.sort_unstable();
+    assert_eq!(regions, ["", "ap-south-1", "us-east-1"]);
+}
+
+#[test]
+fn another_region_that_is_denied_costs_its_names_and_not_the_source() {
+    let double = Ec2Double::start();
+    let of = |service: &str, region: &str, address: &str| json!({ "service": service, "service_region": region, "azs": { "a": address } });
+    double.create_hub(json!([
+        of("sqs", "eu-west-1", "10.0.1.10"),
+        of("sqs", "us-east-1", "10.0.1.20"),
+        of("kms", "ap-south-1", "10.0.1.30"),
+    ]));
+    let denied = json!({ "action": "DescribeVpcEndpointServices", "kind": "error", "times": 0,
+        "status": 403, "code": "UnauthorizedOperation",
+        "only": { "ServiceRegion.1": "us-east-1" } });
+    double.fault(denied.clone());
+    let daemon = Hubdns::start(&source(&double));
+    let virginia = "sqs.us-east-1.amazonaws.com";
+    assert_eq!(answers(&daemon, SQS), ["10.0.1.10"]);
+    assert_eq!(answers(&daemon, "kms.ap-south-1.amazonaws.com"), ["10.0.1.30"]);
+    assert!(answers(&daemon, virginia).is_empty());
+    let hub = || status(&daemon)["sources"][0].clone();
+    let lack = hub()["lack"].as_str().unwrap().to_owned();
+    assert!(lack.starts_with("names of services in us-east-1 (does an SCP"), "{lack}");
+    assert!(hub()["error"].is_null());
+    assert_eq!(hub()["missing_permissions"], json!(["ec2:DescribeVpcEndpointServices"]));
+    let doctor = daemon.command("doctor").output().unwrap();
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let line = doctor.lines().find(|line| line.contains("us-east-1")).unwrap();
+    assert!(line.starts_with("warned"), "{line}");
+
+    double.clear();
+    assert!(daemon.command("refresh").status().unwrap().success());
+    assert_eq!(answers(&daemon, virginia), ["10.0.1.20"]);
+    assert!(hub()["lack"].is_null());
+    double.fault(denied);
+    assert!(daemon.command("refresh").status().unwrap().success());
+    assert!(hub()["lack"].is_string());
+    assert_eq!(answers(&daemon, virginia), ["10.0.1.20"]);
 }

@@ -2,11 +2,7 @@
 //!
 //! At most one filter a call: what else the configuration filters by is applied to the answer.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error,
-    time::Duration,
-};
+use std::{collections::BTreeSet, error::Error, time::Duration};
 
 use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
@@ -15,9 +11,9 @@ use aws_sdk_ec2::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::timeout;
 
-use super::{ServiceKey, errors::Context, map, session::Session};
+use super::{errors::Context, map, session::Session};
 use crate::{
-    base::VpcId,
+    base::{Region, VpcId},
     discover::{
         error::{Action, DiscoverError},
         recorded::{
@@ -69,35 +65,32 @@ pub(super) async fn endpoints(
     Ok(found)
 }
 
-/// The services of these names. By filter, since one unknown name in `ServiceNames` fails the
-/// call; those in other regions by a call for each region.
+/// The services of these names in the session's region, or in another one, without which a look can
+/// do. By filter, since one unknown name in `ServiceNames` fails the call.
 pub(super) async fn services(
     session: &Session,
-    keys: &BTreeSet<ServiceKey>,
+    elsewhere: Option<&Region>,
+    names: &BTreeSet<String>,
 ) -> Result<Vec<RecordedService>, DiscoverError> {
     let action = Action::DescribeVpcEndpointServices;
-    let mut by_region: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-    for key in keys {
-        let names = by_region.entry(key.region.as_deref()).or_default();
-        names.push(&key.name);
-    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut found = Vec::new();
-    for (region, names) in by_region {
-        for chunk in names.chunks(FILTER_VALUES_MAX) {
-            let call = session
-                .client
-                .describe_vpc_endpoint_services()
-                .set_filters(filter("service-name", chunk))
-                .set_service_regions(region.map(|region| vec![region.to_owned()]))
-                .max_results(PAGE_ITEMS);
-            let mut pages = Pages::new(action);
-            while pages.more() {
-                let call = call.clone().set_next_token(pages.token());
-                let page = sent(session, action, call.send()).await?;
-                found
-                    .extend(page.service_details.unwrap_or_default().into_iter().map(map::service));
-                pages.go_on(page.next_token)?;
-            }
+    for chunk in names.chunks(FILTER_VALUES_MAX) {
+        let call = session
+            .client
+            .describe_vpc_endpoint_services()
+            .set_filters(filter("service-name", chunk))
+            .set_service_regions(elsewhere.map(|region| vec![region.to_string()]))
+            .max_results(PAGE_ITEMS);
+        let mut pages = Pages::new(action);
+        while pages.more() {
+            let call = call.clone().set_next_token(pages.token());
+            let page = match elsewhere {
+                None => sent(session, action, call.send()).await?,
+                Some(_) => in_time(session, action, call.send()).await?,
+            };
+            found.extend(page.service_details.unwrap_or_default().into_iter().map(map::service));
+            pages.go_on(page.next_token)?;
         }
     }
     Ok(found)

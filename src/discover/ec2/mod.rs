@@ -9,6 +9,7 @@ mod http;
 mod map;
 mod remembered;
 mod rules;
+mod services;
 mod session;
 mod trial;
 
@@ -22,13 +23,13 @@ use super::{
     normalise::wanted,
     pace::CallPace,
     recorded::{
-        Recorded, RecordedAssociation, RecordedEndpoint, RecordedService, RecordedSubnet,
-        check_associations,
+        Recorded, RecordedAssociation, RecordedEndpoint, RecordedSubnet, check_associations,
     },
     subnets::subnets,
 };
 use crate::base::Region;
 use remembered::Remembered;
+use services::{KnownServices, Named};
 use session::Session;
 
 /// One EC2 source between two looks.
@@ -42,22 +43,6 @@ pub(super) struct Ec2 {
     known: KnownServices,
     associations: Remembered<RecordedAssociation>,
     subnets: Remembered<RecordedSubnet>,
-}
-
-/// What was learned of services, which change rarely and cost a call.
-#[derive(Clone, Debug, Default)]
-struct KnownServices {
-    /// Also those that AWS did not know.
-    asked: BTreeSet<ServiceKey>,
-    found: Vec<RecordedService>,
-}
-
-/// A service as an endpoint names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ServiceKey {
-    /// Where it is, when that is not where the endpoint is.
-    region: Option<String>,
-    name: String,
 }
 
 /// What an EC2 source is configured with beside its filters.
@@ -77,19 +62,29 @@ impl Ec2 {
             pace,
             session: None,
             known: KnownServices::default(),
-            associations: Remembered::new(),
-            subnets: Remembered::new(),
+            associations: Remembered::default(),
+            subnets: Remembered::default(),
         }
     }
 
     /// What the last look went without.
     pub(super) fn lacks(&mut self) -> Vec<Lack> {
         let zones = self.subnets.lack(Dispensable::Zones);
-        zones.into_iter().chain(self.associations.lack(Dispensable::Associations)).collect()
+        let associations = self.associations.lack(Dispensable::Associations);
+        let services = self.known.lacks();
+        zones.into_iter().chain(associations).chain(services).collect()
     }
 
     /// Asks for what a look can do without.
-    async fn ask_for_more(&mut self, session: &Session, due: bool, recorded: &mut Recorded) {
+    async fn ask_for_more(
+        &mut self,
+        session: &Session,
+        due: bool,
+        named: &Named,
+        recorded: &mut Recorded,
+    ) {
+        self.known.ask_elsewhere(session, &named.elsewhere, due).await;
+        recorded.services = self.known.found(named);
         let theirs = recorded.endpoints.iter().filter(|it| it.has_associations());
         let ids: BTreeSet<String> = theirs
             .filter(|it| wanted(&self.config, it))
@@ -126,10 +121,9 @@ impl Ec2 {
             Some(session) => session,
             None => Session::open(&self.config, &self.lookup, &self.pace).await?,
         };
-        match ask(&self.config, &session, &self.known, ask_services).await {
-            Ok((mut recorded, known)) => {
-                self.known = known;
-                self.ask_for_more(&session, ask_services, &mut recorded).await;
+        match ask(&self.config, &session, &mut self.known, ask_services).await {
+            Ok((mut recorded, named)) => {
+                self.ask_for_more(&session, ask_services, &named, &mut recorded).await;
                 let region = session.region.clone();
                 self.session = Some(session);
                 Ok((region, recorded))
@@ -145,12 +139,13 @@ impl Ec2 {
     }
 }
 
+/// What a look cannot do without, and the services that it names.
 async fn ask(
     config: &SourceConfig,
     session: &Session,
-    known: &KnownServices,
+    known: &mut KnownServices,
     ask_services: bool,
-) -> Result<(Recorded, KnownServices), DiscoverError> {
+) -> Result<(Recorded, Named), DiscoverError> {
     let mut recorded = Recorded {
         endpoints: calls::endpoints(session, &config.vpc_ids).await?,
         ..Recorded::default()
@@ -168,32 +163,14 @@ async fn ask(
         .collect();
     let interfaces: BTreeSet<String> =
         used.iter().flat_map(|endpoint| endpoint.network_interface_ids.iter().cloned()).collect();
-    let services: BTreeSet<ServiceKey> = used
-        .iter()
-        .filter(|endpoint| is_interface(endpoint))
-        .map(|endpoint| ServiceKey {
-            region: endpoint
-                .service_region
-                .clone()
-                .filter(|region| *region != session.region.as_str()),
-            name: endpoint.service().to_owned(),
-        })
-        .collect();
+    let with_service = used.into_iter().filter(|endpoint| is_interface(endpoint));
+    let named = Named::by(with_service, &session.region);
 
-    let known = match !ask_services && services.is_subset(&known.asked) {
-        true => known.clone(),
-        false => KnownServices {
-            found: calls::services(session, &services).await?,
-            asked: services.clone(),
-        },
-    };
-    recorded.services = known.found.clone();
+    known.ask_own(session, &named.own, ask_services).await?;
+    recorded.services = known.found(&named);
     recorded.interfaces = calls::interfaces(session, &interfaces).await?;
     recorded.check(None)?;
-    // What was learned for endpoints that are gone is kept in mind, not told.
-    let names: BTreeSet<&str> = services.iter().map(|key| key.name.as_str()).collect();
-    recorded.services.retain(|service| names.contains(service.service_name.as_str()));
-    Ok((recorded, known))
+    Ok((recorded, named))
 }
 
 // === impl Settings ===

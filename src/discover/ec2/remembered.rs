@@ -13,14 +13,16 @@ pub(super) struct Remembered<T> {
     pub(super) failed: bool,
 }
 
+/// Nothing yet.
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self { found: None, lack: None, failed: false }
+    }
+}
+
 // === impl Remembered ===
 
 impl<T> Remembered<T> {
-    /// Nothing yet.
-    pub(super) fn new() -> Self {
-        Self { found: None, lack: None, failed: false }
-    }
-
     /// Takes what was told; a failure keeps what was told before.
     pub(super) fn take(&mut self, told: Result<Vec<T>, DiscoverError>) {
         self.failed = told.is_err();

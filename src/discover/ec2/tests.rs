@@ -1,6 +1,7 @@
 //! The SDK's traps, sprung. Its HTTP client is ours, so nothing here needs a network or AWS, nor
 //! a feature of the SDK that production lacks.
 
+mod elsewhere;
 mod sessions;
 
 use std::{
@@ -26,7 +27,7 @@ use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 
 use super::{
-    Ec2, ServiceKey,
+    Ec2,
     errors::Limits,
     http,
     session::{Session, loader, retries},
@@ -48,7 +49,7 @@ const SHORT: Limits = Limits {
     credentials: Duration::from_secs(5),
 };
 
-/// An HTTP status and body for a request's form, or no connection.
+/// An HTTP status and body for a request's form, or no connection. The status 0 never comes.
 type Answers = dyn Fn(&str) -> Option<(u16, String)> + Send + Sync;
 
 /// An EC2 API inside the program, which remembers what it was asked.
@@ -91,6 +92,7 @@ impl HttpConnector for Api {
         let form = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         self.asked.lock().unwrap().push(form.clone());
         HttpConnectorFuture::ready(match (self.answers)(&form) {
+            Some((0, _)) => return HttpConnectorFuture::new(std::future::pending()),
             Some((status, body)) => {
                 Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body)))
             }
@@ -424,15 +426,21 @@ async fn other_refusals_are_told_by_their_code() {
 
 #[tokio::test]
 async fn a_look_dropped_while_it_waits_keeps_what_was_known() {
+    let api = api(|_| endpoints(&[endpoint("1", "sqs", "available")], None));
+    let mut ec2 = source(&api).await;
+    ec2.fetch(true).await.unwrap();
+    let good = ec2.session.take();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let loader = quick(http::client(&no_lookup()));
-    let mut ec2 = source_with(config(&[], None, Some(&url)), loader).await;
-    ec2.known.asked.insert(ServiceKey { region: None, name: "sqs".to_owned() });
+    let (config, loader) = (config(&[], None, Some(&url)), quick(http::client(&no_lookup())));
+    let session = Session::from_loader(&config, loader, SHORT, &CallPace::new()).await;
+    ec2.session = Some(session.unwrap());
     let dropped = tokio::time::timeout(Duration::from_millis(20), ec2.fetch(true)).await;
     assert!(dropped.is_err());
     assert!(ec2.session.is_none());
-    assert_eq!(ec2.known.asked.len(), 1);
+    ec2.session = good;
+    let (_, recorded) = ec2.fetch(false).await.unwrap();
+    assert_eq!((recorded.services.len(), api.count("Action=DescribeVpcEndpointServices")), (1, 1));
 }
 
 #[test]
