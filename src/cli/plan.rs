@@ -166,11 +166,11 @@ fn text(against: &str, preview: &Preview, reload: &ReloadDocument) -> String {
     text.push_str(&preview.to_string());
     if !reload.changed.is_empty() {
         text.push_str(&format!("a reload puts in force: {}\n", reload.changed.join(", ")));
-        reload.details.iter().for_each(|detail| text.push_str(&format!("  {detail}\n")));
     }
     if !reload.at_next_start.is_empty() {
         text.push_str(&format!("at the next start: {}\n", reload.at_next_start.join(", ")));
     }
+    reload.details.iter().for_each(|detail| text.push_str(&format!("  {detail}\n")));
     text.push_str(&format!("{}", preview.counts()));
     if !preview.moves.is_empty() {
         text.push_str("; clients come to another view");

@@ -6,6 +6,7 @@
 mod aliases;
 mod answers;
 mod clients;
+mod differences;
 mod effective;
 mod file;
 mod forward;

@@ -71,8 +71,9 @@ fn a_plan_is_what_a_reload_then_does() {
          [forward] or [cache]\n"
             .to_owned(),
         format!("  opens `server.listen` \"127.0.0.1:{port}\"\n"),
-        "  asks source files otherwise\n".to_owned(),
-        "  forwards to 192.0.2.53:53, and no more to nobody\n".to_owned(),
+        format!("  source \"files\".path: \"{SMALL}\" -> \"{AFTER}\"\n"),
+        "  forward.upstreams: + \"192.0.2.53\"\n".to_owned(),
+        "  view \"lab\": new\n".to_owned(),
     ];
     for told in &told {
         assert!(out.contains(told), "{told} in\n{out}");
@@ -114,9 +115,45 @@ fn a_plan_as_json_has_what_is_said_before_and_after() {
     assert_eq!(sqs["change"], "changed");
     assert_eq!(sqs["before"]["addresses"][1], "10.0.2.5");
     assert_eq!(sqs["after"]["addresses"][1], "10.0.2.55");
-    assert_eq!(document["reload"]["details"][0], "asks source files otherwise");
+    let path = format!("source \"files\".path: \"{SMALL}\" -> \"{AFTER}\"");
+    assert_eq!(document["reload"]["details"][0], path);
     let counted = ["added", "removed", "changed"].map(|key| document[key].as_u64().unwrap());
     assert_eq!(usize::try_from(counted.iter().sum::<u64>()).unwrap(), answers.len());
+}
+
+#[test]
+fn what_changes_no_answer_now_is_told_by_its_key() {
+    let lab = "[[view]]\nname = \"lab\"\nclients = [\"192.168.7.0/24\"]\n";
+    let daemon = Hubdns::start(&(files(SMALL) + lab));
+    let more = |text: &str| ("[\"192.168.7.0/24\"]\n", format!("[\"192.168.7.0/24\"]\n{text}"));
+    for (what, told) in [
+        (
+            "[view.forward]\nupstreams = [\"192.0.2.9\"]\n",
+            "view \"lab\".forward.upstreams: nothing -> [\"192.0.2.9\"]",
+        ),
+        (
+            "[[view.forward.zone]]\nname = \"corp.example\"\nupstreams = [\"192.0.2.8\"]\n",
+            "view \"lab\".forward.zone \"corp.example\": new",
+        ),
+        ("deny = [\"kinesis\"]\n", "view \"lab\".deny: nothing -> [\"kinesis\"]"),
+        (
+            "[zones]\n\"10.1.0.0/24\" = \"eu-west-1a\"\n",
+            "zones.\"10.1.0.0/24\": nothing -> \"eu-west-1a\"",
+        ),
+        (
+            "[answers]\nallow = [\"execute-api:abc123\"]\n",
+            "answers.allow: + \"execute-api:abc123\"",
+        ),
+    ] {
+        let (from, to) = more(what);
+        written(&daemon, "", &[(from, &to)]);
+        for words in ["--config new.toml", "--config new.toml --against hubdns.toml"] {
+            let Ran { code, out, err } = plan(&daemon, words);
+            assert_eq!(code, Some(2), "{what}{out}{err}");
+            assert!(out.contains(&format!("  {told}\n")), "{told} in\n{out}");
+            assert!(out.ends_with("0 answers change: 0 added, 0 removed, 0 changed\n"), "{out}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub struct ReloadDocument {
     pub changed: Vec<String>,
     /// Keys that changed and take effect at the next start.
     pub at_next_start: Vec<String>,
-    /// What exactly of it, where it is more than a value: listeners, upstreams, sources.
+    /// What exactly of it: addresses that are opened and closed, then each key that says something
+    /// else.
     #[serde(default)]
     pub details: Vec<String>,
     /// What works and is hardly meant, as `hubdns check` shows it.
