@@ -1,11 +1,14 @@
 //! `[[answers.alias]]`, `alias_sets` and `allow`: names beside those that AWS publishes, and what
 //! is taken out of the deny list.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use super::{
     answers::{self, not_a_name},
-    file::{self, Alias},
+    file::{self, Alias, File},
     located::{Located, Text},
     near::doubt_service,
     problem::Findings,
@@ -13,7 +16,10 @@ use super::{
 };
 use crate::{
     base::{Name, Pattern},
-    policy::{self, AliasSet, AliasTarget, AllowRule, Lender, endless_aliases},
+    policy::{
+        self, AliasSet, AliasTarget, AllowRule, CNAMES_MAX, EndlessAlias, Lender, PolicyConfig,
+        endless_aliases,
+    },
 };
 
 /// Every alias of a list, `key` being its name in the file.
@@ -50,13 +56,50 @@ pub(super) fn aliases(
         }
     }
     let (aliases, places): (Vec<_>, Vec<_>) = read_well.into_iter().unzip();
-    for at in endless_aliases(&aliases) {
+    for endless in endless_aliases(&aliases) {
+        let Some(at) = endless.through.first() else { continue };
         found
-            .problem(key, places[at], format!("the alias {} does not end", aliases[at].pattern))
-            .label("its `cname` leads in a circle, or through more than 8 names")
+            .problem(key, places[*at], format!("the alias {} does not end", aliases[*at].pattern))
+            .label(why_endless(&endless))
             .help("point it at a name that is no alias");
     }
     aliases
+}
+
+fn why_endless(EndlessAlias { chain, is_circle, .. }: &EndlessAlias) -> String {
+    match is_circle {
+        true => format!("it leads in a circle: {chain}"),
+        false => format!("it leads through more than {CNAMES_MAX} names: {chain}"),
+    }
+}
+
+/// Tells of the aliases of views that do not end because of those of everybody. What is in one list
+/// has been told.
+pub(super) fn endless_in_views(found: &mut Findings, file: &File, config: &PolicyConfig) {
+    for (view, written) in config.views.iter().zip(&file.view) {
+        let own = &view.aliases;
+        let is_own = |alias: &policy::Alias| own.iter().any(|it| it.pattern == alias.pattern);
+        let inherited = config.aliases.iter().filter(|alias| !is_own(alias));
+        let all: Vec<policy::Alias> = own.iter().chain(inherited).cloned().collect();
+        let mut told = BTreeSet::new();
+        for endless in endless_aliases(&all) {
+            let is_mixed = endless.through.iter().any(|at| own.len() <= *at);
+            let first = endless.through.iter().copied().find(|at| *at < own.len());
+            let Some(alias) = first.filter(|at| is_mixed && told.insert(*at)) else { continue };
+            let pattern = &own[alias].pattern;
+            let is_this = |it: &&Located<Alias>| {
+                let name = it.value.name.as_ref().map(|name| Pattern::parse(&name.value));
+                name.is_some_and(|name| name.is_ok_and(|name| name == *pattern))
+            };
+            let place =
+                written.value.alias.iter().find(is_this).map_or(&written.span, |it| &it.span);
+            let what = format!("the alias {pattern} of the view {} does not end", view.name);
+            found
+                .problem("view.alias", place, what)
+                .label(format!("with the [[answers.alias]] {}", why_endless(&endless)))
+                .help("point one of them at a name that is no alias");
+        }
+    }
 }
 
 /// What an alias stands for: exactly one of `service`, `endpoint` and `cname`.

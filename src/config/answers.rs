@@ -35,7 +35,7 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
     let negative = NEGATIVE_TTL_SECS.check(found, "answers.negative_ttl_secs", negative_ttl_secs);
     let deny = services(found, "answers.deny", &deny.value);
     view_says::needs_overrides(found, &file.answers);
-    PolicyConfig {
+    let config = PolicyConfig {
         ttl: Ttl::from_secs(ttl).unwrap_or(Ttl::MAX),
         negative_ttl: Ttl::from_secs(negative).unwrap_or(Ttl::MAX),
         allow_rules: aliases::allow_rules(found, "answers.allow", &file.answers.allow),
@@ -47,7 +47,9 @@ pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
         discover_zones: discovers_zones(found, file),
         zones: zones(found, file),
         allow,
-    }
+    };
+    aliases::endless_in_views(found, file, &config);
+    config
 }
 
 /// A list of services.

@@ -61,15 +61,47 @@ pub(super) fn without_endless(
     (kept, endless)
 }
 
-/// The places of those aliases that never end whatever the endpoints are: they lead to each other.
-pub fn endless_aliases(aliases: &[Alias]) -> Vec<usize> {
-    let next = |name: &Name| {
-        let alias = patterns(name).find_map(|it| aliases.iter().find(|alias| alias.pattern == it));
-        alias.and_then(|alias| alias.target.cname())
+/// An alias to a name that leads on and on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndlessAlias {
+    /// The places of the aliases that it leads through, itself first.
+    pub through: Vec<usize>,
+    /// `a -> b -> a`: up to the first name that comes again, if one does.
+    pub chain: String,
+    /// Whether one does. Else there are too many.
+    pub is_circle: bool,
+}
+
+/// Those aliases that never end whatever the endpoints are: they lead to each other.
+pub fn endless_aliases(aliases: &[Alias]) -> Vec<EndlessAlias> {
+    let leading_to = |name: &Name| {
+        patterns(name).find_map(|it| aliases.iter().position(|alias| alias.pattern == it))
     };
-    let targets = aliases.iter().map(|alias| alias.target.cname()).enumerate();
-    let endless = targets.filter(|(_, target)| target.is_some_and(|target| !ends(target, next)));
-    endless.map(|(at, _)| at).collect()
+    let target = |at: usize| aliases.get(at).and_then(|alias| alias.target.cname());
+    let next = |name: &Name| leading_to(name).and_then(target);
+    let is_endless = |at: &usize| target(*at).is_some_and(|target| !ends(target, next));
+    let followed = |first: usize| {
+        let mut endless = EndlessAlias {
+            through: vec![first],
+            chain: aliases.get(first).map_or(String::new(), |alias| alias.pattern.to_string()),
+            is_circle: false,
+        };
+        let mut seen = vec![endless.chain.clone()];
+        let mut at = first;
+        while let Some(name) = target(at).filter(|_| seen.len() <= CNAMES_MAX + 1) {
+            let text = name.to_string();
+            endless.chain.push_str(&format!(" -> {text}"));
+            endless.is_circle = seen.contains(&text);
+            seen.push(text);
+            match leading_to(name).filter(|_| !endless.is_circle) {
+                Some(leading) => at = leading,
+                None => break,
+            }
+            endless.through.push(at);
+        }
+        endless
+    };
+    (0..aliases.len()).filter(is_endless).map(followed).collect()
 }
 
 /// Whether a CNAME to `target` comes to a name that is none.

@@ -25,7 +25,7 @@ mod zones;
 mod tests;
 
 pub use allow::{AllowRule, AllowedResource};
-pub use cname::{CNAMES_MAX, endless_aliases};
+pub use cname::{CNAMES_MAX, EndlessAlias, endless_aliases};
 pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, is_region};
 pub use declined::DeclinedList;
 pub use health::{Outage, without};

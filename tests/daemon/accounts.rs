@@ -39,9 +39,7 @@ fn org(double: &Ec2Double, count: usize, more: &str) -> String {
 }
 
 fn one(name: &str, address: SocketAddr) -> String {
-    format!(
-        "[[source]]\nname = \"{name}\"\nkind = \"ec2\"\nendpoint_url = \"http://{address}\"\n"
-    )
+    format!("[[source]]\nname = \"{name}\"\nkind = \"ec2\"\nendpoint_url = \"http://{address}\"\n")
 }
 
 fn deny(double: &Ec2Double) {
@@ -55,9 +53,8 @@ fn one_account_that_hangs_and_one_that_is_denied_delay_none_of_twenty() {
     let endpoints = accounts(&many, 20);
     hanging.create_hub(json!([{ "service": "kms", "azs": { "a": "10.0.200.10" } }]));
     deny(&denied);
-    let config = one("hanging", hanging.address())
-        + &one("denied", denied.address())
-        + &org(&many, 20, "");
+    let config =
+        one("hanging", hanging.address()) + &one("denied", denied.address()) + &org(&many, 20, "");
     let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &many.url())]);
     for (at, endpoint) in endpoints.iter().enumerate() {
         // On a machine that is busy some may be late.

@@ -140,3 +140,24 @@ deny = [\"ecr.dkrr\"]
 "
     )));
 }
+
+#[test]
+fn aliases_that_do_not_end_are_told_with_their_chain() {
+    let row: String = (1..=9)
+        .map(|at| format!("[[answers.alias]]\nname = \"n{at}\"\ncname = \"n{}\"\n", at + 1))
+        .collect();
+    insta::assert_snapshot!(told(&format!(
+        "{MINIMAL}
+{row}
+[[answers.alias]]
+name = \"a.example\"
+cname = \"b.example\"
+[[view]]
+name = \"lab\"
+clients = [\"10.7.0.0/16\"]
+[[view.alias]]
+name = \"b.example\"
+cname = \"a.example\"
+"
+    )));
+}

@@ -152,6 +152,31 @@ fn an_alias_has_a_name_of_its_own_and_one_target() {
 }
 
 #[test]
+fn aliases_of_a_view_and_of_everybody_that_lead_to_each_other_are_told() {
+    let everybody = "[[answers.alias]]\nname = \"a.example\"\ncname = \"b.example\"\n";
+    let view = |clients: &str| {
+        format!("[[view]]\nname = \"{clients}\"\nclients = [\"10.{clients}.0.0/16\"]\n")
+    };
+    let alias = |name: &str, target: &str| {
+        format!("[[view.alias]]\nname = \"{name}.example\"\ncname = \"{target}.example\"\n")
+    };
+    let back = view("1") + &alias("b", "c") + &alias("c", "a");
+    let told = [
+        "7: the alias b.example of the view 1 does not end",
+        "10: the alias c.example of the view 1 does not end",
+    ];
+    assert_eq!(wrong(&format!("{everybody}{back}")), told);
+    // One of the same name stands in place of everybody's, and another view has no part in it.
+    let instead = view("2") + &alias("a", "d") + &alias("b", "a");
+    assert_eq!(wrong(&format!("{everybody}{instead}")), [""; 0]);
+    assert_eq!(wrong(&format!("{everybody}{}{}", view("1"), view("2"))), [""; 0]);
+    // What is in one list alone is told once.
+    let circle = view("1") + &alias("c", "d") + &alias("d", "c") + &alias("e", "a");
+    let told = ["7: the alias c.example does not end", "10: the alias d.example does not end"];
+    assert_eq!(wrong(&format!("{everybody}{circle}")), told);
+}
+
+#[test]
 fn a_source_is_checked_by_its_kind() {
     let source = |rest: &str| wrong(&format!("[[source]]\nname = \"a\"\n{rest}"));
     assert_eq!(source(""), ["1: [[source]] lacks `kind`"]);
