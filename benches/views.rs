@@ -2,7 +2,8 @@
 //!
 //! Prints the milliseconds to plan and to compile 200 views with 50 endpoints each, once with
 //! endpoints of their own and once with the same ones, how much of it they share, and the
-//! nanoseconds of a decision beside that of a hub with one view. It judges nothing.
+//! nanoseconds of a decision beside that of a hub with one view; then those to plan service networks
+//! of so many resources with private names. It judges nothing.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it is what a bench is for")]
@@ -13,7 +14,8 @@ use hubdns::{
     answer::{Asked, Vantage, decide},
     base::{Az, Name, RecordType, Ttl},
     inventory::{
-        Endpoint, EndpointState, Interface, Inventory, Service, SourceFacts, Verification,
+        Association, Endpoint, EndpointState, Interface, Inventory, Service, SourceFacts,
+        Verification,
     },
     policy::{PolicyConfig, ViewConfig, plan},
     table::{AnswerTable, compile, compile_beside},
@@ -45,6 +47,16 @@ fn main() {
     let medians = taken.map(median);
     for ((what, _), ns) in tables.iter().zip(medians) {
         println!("{what:<28}{ns:>12.1}{:>9.2}", ns / medians[2]);
+    }
+    println!("\n{:<28}{:>9}", "a service network", "plan ms");
+    for resources in [1_250, 2_500, 5_000] {
+        let (inventory, config) = network(resources);
+        let taken = (0..ROUNDS).map(|_| {
+            let started = Instant::now();
+            black_box(plan(&inventory, &config));
+            started.elapsed().as_secs_f64() * 1e3
+        });
+        println!("{:<28}{:>9.1}", format!("of {resources} resources"), median(taken.collect()));
     }
 }
 
@@ -98,6 +110,22 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// A client of the view of this number.
 fn client(view: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + (u32::try_from(view).unwrap() << 12))
+}
+
+/// One view, of an endpoint for a service network with so many resources.
+fn network(resources: usize) -> (Inventory, PolicyConfig) {
+    let (inventory, config) = hub(1, 1);
+    let mut facts = SourceFacts::clone(&inventory.sources[0]);
+    let resource = |at: usize| Association {
+        id: format!("vpce-rsc-asc-{at:017}").as_str().into(),
+        accessibility: "Accessible".into(),
+        dns_name: Some(format!("snra-{at}.rcfg-{at}.vpc-lattice-rsc.eu-west-1.on.aws")),
+        private_name: Some(format!("db{at}.corp.example")),
+        agreed: true,
+    };
+    facts.endpoints[0].kind = "ServiceNetwork".into();
+    facts.endpoints[0].associations = Some((0..resources).map(resource).collect());
+    (Inventory { sources: vec![Arc::new(facts)] }, config)
 }
 
 /// So many views, each of a /20, that select by a tag of so many values, with 50 endpoints a value.
