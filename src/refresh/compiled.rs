@@ -1,11 +1,6 @@
 //! From an inventory to a table, off the threads that answer queries.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    panic::resume_unwind,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, panic::resume_unwind, sync::Arc};
 
 use super::{
     drains::DrainedZones,
@@ -83,12 +78,7 @@ impl Compiled {
         control.drained_addresses.set(number(self.outage.drained_addresses));
         control.endpoints_overruling_drain.set(number(self.outage.endpoints_overruling_drain));
         for view in table.views() {
-            let mut declined: BTreeMap<&str, usize> = BTreeMap::new();
-            for declination in view.declined().iter() {
-                *declined.entry(declination.why.word()).or_default() += 1;
-            }
-            let declined: Vec<_> = declined.into_iter().collect();
-            control.table_view(view.name().as_str(), view.len(), &declined);
+            control.table_view(view.name().as_str(), view.len(), view.declined().by_reason());
         }
         if replaced.in_force() {
             for change in self.changes.iter().take(CHANGES_LOGGED_MAX) {

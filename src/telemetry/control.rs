@@ -1,6 +1,6 @@
 //! Discovery, the table in force, the state file, reloads.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
@@ -262,7 +262,7 @@ impl ControlMetrics {
     }
 
     /// Says how many names one view of the new table has.
-    pub fn table_view(&self, view: &str, names: usize, declined: &[(&str, usize)]) {
+    pub fn table_view(&self, view: &str, names: usize, declined: &BTreeMap<&str, usize>) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.table_names.with_label_values(&[view]).set(count(names));
         for (reason, number) in declined {

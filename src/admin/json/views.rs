@@ -58,7 +58,7 @@ impl From<&AnswerTable> for ViewsDocument {
 impl From<&ViewTable> for ViewRuleDocument {
     fn from(view: &ViewTable) -> Self {
         let rule = view.rule();
-        let declined = view.declined().by_reason().into_iter();
+        let declined = view.declined().by_reason().iter();
         let texts = |of: fn(&ViewConfig) -> Vec<String>| rule.map(of).unwrap_or_default();
         Self {
             name: view.name().to_string(),
@@ -71,7 +71,7 @@ impl From<&ViewTable> for ViewRuleDocument {
             allow: texts(|it| it.allow.iter().map(ToString::to_string).collect()),
             deny: texts(|it| it.deny.iter().map(ToString::to_string).collect()),
             names: view.len(),
-            declined: declined.map(|(why, times)| (why.to_owned(), times)).collect(),
+            declined: declined.map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         }
     }
 }
