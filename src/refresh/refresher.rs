@@ -309,6 +309,12 @@ impl Refresher {
     /// Another configuration: what it says holds at once, and the guard has no say in it.
     async fn reconfigure(&mut self, inputs: Inputs) {
         let health_changed = self.inputs.health != inputs.health;
+        let names = |inputs: &Inputs| -> Vec<SourceName> {
+            inputs.sources.iter().map(|source| source.name.clone()).collect()
+        };
+        // Nothing else of a configuration is in a table.
+        let says_else =
+            self.inputs.policy != inputs.policy || names(&self.inputs) != names(&inputs);
         self.known.renew(&self.inputs.sources, &inputs.sources);
         let stays = |name: &SourceName| inputs.sources.iter().any(|source| source.name == *name);
         for gone in self.inputs.sources.iter().filter(|source| !stays(&source.name)) {
@@ -327,7 +333,9 @@ impl Refresher {
         if health_changed {
             self.send_prober();
         }
-        self.say_again(Cause::Reload).await;
+        if says_else {
+            self.say_again(Cause::Reload).await;
+        }
         self.tell();
     }
 
