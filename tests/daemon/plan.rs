@@ -140,10 +140,7 @@ fn what_changes_no_answer_now_is_told_by_its_key() {
             "[zones]\n\"10.1.0.0/24\" = \"eu-west-1a\"\n",
             "zones.\"10.1.0.0/24\": nothing -> \"eu-west-1a\"",
         ),
-        (
-            "[answers]\nallow = [\"execute-api:abc123\"]\n",
-            "answers.allow: + \"execute-api:abc123\"",
-        ),
+        ("[cache]\nserve_stale_secs = 60\n", "cache.serve_stale_secs: 86400 -> 60"),
     ] {
         let (from, to) = more(what);
         written(&daemon, "", &[(from, &to)]);
