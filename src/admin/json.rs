@@ -15,6 +15,7 @@ mod doctor;
 mod explain;
 mod forwarding;
 mod lifecycle;
+mod pages;
 mod plan;
 mod top;
 mod status;
@@ -38,6 +39,7 @@ pub use explain::{ExplainDocument, GivenDocument, LiveDocument, StepDocument};
 pub use forwarding::{AwsHostsDocument, AwsZoneDocument, BudgetDocument, LoopDocument};
 use ipnet::IpNet;
 pub use lifecycle::{DrainDocument, ReloadDocument};
+pub use pages::{Only, Part, ROWS_MAX};
 pub use plan::{
     AnswerChangeDocument, MoveDocument, PlanDocument, SaidDocument, ViewChangesDocument,
 };
@@ -50,10 +52,7 @@ pub use upstreams::{UpstreamDocument, UpstreamsDocument};
 pub use views::{ViewRuleDocument, ViewsDocument};
 pub use zones::{DrainedZoneDocument, FlappingDocument, ZoneDocument};
 
-use crate::{
-    policy::{Caveat, Claim, Declined},
-    table::{AnswerTable, ViewTable},
-};
+use crate::policy::{Caveat, Claim, Declined};
 
 /// A text that is not the document it should be.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +71,13 @@ pub struct NamesDocument {
     pub allow: Vec<IpNet>,
     /// In the order in which they match a client; the last is everybody else's.
     pub views: Vec<ViewDocument>,
+    /// Names, CNAMEs and what is declined of all these views, on all pages. A daemon before this was
+    /// told has none.
+    #[serde(default)]
+    pub rows: usize,
+    /// Rows before the next page; nothing when this is the last.
+    #[serde(default)]
+    pub next: Option<usize>,
 }
 
 /// What a flush took: `/api/v1/flush`, on the control socket alone.
@@ -195,37 +201,6 @@ pub fn to_text<D: Serialize>(document: &D) -> String {
 /// A document from its text.
 pub fn from_text<D: DeserializeOwned>(text: &str) -> Result<D, DocumentError> {
     serde_json::from_str(text).map_err(DocumentError)
-}
-
-// === impl NamesDocument ===
-
-impl NamesDocument {
-    /// What a table says, in one view or in all. A view that it does not have leaves `views` empty.
-    pub fn new(table: &AnswerTable, generation: Option<u64>, view: Option<&str>) -> Self {
-        let wanted = |it: &&ViewTable| view.is_none_or(|name| it.name().as_str() == name);
-        Self {
-            generation,
-            table_hash: table.hash().to_string(),
-            allow: table.allowed().collect(),
-            views: table.views().filter(wanted).map(ViewDocument::from).collect(),
-        }
-    }
-}
-
-// === impl ViewDocument ===
-
-impl From<&ViewTable> for ViewDocument {
-    fn from(view: &ViewTable) -> Self {
-        let rule = view.rule();
-        Self {
-            name: view.name().to_string(),
-            clients: rule.map(|rule| rule.clients.clone()).unwrap_or_default(),
-            listeners: rule.map(|rule| rule.listeners.clone()).unwrap_or_default(),
-            names: view.entries().iter().map(|it| NameDocument::from(it.claim())).collect(),
-            cnames: view.cnames().iter().map(CnameDocument::from).collect(),
-            declined: view.declined().iter().map(DeclinedDocument::from).collect(),
-        }
-    }
 }
 
 // === impl NameDocument ===

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::{
     ChangesDocument, ConfigDocument, CoverageDocument, ErrorDocument, ExplainDocument,
-    NamesDocument, SourcesDocument, StatusDocument, TrafficDocument, UpstreamsDocument,
-    ViewsDocument,
+    NamesDocument, Only, ROWS_MAX, SourcesDocument, StatusDocument, TrafficDocument,
+    UpstreamsDocument, ViewsDocument,
 };
 use crate::base::RecordType;
 
@@ -29,6 +29,8 @@ struct Operation {
 
 const NO_TABLE: (&str, &str) = ("503", "No table is in force yet, and why.");
 const NO_SUCH_VIEW: (&str, &str) = ("404", "There is no view of that name; which there are.");
+
+const TOO_MANY: (&str, &str) = ("413", "More rows than are told at once, and how to ask for them.");
 
 /// The whole description.
 pub(super) fn description() -> Value {
@@ -71,8 +73,8 @@ fn operations() -> Vec<Operation> {
     vec![
         look("/api/v1/status", "status", "How the daemon stands.", schema::<StatusDocument>),
         Operation {
-            parameters: vec![parameter("view", false, "One view alone.", text())],
-            refusals: &[NO_SUCH_VIEW, NO_TABLE],
+            parameters: names_parameters(),
+            refusals: &[NO_SUCH_VIEW, TOO_MANY, NO_TABLE],
             ..look(
                 "/api/v1/names",
                 "names",
@@ -159,6 +161,23 @@ fn schema<D: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 fn any_object(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({ "type": "object" })
+}
+
+fn names_parameters() -> Vec<Value> {
+    let only: Vec<&str> = [Only::Answered, Only::Declined].map(Only::word).to_vec();
+    let rows = json!({ "type": "integer", "minimum": 1, "maximum": ROWS_MAX });
+    let first = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 0 });
+    vec![
+        parameter("view", false, "One view alone.", text()),
+        parameter(
+            "only",
+            false,
+            "One kind of row alone.",
+            json!({ "type": "string", "enum": only }),
+        ),
+        parameter("rows", false, "A page of at most so many rows.", rows),
+        parameter("first", false, "How many rows are before the page.", first),
+    ]
 }
 
 fn explain_parameters() -> Vec<Value> {

@@ -22,7 +22,7 @@ use super::{
     guard::{Caller, guard},
     json::{
         self, ChangesDocument, ConfigDocument, CoverageDocument, ExplainDocument, FlushDocument,
-        NamesDocument, TrafficDocument, ViewsDocument,
+        NamesDocument, Part, ROWS_MAX, TrafficDocument, ViewsDocument,
     },
     live::Asker,
     openapi,
@@ -44,7 +44,7 @@ const INDEX: &str = "\
 /livez             200 while the process serves
 /readyz            200 when it answers queries, else 503 and the reasons
 /api/v1/status     readiness, table, listeners, sources
-/api/v1/names      what is answered, and what is not and why; ?view=NAME
+/api/v1/names      what is answered, and what is not and why; ?view=NAME&only=answered&rows=N&first=N
 /api/v1/explain    why a client gets its answer; ?name=NAME&type=A&from=IP&listener=IP:PORT
 /api/v1/sources    how each source stands: age, last error, IAM actions missing
 /api/v1/views      who is in which view, and what it takes away
@@ -181,21 +181,46 @@ async fn openapi(uri: Uri) -> Result<Response, Refusal> {
 }
 
 async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {
-    let parameters = Parameters::read(&uri, &["view"])?;
+    let parameters = Parameters::read(&uri, &["view", "only", "first", "rows"])?;
     let published = in_force(&site.admin)?;
-    let view = parameters.text("view").map(str::to_owned);
-    if let Some(name) = &view
+    let part = Part {
+        view: parameters.text("view").map(str::to_owned),
+        only: parameters.value("only", "say answered or declined")?,
+    };
+    if let Some(name) = &part.view
         && published.table().view(name).is_none()
     {
         let known: Vec<&str> = published.table().views().map(|it| it.name().as_str()).collect();
         let why = format!("view: there is no view {name:?}; there are: {}", known.join(", "));
         return Err(Refusal::new(StatusCode::NOT_FOUND, why));
     }
+    let (first, most) = page_of(&parameters, part.rows(published.table()))?;
     written(move || {
         let generation = Some(published.generation().as_u64());
-        document(&NamesDocument::new(published.table(), generation, view.as_deref()))
+        document(&NamesDocument::page(published.table(), generation, &part, first, most))
     })
     .await
+}
+
+/// The first row that is asked for, and how many. Who asks for no page gets the whole or is told how to
+/// ask: half of it would look like the whole.
+fn page_of(parameters: &Parameters, all: usize) -> Result<(usize, usize), Refusal> {
+    let allowed = format!("say a number from 1 to {ROWS_MAX}");
+    let rows: Option<usize> = parameters.value("rows", &allowed)?;
+    let first: Option<usize> = parameters.value("first", "say how many rows to pass over")?;
+    match (first, rows) {
+        (_, Some(rows)) if !(1..=ROWS_MAX).contains(&rows) => {
+            Err(Refusal::new(StatusCode::BAD_REQUEST, format!("rows: {rows}; {allowed}")))
+        }
+        (None, None) if ROWS_MAX < all => {
+            let why = format!(
+                "there are {all} rows, more than {ROWS_MAX} at once; ask for one view (view=NAME), \
+                 for only=answered, or page by page: rows=5000&first=0, then first= as `next` says"
+            );
+            Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why))
+        }
+        (first, rows) => Ok((first.unwrap_or(0), rows.unwrap_or(ROWS_MAX))),
+    }
 }
 
 async fn coverage(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> {

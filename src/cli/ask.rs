@@ -8,12 +8,17 @@ use std::{
 use super::{args::DaemonArgs, color};
 use crate::{
     admin::{
-        client::{self, ClientError},
-        json::{ErrorDocument, StatusDocument, from_text},
+        client::{self, ClientError, with_parameters},
+        json::{ErrorDocument, NamesDocument, Only, StatusDocument, from_text},
     },
     base::Chain,
     config::{self, Config, ConfigErrors},
 };
+
+/// Rows of names that are asked for at once: some 6 MB of text.
+const PAGE_ROWS: usize = 5_000;
+/// How often all pages are read from the first on.
+const BEGUN_MAX: u32 = 3;
 
 /// What the daemon of this configuration answers; `None` when none runs, and then the command goes
 /// on without. A daemon that runs and cannot be asked is an error: its answer may differ.
@@ -33,6 +38,55 @@ pub(super) async fn look(socket: &Path, path: &str) -> anyhow::Result<String> {
         Ok((200, text)) => Ok(text),
         Ok((status, text)) => Err(refused(status, text)),
         Err(error) => Err(anyhow::anyhow!("{}", Chain(&error))),
+    }
+}
+
+/// What the daemon of this configuration says of names, whole or of one kind alone; `None` when none
+/// runs.
+pub(super) async fn names(
+    config: &Config,
+    only: Option<Only>,
+) -> anyhow::Result<Option<NamesDocument>> {
+    names_by(async |path| daemon(config, path).await, only).await
+}
+
+/// The same of the daemon at `socket`. That none runs is an error.
+pub(super) async fn names_at(socket: &Path, only: Option<Only>) -> anyhow::Result<NamesDocument> {
+    let told = names_by(async |path| look(socket, path).await.map(Some), only).await?;
+    told.ok_or_else(|| anyhow::anyhow!("no daemon at {}", socket.display()))
+}
+
+/// Page by page, and anew where a table goes into force between two of them.
+async fn names_by(
+    ask: impl AsyncFn(&str) -> anyhow::Result<Option<String>>,
+    only: Option<Only>,
+) -> anyhow::Result<Option<NamesDocument>> {
+    let rows = PAGE_ROWS.to_string();
+    let mut whole: Option<NamesDocument> = None;
+    let mut begun = 1;
+    loop {
+        let first = whole.as_ref().and_then(|known| known.next).unwrap_or_default().to_string();
+        let mut parameters = vec![("rows", rows.as_str()), ("first", first.as_str())];
+        parameters.extend(only.map(|only| ("only", only.word())));
+        let path = with_parameters("/api/v1/names", &parameters);
+        let Some(text) = ask(&path).await? else { return Ok(None) };
+        let page: NamesDocument = from_text(&text)?;
+        whole = match whole {
+            None => Some(page),
+            Some(mut known) => match known.append(page) {
+                true => Some(known),
+                false if begun < BEGUN_MAX => {
+                    begun += 1;
+                    None
+                }
+                false => anyhow::bail!(
+                    "the table in force changed {BEGUN_MAX} times while its names were read; try again"
+                ),
+            },
+        };
+        if let Some(known) = whole.take_if(|known| known.next.is_none()) {
+            return Ok(Some(known));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     run, say, small_runtime,
 };
 use crate::{
-    admin::json::{NamesDocument, from_text, to_text},
+    admin::json::{Only, to_text},
     app::{host_lookup, offline_inventory, offline_table},
     config::Config,
     export::{self, Routes, Rules, Scope, Software},
@@ -153,8 +153,8 @@ fn in_force(
         Err(text) => return run::refuse(&text).map(Err),
     };
     let table = small_runtime()?.block_on(async {
-        match ask::daemon(&config, "/api/v1/names").await? {
-            Some(text) => Ok(table_told(&from_text::<NamesDocument>(&text)?)?),
+        match ask::names(&config, Some(Only::Answered)).await? {
+            Some(names) => Ok(table_told(&names)?),
             None => {
                 complain("no daemon runs on this configuration; its sources are asked instead");
                 let lookup = host_lookup(&config.lookup);

@@ -6,7 +6,7 @@ use super::{args::PlanArgs, ask, complain, progress::waiting, run, say, small_ru
 use crate::{
     admin::{
         client::{self, with_parameters},
-        json::{NamesDocument, ReloadDocument, StatusDocument, from_text, to_text},
+        json::{NamesDocument, Only, ReloadDocument, StatusDocument, from_text, to_text},
     },
     app::{effects, host_lookup, offline_inventory, table_of},
     base::{Az, Chain, EndpointId, SourceName},
@@ -99,12 +99,11 @@ async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned
              `--socket PATH`, or `--against FILE` for the configuration in force"
         );
     };
-    let told = ask::look(socket, "/api/v1/names").await.map_err(|error| {
+    let told = ask::names_at(socket, Some(Only::Answered)).await.map_err(|error| {
         anyhow::anyhow!(
             "{error}; `--against FILE` compares with a configuration in place of a daemon"
         )
     })?;
-    let told: NamesDocument = from_text(&told)?;
     let status: StatusDocument = from_text(&ask::look(socket, "/api/v1/status").await?)?;
     let reload = rehearse(socket, &args.config).await?;
     let down: BTreeSet<IpAddr> = left_out(&told);

@@ -30,8 +30,8 @@ pub(super) fn names(args: &NamesArgs) -> anyhow::Result<ExitCode> {
         Err(text) => return run::refuse(&text),
     };
     let document = small_runtime()?.block_on(async {
-        match ask::daemon(&config, "/api/v1/names").await? {
-            Some(text) => Ok(from_text(&text)?),
+        match ask::names(&config, None).await? {
+            Some(names) => Ok(names),
             None => {
                 let table = offline(&config).await?;
                 anyhow::Ok(NamesDocument::new(&table, None, None))

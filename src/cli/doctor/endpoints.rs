@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{CheckList, aliases};
 use crate::{
-    admin::json::{NamesDocument, from_text},
+    admin::json::{NamesDocument, Only},
     app::{Asked, accepts_tcp, table_asked},
     cli::ask,
     config::Config,
@@ -76,8 +76,8 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
 
 /// What is answered: by the daemon, or as the sources have told.
 pub(super) async fn names(config: &Config, asked: &[Asked]) -> Option<NamesDocument> {
-    match ask::daemon(config, "/api/v1/names").await {
-        Ok(Some(text)) => from_text(&text).ok(),
+    match ask::names(config, Some(Only::Answered)).await {
+        Ok(Some(names)) => Some(names),
         Ok(None) | Err(_) => {
             let table = table_asked(config, asked).await;
             table.ok().map(|(table, _)| NamesDocument::new(&table, None, None))
