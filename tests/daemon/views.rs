@@ -81,3 +81,29 @@ fn a_view_that_leaves_s3_to_an_upstream_with_private_addresses_is_told() {
     has(&daemon, 0.0);
     assert_eq!(line(&daemon), what("passed", "public there"));
 }
+
+#[test]
+fn a_command_reads_the_names_of_many_views_page_by_page() {
+    let endpoint = |at: u8| (format!("svc{at}"), vec![Ipv4Addr::new(10, 0, 1, at)]);
+    let recording = Recording::new(&(0..100).map(endpoint).collect::<Vec<_>>());
+    let view = |at: u8| {
+        format!(
+            "[[view]]\nname = \"v{at}\"\nclients = [\"10.{at}.0.0/16\"]\n\
+             endpoints = [\"vpce-{at:017}\"]\n"
+        )
+    };
+    let views: String = (0..60).map(view).collect();
+    let daemon = Hubdns::start(&(recording.source() + &views));
+    let (code, whole) = daemon.get("/api/v1/names");
+    assert_eq!(code, 200);
+    assert!(
+        whole.contains("\"rows\": 6100") && whole.contains("\"next\": null"),
+        "{}",
+        whole.len()
+    );
+    let Ran { code, out, err } = ran(&mut daemon.command("names --format json"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out == whole, "the pages are not the whole");
+    let Ran { code, out, .. } = ran(&mut daemon.command("plan"));
+    assert_eq!(code, Some(0), "{out}");
+}
