@@ -45,7 +45,7 @@ pub(super) struct Limits {
 }
 
 /// 4,096 idle connections keep 16 kB each, measured, 65 MB; inside of TLS some 10 kB more, 107 MB; and as many
-/// descriptors of the 524,288 that systemd grants. One client gets a quarter of them: a resolver in
+/// descriptors of the 262,144 that the unit grants. One client gets a quarter of them: a resolver in
 /// front of a large site opens some dozens, a Route 53 endpoint or a load balancer stands for
 /// hundreds of clients with one address. What answers may add is told where they are queued.
 ///
