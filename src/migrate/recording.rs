@@ -11,7 +11,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    records::{ByVpc, GetZone, Records, Set, ZoneVpc, unescaped},
+    records::{ByVpc, GetZone, Records, Set, ZoneVpc, identifier, unescaped, vpc_named},
     zone::{RecordSet, Target, Vpc, Zone},
 };
 use crate::base::{Name, Pattern};
@@ -63,6 +63,8 @@ struct Reading {
     counts: BTreeMap<String, usize>,
     sets: BTreeMap<String, Vec<Set>>,
     pages: Vec<Page>,
+    /// Files without anything in them.
+    empty: Vec<String>,
     doubts: Vec<Doubt>,
 }
 
@@ -85,6 +87,10 @@ impl Recording {
 
 impl Reading {
     fn take(&mut self, file: &str, text: &str) -> Result<(), String> {
+        if text.trim().is_empty() {
+            self.empty.push(file.to_owned());
+            return Ok(());
+        }
         let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
             format!("it is not JSON ({error}); save what `--output json` prints")
         })?;
@@ -157,6 +163,13 @@ impl Reading {
     }
 
     fn finish(mut self) -> Recording {
+        // A shell makes the file before the command fails, as for a zone of AWS's own: of one that a
+        // list has, nothing is missed that is not told with it.
+        for file in std::mem::take(&mut self.empty) {
+            if !self.zones.keys().any(|id| file.contains(id)) {
+                self.doubt(&file, "it is empty: the command that was to print it has failed");
+            }
+        }
         let pages = std::mem::take(&mut self.pages);
         for page in &pages {
             if let Some(why) = cut_off(page, &pages) {
@@ -371,22 +384,6 @@ fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
 
 fn parsed(name: &str) -> Result<Name, String> {
     Name::parse(&unescaped(name)).map_err(|error| format!("{name:?} is no name: {error}"))
-}
-
-/// An id as AWS makes them. They stand in commands that a person pastes into a shell.
-fn identifier(id: String) -> Result<String, String> {
-    let is_one = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    match is_one {
-        true => Ok(id),
-        false => Err(format!("{id:?} is no id of a zone, a VPC or a region")),
-    }
-}
-
-/// `vpc-0a11a2b0c5d6e7f80` of a file's name that has such an id.
-fn vpc_named(file: &str) -> Option<&str> {
-    let from = file.get(file.rfind("vpc-")?..)?;
-    let digits = from.bytes().skip(4).take_while(u8::is_ascii_hexdigit).count();
-    from.get(..4 + digits).filter(|_| matches!(digits, 8 | 17))
 }
 
 /// `Z123` of `/hostedzone/Z123`.

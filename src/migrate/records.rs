@@ -117,3 +117,19 @@ pub(super) fn unescaped(name: &str) -> String {
     }
     text + rest
 }
+
+/// An id as AWS makes them. They stand in commands that a person pastes into a shell.
+pub(super) fn identifier(id: String) -> Result<String, String> {
+    let is_one = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match is_one {
+        true => Ok(id),
+        false => Err(format!("{id:?} is no id of a zone, a VPC or a region")),
+    }
+}
+
+/// `vpc-0a11a2b0c5d6e7f80` of a file's name that has such an id.
+pub(super) fn vpc_named(file: &str) -> Option<&str> {
+    let from = file.get(file.rfind("vpc-")?..)?;
+    let digits = from.bytes().skip(4).take_while(u8::is_ascii_hexdigit).count();
+    from.get(..4 + digits).filter(|_| matches!(digits, 8 | 17))
+}

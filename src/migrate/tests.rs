@@ -369,6 +369,19 @@ fn a_zone_whose_vpcs_are_not_known_is_a_doubt_and_nobody_is_told_to_delete_it() 
     assert!(!migration.is_smooth() && migration.steps.after.is_empty(), "{migration}");
 }
 
+/// As the shell leaves them where the AWS CLI is refused.
+#[test]
+fn an_empty_file_of_a_zone_that_a_list_has_is_no_doubt() {
+    let made = json!({ "HostedZoneSummaries": [{ "HostedZoneId": "Z9", "Name": r("ssm.R"),
+        "Owner": { "OwningService": "vpce.amazonaws.com" } }], "MaxItems": "100" });
+    let empty = |file: &str| Text { file: file.to_owned(), text: "\n".to_owned() };
+    let texts = [empty("Z9.json"), empty("Z9-records.json"), text("by-vpc", &made)];
+    assert!(migration(texts.clone()).is_smooth());
+    let migration = migration(texts.into_iter().chain([empty("vpc-a.json")]));
+    let [doubt] = &migration.doubts[..] else { panic!("{migration}") };
+    assert!(doubt.about == "vpc-a.json" && doubt.why.starts_with("it is empty"), "{doubt:?}");
+}
+
 #[test]
 fn an_empty_zone_that_hides_names_of_ours_is_noticed() {
     let smooth = |name: &str| migration(zone("Z1", name, &["vpc-a"], &[])).is_smooth();
