@@ -92,11 +92,6 @@ pub async fn get(socket: &Path, path_and_query: &str) -> Result<(u16, String), C
     ask_within(socket, Method::GET, path_and_query, String::new(), ANSWER_WITHIN).await
 }
 
-/// The same of POST, by which something is changed.
-pub async fn post(socket: &Path, path_and_query: &str) -> Result<(u16, String), ClientError> {
-    ask_within(socket, Method::POST, path_and_query, String::new(), ANSWER_WITHIN).await
-}
-
 /// The same of POST with a text, by which a question is asked that no path can hold.
 pub async fn post_text(
     socket: &Path,
@@ -106,7 +101,8 @@ pub async fn post_text(
     ask_within(socket, Method::POST, path_and_query, text, ANSWER_WITHIN).await
 }
 
-/// The same of what may take the daemon longer than an answer.
+/// The same of POST without one, by which something is changed: that may take the daemon longer than an
+/// answer.
 pub async fn post_within(
     socket: &Path,
     path_and_query: &str,

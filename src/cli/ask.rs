@@ -3,9 +3,10 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{args::DaemonArgs, color};
+use super::{args::DaemonArgs, color, progress::waiting};
 use crate::{
     admin::{
         client::{self, ClientError, with_parameters},
@@ -90,10 +91,15 @@ async fn names_by(
     }
 }
 
+/// For an order, which may wait behind a reload, whose longest part is a disk that is slow to keep what
+/// is known: that is given 10 s. What the control socket grants a connection is a minute.
+pub(super) const CARRIED_OUT_WITHIN: Duration = Duration::from_secs(55);
+
 /// What the daemon at `socket` answers to an order. That none runs is an error: there is nobody to
 /// carry it out.
 pub(super) async fn order(socket: &Path, path: &str) -> anyhow::Result<String> {
-    match client::post(socket, path).await {
+    let ordered = client::post_within(socket, path, CARRIED_OUT_WITHIN);
+    match waiting("the daemon carries it out", ordered).await {
         Ok((200, text)) => Ok(text),
         Ok((status, text)) => Err(refused(status, text)),
         Err(error) => Err(anyhow::anyhow!("{}", Chain(&error))),

@@ -1,6 +1,6 @@
 //! `hubdns reload`: waits until the configuration is in force, or tells why it is not.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use super::{
     args::{DaemonArgs, Format},
@@ -16,16 +16,12 @@ use crate::{
     base::Chain,
 };
 
-/// For a reload and those before it. The longest part of one is a disk that is slow to keep what
-/// is known, which is given 10 s; what the control socket grants a connection is a minute.
-const RELOADED_WITHIN: Duration = Duration::from_secs(55);
-
 pub(super) fn reload(args: &DaemonArgs) -> anyhow::Result<ExitCode> {
     let socket = match ask::socket(args) {
         Ok(socket) => socket,
         Err(text) => return run::refuse(&text),
     };
-    let asked = client::post_within(&socket, "/api/v1/reload", RELOADED_WITHIN);
+    let asked = client::post_within(&socket, "/api/v1/reload", ask::CARRIED_OUT_WITHIN);
     let asked = waiting("the daemon reads its configuration", asked);
     let text = match small_runtime()?.block_on(asked) {
         Ok((200 | 422, text)) => text,

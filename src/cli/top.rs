@@ -53,11 +53,22 @@ pub(super) fn top(args: &TopArgs) -> anyhow::Result<ExitCode> {
     let interval = Duration::from_secs(args.interval.into());
     let on_terminal = io::stdout().is_terminal() && args.daemon.format == Format::Text;
     small_runtime()?.block_on(async {
-        let (mut before, mut read) =
-            (counts(&ask::look(&socket, "/metrics").await?), Instant::now());
+        let look = async || -> anyhow::Result<(Counts, Instant)> {
+            let page = ask::look(&socket, "/metrics").await?;
+            Ok((counts(&page), Instant::now()))
+        };
+        let (mut before, mut read) = look().await?;
         loop {
             tokio::time::sleep(interval).await;
-            let (now, at) = (counts(&ask::look(&socket, "/metrics").await?), Instant::now());
+            let (now, at) = match look().await {
+                Ok(looked) => looked,
+                // Who watches a restart wants to see it come back.
+                Err(error) if on_terminal => {
+                    repaint(&format!("{}\n", printable(&format!("{error:#}"))))?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let document = rates(&before, &now, at - read);
             match (args.daemon.format, on_terminal) {
                 (Format::Text, true) => repaint(&screen(&document))?,

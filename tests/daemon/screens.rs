@@ -48,6 +48,24 @@ fn top_tells_what_is_asked_while_it_looks_and_of_which_service() {
 }
 
 #[test]
+fn top_on_a_terminal_outlives_a_restart() {
+    let mut daemon = Hubdns::start(&recorded());
+    let folder = TempDir::new().unwrap();
+    let mut command = at_a_terminal(&daemon.command("top --interval 1"));
+    let mut top = Process::spawn("top", &mut command, folder.path());
+    let times = |word: &str, top: &Process| top.stdout().matches(word).count();
+    let rates = "answers a second";
+    eventually("it tells", SOON, || (1 <= times(rates, &top)).then_some(()));
+    assert!(daemon.terminate().success());
+    let gone = "hubdns is not running";
+    eventually("it says that none runs", SOON, || (1 <= times(gone, &top)).then_some(()));
+    daemon.start_again();
+    let before = times(rates, &top);
+    eventually("it is back", SOON, || (before < times(rates, &top)).then_some(()));
+    assert!(top.ended().is_none());
+}
+
+#[test]
 fn status_that_is_watched_is_told_again_and_outlives_a_restart() {
     let mut daemon = Hubdns::start(&recorded());
     let folder = TempDir::new().unwrap();
@@ -168,15 +186,15 @@ fn a_check_and_what_is_discovered_can_be_told_as_json() {
     assert_eq!((&checked["good"], &checked["problems"][0]["line"]), (&false.into(), &Value::Null));
 }
 
-/// What a person sees of both streams of a command at a terminal.
-fn at_a_terminal(command: &Command) -> String {
+/// A command as a person runs it at a terminal, which shows both streams.
+fn at_a_terminal(command: &Command) -> Command {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let words: Vec<&str> = words.flat_map(OsStr::to_str).collect();
     let mut terminal = Command::new("script");
-    terminal.args(["-qec", &words.join(" "), "/dev/null"]);
+    terminal.args(["-qefc", &words.join(" "), "/dev/null"]);
     terminal.current_dir(command.get_current_dir().unwrap()).env_clear();
     terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    ran(&mut terminal).out
+    terminal
 }
 
 #[test]
@@ -186,14 +204,14 @@ fn what_takes_longer_than_a_second_is_told_on_a_terminal_and_nowhere_else() {
     let daemon = Hubdns::start(&source(&double));
     double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "delay", "delay_ms": 2_500,
         "times": 0 }));
-    let shown = at_a_terminal(&daemon.command("discover"));
+    let shown = ran(&mut at_a_terminal(&daemon.command("discover"))).out;
     let (before, after) = shown.split_once("asking source hub: 1 s").expect(&shown);
     // It is gone before the answer comes.
     assert!(before.ends_with("\r\u{1b}[2K") && after.contains("\u{1b}[2Ksource hub"), "{shown:?}");
     let Ran { out, err, .. } = ran(&mut daemon.command("discover"));
     assert!(!out.contains('\u{1b}') && err.is_empty(), "{err}");
     double.clear();
-    let shown = at_a_terminal(&daemon.command("discover"));
+    let shown = ran(&mut at_a_terminal(&daemon.command("discover"))).out;
     assert!(shown.starts_with("source hub"), "{shown:?}");
 }
 
