@@ -45,7 +45,7 @@ impl Source {
         drop((lookup, pace));
         Source {
             #[cfg(feature = "ec2")]
-            ec2: Ec2::new(config.clone(), lookup, pace),
+            ec2: Ec2::new(config.clone(), lookup, &pace),
             config,
             lack: None,
         }

@@ -164,21 +164,35 @@ fn each_account_of_a_list_is_asked_as_its_role_and_at_the_sources_own_interval()
 }
 
 #[test]
-fn a_throttled_account_slows_the_calls_for_all() {
+fn a_throttled_account_slows_no_other_and_all_that_are_throttled_slow_all() {
     let (many, throttled) = (Ec2Double::start(), Ec2Double::start());
     accounts(&many, 2);
     let config = one("throttled", throttled.address()) + &org(&many, 2, "");
     let daemon = Hubdns::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &many.url())]);
-    throttled.fault(json!({ "action": "*", "kind": "error", "times": 0, "status": 503,
-        "code": "RequestLimitExceeded" }));
-    assert!(!daemon.command("refresh --source throttled").status().unwrap().success());
-    // Three attempts, seconds apart at most, have taken the burst and most of the pace.
-    let line = eventually("the log tells it", SOON, || {
-        daemon.log().lines().find(|line| line.contains("AWS throttles")).map(str::to_owned)
-    });
-    assert!(line.contains("\"calls_per_second\":5.0"), "{line}");
+    let too_fast = json!({ "action": "*", "kind": "error", "times": 0, "status": 503,
+        "code": "RequestLimitExceeded" });
+    let refresh = |source: &str| {
+        daemon.command(&format!("refresh --source {source}")).status().unwrap().success()
+    };
+    let told = |what: &str| {
+        let line = || daemon.log().lines().find(|line| line.contains(what)).map(str::to_owned);
+        eventually("the log tells it", SOON, line)
+    };
+    throttled.fault(too_fast.clone());
+    assert!(!refresh("throttled"));
+    let line = told("AWS throttles a source");
+    assert!(line.contains("\"source\":\"throttled\",\"calls_per_second\":5.0"), "{line}");
     let name = format!("org-{}", account(0));
-    assert!(daemon.command(&format!("refresh --source {name}")).status().unwrap().success());
+    assert!(refresh(&name));
+    assert!(lines_with(&daemon, "AWS throttles several").is_empty(), "{}", daemon.log());
+
+    // Three attempts, seconds apart at most, take the burst and most of the pace.
+    many.fault(too_fast);
+    assert!(!refresh(&name));
+    let line = told("AWS throttles several sources");
+    assert!(line.contains("\"calls_per_second\":5.0"), "{line}");
+    many.clear();
+    assert!(refresh(&format!("org-{}", account(1))));
     let at = |double: &Ec2Double, action: &str| {
         let log = double.log();
         let last = log.iter().rfind(|it| it["action"] == action).unwrap();

@@ -17,12 +17,16 @@ use aws_smithy_runtime_api::client::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
         SharedHttpConnector,
     },
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, Metadata},
     retries::RequestAttempts,
 };
 
 use super::errors::THROTTLED;
-use crate::discover::{hosts::addresses, lookup::HostLookup, pace::CallPace};
+use crate::discover::{
+    hosts::addresses,
+    lookup::HostLookup,
+    pace::{LimitOf, SourcePace},
+};
 
 /// A client for the SDK. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are obeyed, but not for
 /// addresses of this host and its link: the metadata service is not behind a proxy.
@@ -83,7 +87,7 @@ pub(super) struct WholeAnswers;
 /// Tells the pace what the SDK does by itself: its second and third attempts, and each answer that
 /// says "not so fast", be it followed by another attempt or not.
 #[derive(Debug)]
-pub(super) struct Paced(pub(super) CallPace);
+pub(super) struct Paced(pub(super) SourcePace);
 
 /// What [`WholeAnswers`] refuses.
 #[derive(Debug, thiserror::Error)]
@@ -206,14 +210,23 @@ impl Intercept for Paced {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response();
         let body = response.body().bytes().unwrap_or_default();
         if !response.status().is_success() && is_throttled(body) {
-            self.0.throttled();
+            let action = config.load::<Metadata>().map_or("", Metadata::name);
+            self.0.throttled(limit_of(action));
         }
         Ok(())
+    }
+}
+
+/// Whose limit a call counts against: PrivateLink's are the organization's, too.
+fn limit_of(action: &str) -> LimitOf {
+    match action.starts_with("DescribeVpcEndpoint") {
+        true => LimitOf::Organization,
+        false => LimitOf::Account,
     }
 }
 

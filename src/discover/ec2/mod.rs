@@ -21,7 +21,7 @@ use super::{
     lack::{Dispensable, Lack},
     lookup::HostLookup,
     normalise::wanted,
-    pace::CallPace,
+    pace::{CallPace, SourcePace},
     recorded::{
         Recorded, RecordedAssociation, RecordedEndpoint, RecordedSubnet, check_associations,
     },
@@ -36,7 +36,7 @@ use session::Session;
 pub(super) struct Ec2 {
     config: SourceConfig,
     lookup: HostLookup,
-    pace: CallPace,
+    pace: SourcePace,
     /// Opened by the first look, and again by the one after a failure: credentials, region and
     /// connections may have been the reason.
     session: Option<Session>,
@@ -55,11 +55,11 @@ struct Settings<'a> {
 // === impl Ec2 ===
 
 impl Ec2 {
-    pub(super) fn new(config: SourceConfig, lookup: HostLookup, pace: CallPace) -> Ec2 {
+    pub(super) fn new(config: SourceConfig, lookup: HostLookup, pace: &CallPace) -> Ec2 {
         Ec2 {
+            pace: pace.of(&config.name),
             config,
             lookup,
-            pace,
             session: None,
             known: KnownServices::default(),
             associations: Remembered::default(),

@@ -25,7 +25,7 @@ use crate::{
     base::Region,
     discover::{
         Role, SourceConfig, certificates::require_ca_certificates, disk::unblocked,
-        error::DiscoverError, lookup::HostLookup, pace::CallPace,
+        error::DiscoverError, lookup::HostLookup, pace::SourcePace,
     },
 };
 
@@ -57,8 +57,8 @@ pub(super) struct Session {
     /// The role it asks as, for what to say when that fails.
     pub(super) role: Option<String>,
     pub(super) limits: Limits,
-    /// What every call waits for, and this session's own.
-    pub(super) pace: CallPace,
+    /// What every call waits for.
+    pub(super) pace: SourcePace,
 }
 
 // === impl Session ===
@@ -68,7 +68,7 @@ impl Session {
     pub(super) async fn open(
         config: &SourceConfig,
         lookup: &HostLookup,
-        pace: &CallPace,
+        pace: &SourcePace,
     ) -> Result<Session, DiscoverError> {
         certified().await?;
         let loader = loader(http::client(lookup), &LIMITS, retries());
@@ -80,7 +80,7 @@ impl Session {
         config: &SourceConfig,
         mut loader: ConfigLoader,
         limits: Limits,
-        pace: &CallPace,
+        pace: &SourcePace,
     ) -> Result<Session, DiscoverError> {
         let settings = Settings::of(config);
         if let Some(region) = settings.region {

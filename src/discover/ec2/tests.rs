@@ -146,8 +146,9 @@ async fn source_with(config: SourceConfig, loader: ConfigLoader) -> Ec2 {
 }
 
 async fn source_paced(config: SourceConfig, loader: ConfigLoader, pace: &CallPace) -> Ec2 {
-    let session = Session::from_loader(&config, loader, SHORT, pace).await.unwrap();
-    Ec2 { session: Some(session), ..Ec2::new(config, no_lookup(), pace.clone()) }
+    let ec2 = Ec2::new(config, no_lookup(), pace);
+    let session = Session::from_loader(&ec2.config, loader, SHORT, &ec2.pace).await.unwrap();
+    Ec2 { session: Some(session), ..ec2 }
 }
 
 async fn source(api: &Api) -> Ec2 {
@@ -393,27 +394,60 @@ async fn a_throttled_call_is_tried_three_times() {
     assert_eq!(api.count("Action="), 3);
 }
 
+/// A source of this name that asks `api` at a pace that it shares.
+async fn sharing(api: &Api, name: &str, pace: &CallPace) -> Ec2 {
+    let config = SourceConfig { name: name.into(), ..config(&[], None, None) };
+    source_paced(config, quick(SharedHttpClient::new(api.clone())), pace).await
+}
+
 #[tokio::test]
-async fn sources_share_a_pace_that_a_throttled_answer_slows() {
+async fn a_throttled_source_is_slowed_alone_and_several_slow_all() {
     let (throttled, good) =
         (api(|_| refusal(503, "RequestLimitExceeded")), api(|_| endpoints(&[], None)));
     let pace = CallPace::new();
-    let of = async |api: &Api| {
-        let http = SharedHttpClient::new(api.clone());
-        source_paced(config(&[], None, None), quick(http), &pace).await
+    let [mut one, mut two] =
+        [sharing(&throttled, "one", &pace).await, sharing(&throttled, "two", &pace).await];
+    let mut other = sharing(&good, "other", &pace).await;
+    let looks = async |other: &mut Ec2| {
+        let began = Instant::now();
+        for _ in 0..10 {
+            other.fetch(true).await.unwrap();
+        }
+        began.elapsed()
     };
-    let (mut throttled, mut other) = (of(&throttled).await, of(&good).await);
+    one.fetch(true).await.unwrap_err();
+    let at_once = looks(&mut other).await;
+    assert!(at_once < Duration::from_millis(400), "{at_once:?}");
+    // Its attempts are counted, too: what comes next is 1 call in 200 ms, behind 2 that went before.
     let began = Instant::now();
+    one.fetch(true).await.unwrap_err();
+    assert!(Duration::from_millis(400) < began.elapsed(), "{:?}", began.elapsed());
+    two.fetch(true).await.unwrap_err();
+    let slowed = looks(&mut other).await;
+    assert!(Duration::from_secs(1) < slowed, "{slowed:?}");
+}
+
+#[tokio::test]
+async fn a_limit_of_accounts_alone_slows_no_other_however_many_run_into_it() {
+    let throttled = Api::new(|form| {
+        let has = |action: &str| form.contains(&format!("Action={action}&"));
+        match (has("DescribeVpcEndpoints"), has("DescribeNetworkInterfaces")) {
+            (true, _) => endpoints(&[endpoint("1", "sqs", "available")], None),
+            (false, true) => refusal(503, "RequestLimitExceeded"),
+            (false, false) => details(form),
+        }
+    });
+    let good = api(|_| endpoints(&[], None));
+    let pace = CallPace::new();
+    for name in ["one", "two", "three"] {
+        sharing(&throttled, name, &pace).await.fetch(true).await.unwrap_err();
+    }
+    let began = Instant::now();
+    let mut other = sharing(&good, "other", &pace).await;
     for _ in 0..10 {
         other.fetch(true).await.unwrap();
     }
-    let at_once = began.elapsed();
-    throttled.fetch(true).await.unwrap_err();
-    // Its attempts are counted, too: what comes next is 1 call in 200 ms, behind 2 that went before.
-    let began = Instant::now();
-    other.fetch(true).await.unwrap();
-    assert!(at_once < Duration::from_millis(400), "{at_once:?}");
-    assert!(Duration::from_millis(400) < began.elapsed(), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -43,8 +43,8 @@ async fn a_lookup_that_hangs_is_given_up_as_a_connection_is() {
         .empty_test_environment()
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"));
     let config = config(&[], None, None);
-    let session = Session::from_loader(&config, loader, limits, &CallPace::new()).await;
-    let mut ec2 = Ec2::new(config, lookup, CallPace::new());
+    let mut ec2 = Ec2::new(config, lookup, &CallPace::new());
+    let session = Session::from_loader(&ec2.config, loader, limits, &ec2.pace).await;
     ec2.session = Some(session.unwrap());
     let line = told(ec2).await;
     assert!(
@@ -69,7 +69,8 @@ async fn without_a_region_that_is_what_is_said() {
     let mut config = config(&[], None, None);
     config.kind = SourceKind::Ec2 { region: None, role: None, endpoint_url: None };
     let loader = quick(SharedHttpClient::new(api));
-    let opened = Session::from_loader(&config, loader, SHORT, &CallPace::new()).await;
+    let pace = CallPace::new().of(&config.name);
+    let opened = Session::from_loader(&config, loader, SHORT, &pace).await;
     assert!(matches!(opened, Err(DiscoverError::NoRegion)));
 }
 
