@@ -228,6 +228,7 @@ impl Refresher {
                 nudge: self.nudge.subscribe(),
                 asked: known.asked.subscribe(),
                 doubt: Arc::clone(&known.doubt),
+                table: self.publisher.reader(),
                 token: self.scouts.clone(),
             };
             let (lookup, pace) = (Arc::clone(&self.inputs.lookup), self.pace.clone());
