@@ -149,8 +149,8 @@ pub struct AddressDocument {
     pub az_id: Option<String>,
     /// The interface that has it.
     pub eni: String,
-    /// In a word: `given`; `down_given` or `drained_given`, since there is no other; and of one that
-    /// is not given `down` or `drained`.
+    /// In a word: `given`; `unheard`, which is given and has never answered a probe; `down_given` or
+    /// `drained_given`, since there is no other; and of one that is not given `down` or `drained`.
     #[serde(default)]
     pub state: String,
 }

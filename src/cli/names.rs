@@ -152,6 +152,7 @@ fn standing(state: &str) -> Option<&'static str> {
         "drained" => Some("left out: drained"),
         "down_given" => Some("down"),
         "drained_given" => Some("drained"),
+        "unheard" => Some("never answered"),
         _ => None,
     }
 }

@@ -126,7 +126,12 @@ impl Prober {
         let observed = roster.observe(ip, answered);
         match observed.verdict {
             Some(Transition::WentDown) => {
-                tracing::warn!(%ip, state = "down", "an address does not answer probes");
+                match roster.is_unheard(ip) {
+                    true => tracing::info!(%ip, "an address has not answered any probe"),
+                    false => {
+                        tracing::warn!(%ip, state = "down", "an address does not answer probes");
+                    }
+                }
                 self.metrics.control.health_changed(HealthVerdict::Down);
             }
             Some(Transition::CameUp) => {

@@ -66,21 +66,33 @@ impl Roster {
         observed
     }
 
+    /// Whether it is down and has never answered.
+    pub(super) fn is_unheard(&self, ip: IpAddr) -> bool {
+        self.states.get(&ip).is_some_and(|state| state.is_unheard())
+    }
+
     /// Whether it is given out and has not answered.
     pub(super) fn doubts(&self, ip: IpAddr) -> bool {
         self.states.get(&ip).is_some_and(|state| state.is_doubted())
     }
 
     pub(super) fn unhealthy(&self) -> Unhealthy {
-        let down = self.states.iter().filter(|(_, state)| state.is_down()).map(|(ip, _)| *ip);
+        let those = |is: fn(State) -> bool| {
+            self.states.iter().filter(move |(_, state)| is(**state)).map(|(ip, _)| *ip)
+        };
+        let (down, unheard) = (those(State::is_down), those(State::is_unheard));
         let flapping = self.states.iter().filter_map(|(ip, state)| Some((*ip, state.flaps()?)));
-        Unhealthy::new(down.collect(), flapping.collect())
+        Unhealthy::new(down.collect(), unheard.collect(), flapping.collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        net::IpAddr,
+        time::Duration,
+    };
 
     use super::Roster;
     use crate::health::{
@@ -131,7 +143,9 @@ mod tests {
         let mut roster = roster(&[1, 2]);
         let told: Vec<_> = (0..3).map(|_| roster.observe(ip(1), false).verdict).collect();
         assert_eq!(told, [None, None, Some(Transition::WentDown)]);
-        assert_eq!(roster.unhealthy(), Unhealthy::from_iter([ip(1)]));
+        let unheard: BTreeSet<IpAddr> = [ip(1)].into();
+        let expected = Unhealthy::new(unheard.clone(), unheard, BTreeMap::new());
+        assert_eq!(roster.unhealthy(), expected);
         set(&mut roster, &[2]);
         assert_eq!(roster.observe(ip(1), false), Observed::default());
         set(&mut roster, &[1, 2]);

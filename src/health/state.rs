@@ -29,6 +29,7 @@ pub(super) struct State {
     /// Probes since the last change, or since one was forgotten.
     calm: u8,
     flaps: bool,
+    heard: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub(super) struct Observed {
 /// The state after one more probe, and what is different.
 pub(super) fn observe(before: State, answered: bool) -> (State, Observed) {
     let mut state = before;
+    state.heard |= answered;
     let verdict = state.judge(answered);
     match verdict {
         Some(_) => {
@@ -80,8 +82,13 @@ pub(super) fn observe(before: State, answered: bool) -> (State, Observed) {
 
 impl State {
     /// Before the first probe: healthy until shown otherwise.
-    pub(super) const NEW: State =
-        State { verdict: Verdict::Up { failures: 0 }, changes: 0, calm: 0, flaps: false };
+    pub(super) const NEW: State = State {
+        verdict: Verdict::Up { failures: 0 },
+        changes: 0,
+        calm: 0,
+        flaps: false,
+        heard: false,
+    };
 
     /// Whether it is given out and did not answer the last time.
     pub(super) fn is_doubted(self) -> bool {
@@ -93,6 +100,11 @@ impl State {
             Verdict::Up { .. } => false,
             Verdict::Down { .. } => true,
         }
+    }
+
+    /// Whether it is down and has never answered: it may listen elsewhere.
+    pub(super) fn is_unheard(self) -> bool {
+        self.is_down() && !self.heard
     }
 
     /// Changes of verdict that count still, of an address that flaps.
@@ -171,6 +183,16 @@ mod tests {
         assert_eq!(verdicts("---+-+-+"), "UUD!DDDDD");
         assert_eq!(verdicts("---++++--"), "UUD!DU!UUUU");
         assert_eq!(verdicts("---++---"), "UUD!DU!UUD!");
+    }
+
+    #[test]
+    fn what_has_answered_once_is_never_again_unheard() {
+        let unheard = |probes: &str| {
+            let all = probes.chars().fold(State::NEW, |state, it| observe(state, it == '+').0);
+            all.is_unheard()
+        };
+        assert!(!unheard("--") && unheard("---") && unheard("------"));
+        assert!(!unheard("+---") && !unheard("---+") && !unheard("---+-----"));
     }
 
     /// Probes until it is up again, when it answers from now on.

@@ -21,6 +21,8 @@ pub struct Outage {
     pub unhealthy_addresses: usize,
     /// Endpoints that have no address of a family that is not down, so that all are given out.
     pub endpoints_failing_open: usize,
+    /// Endpoints of which no address has ever answered.
+    pub endpoints_unheard: usize,
     /// Addresses of drained zones that are left out, each once.
     pub drained_addresses: usize,
     /// Endpoints of which a family has its addresses in drained zones alone, or none elsewhere that
@@ -51,6 +53,31 @@ pub fn without(
         }
     }
     plan
+}
+
+/// Tells of endpoints of which no address has ever answered a probe, as `unheard` says of each: they
+/// may listen on other ports, and silence on this one is no outage. Their addresses, which are not to
+/// be taken for down.
+pub fn unheard(plan: &mut Plan, unheard: &dyn Fn(&IpAddr) -> bool) -> BTreeSet<IpAddr> {
+    let mut silent: BTreeSet<EndpointId> = BTreeSet::new();
+    let claims = || plan.views.iter().flat_map(|view| &view.claims);
+    for claim in claims().filter(|claim| claim.addresses.iter().any(|it| unheard(&it.ip))) {
+        silent.insert(claim.endpoint.clone());
+    }
+    if silent.is_empty() {
+        return BTreeSet::new();
+    }
+    for claim in claims().filter(|claim| !claim.addresses.iter().all(|it| unheard(&it.ip))) {
+        silent.remove(&claim.endpoint);
+    }
+    let mut addresses = BTreeSet::new();
+    for claim in plan.views.iter_mut().flat_map(|view| &mut view.claims) {
+        if silent.contains(&claim.endpoint) {
+            addresses.extend(claim.addresses.iter().map(|address| address.ip));
+            claim.caveats.push(Caveat::Unheard);
+        }
+    }
+    addresses
 }
 
 /// What is left of some addresses.
@@ -150,6 +177,7 @@ impl Outage {
     pub fn of(plan: &Plan) -> Outage {
         let mut unhealthy: BTreeSet<IpAddr> = BTreeSet::new();
         let mut drained: BTreeSet<IpAddr> = BTreeSet::new();
+        let mut unheard: BTreeSet<&EndpointId> = BTreeSet::new();
         // Whether every address of that family that a claim of that endpoint gives out is down, and
         // whether each is in a drained zone.
         let mut all: BTreeMap<(&EndpointId, RecordType), (bool, bool)> = BTreeMap::new();
@@ -158,6 +186,9 @@ impl Outage {
                 match caveat {
                     Caveat::LeftOut(addresses) => unhealthy.extend(addresses.iter().map(|a| a.ip)),
                     Caveat::Drained(addresses) => drained.extend(addresses.iter().map(|a| a.ip)),
+                    Caveat::Unheard => {
+                        unheard.insert(&claim.endpoint);
+                    }
                     Caveat::FailingOpen(_)
                     | Caveat::DrainOverruled(_)
                     | Caveat::SharedWildcard
@@ -182,6 +213,7 @@ impl Outage {
         Outage {
             unhealthy_addresses: unhealthy.len(),
             endpoints_failing_open: endpoints(|(failing, _)| *failing),
+            endpoints_unheard: unheard.len(),
             drained_addresses: drained.len(),
             endpoints_overruling_drain: endpoints(|(_, overruled)| *overruled),
         }
@@ -194,7 +226,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Outage, family, without};
+    use super::{Outage, family, unheard, without};
     use crate::{
         base::Az,
         policy::{
@@ -287,6 +319,28 @@ mod tests {
         let plan = without(plan(&facts, &config), &|ip| ip.to_string() != "10.0.1.6", &|_| false);
         let outage = Outage::of(&plan);
         assert_eq!((outage.unhealthy_addresses, outage.endpoints_failing_open), (2, 1));
+    }
+
+    #[test]
+    fn an_endpoint_that_never_answered_is_told_and_not_taken_for_down() {
+        let facts = format!("{ZONAL}\nvpce-2 s.b a=10.0.1.6 b=10.0.2.6 names=b.R");
+        let told = |never: &[&str]| {
+            let is_unheard = |ip: &IpAddr| never.contains(&ip.to_string().as_str());
+            let mut plan = plan(&inventory(&facts), &config());
+            let silent = unheard(&mut plan, &is_unheard);
+            let down = |ip: &IpAddr| is_unheard(ip) && !silent.contains(ip);
+            let plan = without(plan, &down, &|_| false);
+            let claim = plan.views[0].claims.iter().find(|it| it.pattern.to_string() == "b.r");
+            let Outage { unhealthy_addresses, endpoints_failing_open, endpoints_unheard, .. } =
+                Outage::of(&plan);
+            let words = claim.unwrap().caveats.iter().map(Caveat::word).collect::<Vec<_>>();
+            (words, [unhealthy_addresses, endpoints_failing_open, endpoints_unheard])
+        };
+        assert_eq!(told(&["10.0.1.6", "10.0.2.6"]), (vec!["unheard"], [0, 0, 1]));
+        // Where another address of the endpoint answers at this port, they all should.
+        assert_eq!(told(&["10.0.1.6"]), (vec!["left_out"], [1, 0, 0]));
+        // A zonal name alone has silent addresses alone, its endpoint has not.
+        assert_eq!(told(&["10.0.1.5"]), (vec![], [1, 0, 0]));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use allow::{AllowRule, AllowedResource};
 pub use cname::{CNAMES_MAX, EndlessAlias, endless_aliases};
 pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRule, is_region};
 pub use declined::DeclinedList;
-pub use health::{Outage, without};
+pub use health::{Outage, unheard, without};
 pub use plan::{
     Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,
 };

@@ -111,6 +111,9 @@ pub enum Caveat {
     LeftOut(Arc<[Address]>),
     /// No address of the type's family answers probes: all are given out.
     FailingOpen(RecordType),
+    /// None of the endpoint's addresses has ever answered a probe: it may listen on other ports than
+    /// the one that is probed. All are given out, and that is no outage.
+    Unheard,
     /// Addresses that it has and are not given out, because their zone is drained. Not empty.
     Drained(Arc<[Address]>),
     /// The type's addresses are given out though their zone is drained: there are no others, or

@@ -213,6 +213,7 @@ impl Caveat {
             Caveat::MadePerVpc => "made_per_vpc",
             Caveat::LeftOut(_) => "left_out",
             Caveat::FailingOpen(_) => "failing_open",
+            Caveat::Unheard => "unheard",
             Caveat::Drained(_) => "drained",
             Caveat::DrainOverruled(_) => "drain_overruled",
         }
@@ -225,6 +226,7 @@ impl Caveat {
             Caveat::SharedWildcard
             | Caveat::MadePerVpc
             | Caveat::FailingOpen(_)
+            | Caveat::Unheard
             | Caveat::DrainOverruled(_) => &[],
         }
     }
@@ -254,6 +256,10 @@ impl fmt::Display for Caveat {
                 f,
                 "its {rtype} addresses are given out though their zone is drained: it has no others \
                  that answer"
+            ),
+            Caveat::Unheard => f.write_str(
+                "no address of the endpoint has ever answered a probe: it may listen on other ports \
+                 than that of health.probe",
             ),
             Caveat::FailingOpen(rtype) => {
                 write!(f, "none of its {rtype} addresses answers probes: all are given out")

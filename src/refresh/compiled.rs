@@ -40,13 +40,15 @@ impl Compiled {
         in_force: Arc<Published>,
     ) -> Compiled {
         let compiled = tokio::task::spawn_blocking(move || {
-            let plan = policy::plan(&inventory, &policy);
+            let mut plan = policy::plan(&inventory, &policy);
             let claims = plan.views.iter().flat_map(|view| &view.claims);
             let claims = claims.filter(|claim| claim.can_be_probed());
             let addresses: BTreeSet<IpAddr> =
                 claims.flat_map(|claim| claim.addresses.iter()).map(|it| it.ip).collect();
             let addresses = Arc::new(addresses);
-            let plan = policy::without(plan, &|ip| unhealthy.contains(ip), &|az| drained.has(az));
+            let unheard = policy::unheard(&mut plan, &|ip| unhealthy.is_unheard(ip));
+            let down = |ip: &IpAddr| unhealthy.contains(ip) && !unheard.contains(ip);
+            let plan = policy::without(plan, &down, &|az| drained.has(az));
             let outage = Outage::of(&plan);
             let table = compile_beside(plan, &policy, in_force.table());
             let changes = diff(in_force.table(), &table);
@@ -75,6 +77,7 @@ impl Compiled {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         control.unhealthy_addresses.set(number(self.outage.unhealthy_addresses));
         control.endpoints_failing_open.set(number(self.outage.endpoints_failing_open));
+        control.endpoints_unheard.set(number(self.outage.endpoints_unheard));
         control.drained_addresses.set(number(self.outage.drained_addresses));
         control.endpoints_overruling_drain.set(number(self.outage.endpoints_overruling_drain));
         for view in table.views() {

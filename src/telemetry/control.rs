@@ -79,6 +79,8 @@ pub struct ControlMetrics {
     pub unhealthy_addresses: IntGauge,
     /// Endpoints of which no address of a family answers probes: all are given out.
     pub endpoints_failing_open: IntGauge,
+    /// Endpoints of which no address has ever answered a probe.
+    pub endpoints_unheard: IntGauge,
     /// Addresses that went down and came back several times lately.
     pub flapping_addresses: IntGauge,
     /// Zones that a person has taken out of the answers.
@@ -165,6 +167,7 @@ impl ControlMetrics {
             reloads_refused: reloads.with_label_values(&["refused"]),
             unhealthy_addresses: register!(registry, IntGauge, "hubdns_unhealthy_addresses"),
             endpoints_failing_open: register!(registry, IntGauge, "hubdns_endpoints_failing_open"),
+            endpoints_unheard: register!(registry, IntGauge, "hubdns_endpoints_unheard"),
             flapping_addresses: register!(registry, IntGauge, "hubdns_flapping_addresses"),
             drained_zones: register!(registry, IntGauge, "hubdns_drained_zones"),
             drained_addresses: register!(registry, IntGauge, "hubdns_drained_addresses"),

@@ -192,6 +192,9 @@ sections! {
         hubdns_endpoints_overruling_drain:
             "Endpoints with no usable address of a family outside drained zones, so that those \
              inside are given out all the same."
+        hubdns_endpoints_unheard:
+            "Endpoints of which no address has ever answered a probe: they may listen on other \
+             ports. All their addresses are given out."
         hubdns_endpoints_failing_open:
             "Endpoints of which no address of a family answers probes, so that all of them are \
              given out."

@@ -23,6 +23,7 @@ pub(super) fn left_out(claim: &Claim) -> Vec<AddressDocument> {
         Caveat::SharedWildcard
         | Caveat::MadePerVpc
         | Caveat::FailingOpen(_)
+        | Caveat::Unheard
         | Caveat::DrainOverruled(_) => Vec::new(),
     });
     caveats.collect()
@@ -34,6 +35,7 @@ fn state(claim: &Claim, address: &Address) -> &'static str {
     match () {
         () if claim.caveats.contains(&Caveat::FailingOpen(family)) => "down_given",
         () if claim.caveats.contains(&Caveat::DrainOverruled(family)) => "drained_given",
+        () if claim.caveats.contains(&Caveat::Unheard) => "unheard",
         () => "given",
     }
 }

@@ -128,6 +128,7 @@ impl Visit {
             ("given", true) => (Shape::Good, "up"),
             ("given", false) => (Shape::Open, "not probed"),
             ("down", _) => (Shape::Bad, "down"),
+            ("unheard", _) => (Shape::Open, "never answered"),
             ("drained", _) => (Shape::Out, "drained"),
             ("down_given", _) => (Shape::Doubtful, "down, given"),
             ("drained_given", _) => (Shape::Doubtful, "drained, given"),
