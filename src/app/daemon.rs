@@ -35,14 +35,11 @@ use crate::{
     config::{Config, Problem},
     forward::LookupConfig,
     querylog::Outlet,
-    refresh::{Control, Inputs, Publications, Reconfigure, Refresher, Status},
+    refresh::{Configurer, Control, Inputs, Publications, Refresher, Status, configuring},
     serve::{End, Server},
     table::{self, Reader},
     telemetry::{Metrics, MetricsError, Traffic},
 };
-
-/// Reloads waiting for the control loop: `reload` waits for each, so there is one.
-const ORDERS_MAX: usize = 1;
 
 /// Between two looks at the files of certificates: two or four small reads. A renewed one is in
 /// force within this, and a pair that does not fit is told after twice of it.
@@ -61,7 +58,7 @@ pub struct Daemon {
     pub(super) inheritance: Inheritance,
     /// Whether our sockets outlive us.
     pub(super) end: End,
-    pub(super) orders: mpsc::Sender<Reconfigure>,
+    pub(super) configurer: Configurer,
     pub(super) table: Reader,
     status: watch::Receiver<Status>,
     pub(super) publications: watch::Receiver<Publications>,
@@ -132,7 +129,7 @@ impl Daemon {
             Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs)
         };
         refresher.restore().await;
-        let (order, orders) = mpsc::channel(ORDERS_MAX);
+        let (configurer, configurations) = configuring();
         let (asks, asked) = mpsc::channel(admin::ORDERS_MAX);
         let token = CancellationToken::new();
         let mut daemon = Daemon {
@@ -142,7 +139,7 @@ impl Daemon {
             server: Server::new(responder),
             inheritance,
             end: End::Last,
-            orders: order,
+            configurer,
             table,
             status: refresher.status(),
             publications: refresher.publications(),
@@ -164,7 +161,7 @@ impl Daemon {
         daemon.write(outlets);
         tell_aws_hosts(&daemon.config.lookup);
         daemon.start_admin().await?;
-        daemon.start("the control loop", refresher.run(orders, token.clone()));
+        daemon.start("the control loop", refresher.run(configurations, token.clone()));
         daemon.start_lookout();
         let watched = watch_traffic(daemon.metrics.clone(), daemon.traffic.clone(), token.clone());
         daemon.start("the look at the traffic", watched);

@@ -7,7 +7,6 @@ use std::{
 };
 
 use sd_notify::NotifyState;
-use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     cookies::cookies,
@@ -23,7 +22,7 @@ use crate::{
     base::Chain,
     config::{self, Config, ConfigErrors, Problem},
     querylog::Outlet,
-    refresh::{Reconfigure, retire},
+    refresh::retire,
     serve::{Inherited, Opened, Refused, ServeConfig},
     telemetry::Span,
 };
@@ -31,8 +30,13 @@ use crate::{
 /// Reads the configuration again.
 pub type Loader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
-/// The control loop never waits for AWS when it takes a configuration, only for a disk.
+/// The control loop never waits for AWS when it takes a configuration, only for a disk, and for a
+/// processor where all are busy.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// What a person is told when it has not taken it by then.
+const NOT_TAKEN_YET: &str = "warning: the control loop is busy: answers and sources are those of the \
+                             configuration before until it has taken the new one, which it will; see \
+                             `hubdns status`";
 
 /// Where a daemon listens that is not to listen yet.
 static NOWHERE: ServeConfig = ServeConfig::NOWHERE;
@@ -201,7 +205,7 @@ impl Daemon {
         for warning in &warnings {
             tracing::warn!(%warning, "configuration");
         }
-        let outcome = ReloadDocument {
+        let mut outcome = ReloadDocument {
             done: true,
             warnings: warnings.iter().map(|warning| warning.render(false)).collect(),
             ..effects(&self.config, &config)
@@ -222,10 +226,9 @@ impl Daemon {
             tell_aws_hosts(&config.lookup);
             self.aws_hosts.send_replace(aws_hosts(&config.lookup));
         }
-        let (done, taken) = oneshot::channel();
-        let order = Reconfigure { inputs: inputs(&config), done };
-        if self.orders.send(order).await.is_err() || timeout(TAKEN_WITHIN, taken).await.is_err() {
+        if !self.configurer.put(inputs(&config), TAKEN_WITHIN).await {
             tracing::warn!("the control loop is slow to take the new configuration");
+            outcome.warnings.push(NOT_TAKEN_YET.to_owned());
         }
         self.in_force.send_replace(Arc::new(in_force(&config)));
         let wanted = self.wanted(&config);

@@ -5,6 +5,7 @@
 mod begin;
 mod compiled;
 mod config;
+mod configuring;
 mod drains;
 mod history;
 mod known;
@@ -20,9 +21,10 @@ mod status;
 mod step;
 
 pub use config::RefreshConfig;
+pub use configuring::{Configurations, Configurer, configuring};
 pub use drains::ZoneReport;
 pub use history::{Cause, Publication, Publications};
 pub use order::{Control, Looks, OrderError, SourceRound};
-pub use refresher::{Inputs, Reconfigure, Refresher};
+pub use refresher::{Inputs, Refresher};
 pub use retire::retire;
 pub use status::{RoundReport, SourceStatus, Status};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     compiled::Compiled,
     config::RefreshConfig,
+    configuring::Configurations,
     drains::DrainedZones,
     history::{Cause, History, Publications},
     known::Known,
@@ -51,14 +52,6 @@ pub struct Inputs {
     pub health: HealthConfig,
     /// How the sources find AWS's hosts.
     pub lookup: HostLookup,
-}
-
-/// Another configuration for the loop.
-pub struct Reconfigure {
-    /// What it says.
-    pub inputs: Inputs,
-    /// Told when the table says so too.
-    pub done: oneshot::Sender<()>,
 }
 
 /// Keeps the table right. Owns the only publisher.
@@ -177,7 +170,7 @@ impl Refresher {
     }
 
     /// Looks, decides and publishes until `token` is cancelled, or a part of it dies.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Reconfigure>, token: CancellationToken) {
+    pub async fn run(mut self, mut configurations: Configurations, token: CancellationToken) {
         self.send_scouts();
         self.send_prober();
         let mut settled_at: Option<Instant> = None;
@@ -199,11 +192,10 @@ impl Refresher {
                 () = reached(self.late_at) => self.begin_without_the_late().await,
                 Some(found) = self.found.1.recv() => self.round(found).await,
                 Some(order) = self.orders.1.recv() => self.carry_out(order).await,
-                order = orders.recv() => match order {
-                    Some(Reconfigure { inputs, done }) => {
+                next = configurations.next() => match next {
+                    Some((number, inputs)) => {
                         self.reconfigure(inputs).await;
-                        // Whoever asked may have gone; the configuration is in force all the same.
-                        let _ = done.send(());
+                        configurations.done(number);
                     }
                     None => break,
                 },
