@@ -33,6 +33,7 @@ use crate::{
     admin::{self, Admin, InForce, Order, json::AwsHostsDocument},
     answer::{Responder, Settings},
     config::{Config, Problem},
+    discover::HostLookup,
     forward::LookupConfig,
     querylog::Outlet,
     refresh::{Configurer, Control, Inputs, Publications, Refresher, Status, configuring},
@@ -59,6 +60,7 @@ pub struct Daemon {
     /// Whether our sockets outlive us.
     pub(super) end: End,
     pub(super) configurer: Configurer,
+    pub(super) lookup: HostLookup,
     pub(super) table: Reader,
     status: watch::Receiver<Status>,
     pub(super) publications: watch::Receiver<Publications>,
@@ -124,9 +126,10 @@ impl Daemon {
             settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
+        let lookup = host_lookup(&config.lookup);
         let mut refresher = {
             let _entered = aside.enter();
-            Refresher::new(inputs(&config), publisher, Arc::clone(&metrics), now_secs)
+            Refresher::new(inputs(&config, &lookup), publisher, Arc::clone(&metrics), now_secs)
         };
         refresher.restore().await;
         let (configurer, configurations) = configuring();
@@ -140,6 +143,7 @@ impl Daemon {
             inheritance,
             end: End::Last,
             configurer,
+            lookup,
             table,
             status: refresher.status(),
             publications: refresher.publications(),
@@ -349,14 +353,14 @@ impl Daemon {
     }
 }
 
-/// What a configuration says to the control loop.
-pub(super) fn inputs(config: &Config) -> Inputs {
+/// What a configuration says to the control loop, which finds AWS's hosts by this.
+pub(super) fn inputs(config: &Config, lookup: &HostLookup) -> Inputs {
     Inputs {
         sources: config.sources.clone(),
         policy: Arc::new(config.policy.clone()),
         refresh: config.refresh.clone(),
         health: config.health.clone(),
-        lookup: host_lookup(&config.lookup),
+        lookup: Arc::clone(lookup),
     }
 }
 

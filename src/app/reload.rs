@@ -13,7 +13,10 @@ use super::{
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
     effects::effects,
     handover::{hand_over, release_address},
-    start::{aws_hosts, certificate_doubts, in_force, refused_problem, settings, trust_problem},
+    start::{
+        aws_hosts, certificate_doubts, host_lookup, in_force, refused_problem, settings,
+        trust_problem,
+    },
     systemd::{notify, notify_reloading},
 };
 use crate::{
@@ -224,9 +227,10 @@ impl Daemon {
         self.metrics.coverage.configure(config.coverage);
         if self.config.lookup != config.lookup {
             tell_aws_hosts(&config.lookup);
+            self.lookup = host_lookup(&config.lookup);
             self.aws_hosts.send_replace(aws_hosts(&config.lookup));
         }
-        if !self.configurer.put(inputs(&config), TAKEN_WITHIN).await {
+        if !self.configurer.put(inputs(&config, &self.lookup), TAKEN_WITHIN).await {
             tracing::warn!("the control loop is slow to take the new configuration");
             outcome.warnings.push(NOT_TAKEN_YET.to_owned());
         }

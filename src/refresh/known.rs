@@ -1,17 +1,22 @@
 //! What each source has told so far.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::DropGuard;
 
-use super::{status::SourceStatus, step::Guard};
+use super::{config::RefreshConfig, status::SourceStatus, step::Guard};
 use crate::{
     base::{ServiceName, SourceName},
     discover::SourceConfig,
-    inventory::{Inventory, SourceFacts},
+    inventory::{Interface, Inventory, SourceFacts},
 };
 
 /// The sources in the order of the configuration, with what is in force of each.
@@ -36,13 +41,24 @@ pub(super) struct KnownSource {
     late: Vec<ServiceName>,
     /// Set when what it told was not believed, for its next look.
     pub(super) doubt: Arc<AtomicBool>,
+    /// Tells its scout to look soon.
+    pub(super) nudge: watch::Sender<u64>,
     /// Tells its scout the ticket of the last order to look at once.
     pub(super) asked: watch::Sender<u64>,
+    /// Who looks at it.
+    pub(super) scout: Option<Scouting>,
     /// Its next facts are believed whatever goes by them but the last name of all: the operator has
     /// changed what it finds.
     pub(super) redefined: bool,
     /// Whether it has told anything, be it an error, since the start.
     pub(super) reported: bool,
+}
+
+/// A scout at work, which ends with this.
+pub(super) struct Scouting {
+    /// What it looks at, and how often.
+    pub(super) config: (SourceConfig, RefreshConfig),
+    pub(super) _ends: DropGuard,
 }
 
 // === impl Known ===
@@ -62,7 +78,9 @@ impl Known {
             guard: Guard::default(),
             late: Vec::new(),
             doubt: Arc::default(),
+            nudge: watch::Sender::new(0),
             asked: watch::Sender::new(0),
+            scout: None,
             redefined: false,
             reported: false,
         };
@@ -88,6 +106,21 @@ impl Known {
                 source.facts = Some(facts);
                 source.from_state_file = Some(age_secs);
             }
+        }
+    }
+
+    /// Has those sources looked at soon that told of one of these addresses: it may have been replaced.
+    pub(super) fn nudge(&self, addresses: &BTreeSet<IpAddr>) {
+        let has = |eni: &Interface| {
+            let v4 = eni.ipv4.iter().copied().map(IpAddr::V4);
+            let v6 = eni.ipv6.iter().copied().map(IpAddr::V6);
+            v4.chain(v6).any(|ip| addresses.contains(&ip))
+        };
+        let tells = |it: &&KnownSource| {
+            it.facts.as_ref().is_some_and(|facts| facts.interfaces.iter().any(has))
+        };
+        for source in self.0.iter().filter(tells) {
+            source.nudge.send_modify(|count| *count += 1);
         }
     }
 
@@ -185,6 +218,21 @@ impl KnownSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_goes_down_has_its_own_source_asked_and_no_other() {
+        let mut known = Known::new(["one", "two"].map(SourceName::from).into_iter());
+        let lines = "vpce-1 s.a a=10.0.1.5 names=a.x source=one\n\
+                     vpce-2 s.b a=10.0.2.5 a=fd00::5 names=b.x source=two";
+        known.restore(crate::policy::facts::inventory(lines), 0);
+        let mut nudged = |ip: &str| {
+            known.nudge(&[ip.parse().unwrap()].into());
+            known.0.iter_mut().map(|it| it.nudge.send_replace(0)).collect::<Vec<_>>()
+        };
+        assert_eq!(nudged("10.0.1.5"), [1, 0]);
+        assert_eq!(nudged("fd00::5"), [0, 1]);
+        assert_eq!(nudged("10.0.9.9"), [0, 0]);
+    }
 
     #[test]
     fn a_service_that_is_told_no_more_is_asked_for_once_until_it_was_told_again() {

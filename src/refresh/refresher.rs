@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, future::pending, net::IpAddr, sync::Arc, time::
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use super::{
     configuring::Configurations,
     drains::DrainedZones,
     history::{Cause, History, Publications},
-    known::Known,
+    known::{Known, Scouting},
     order::{Awaited, Control, Looks, Order, OrderError},
     retire::retire,
     scout::{Found, Signals, scout},
@@ -35,6 +35,10 @@ use crate::{
 /// What sources found and the loop has not looked at yet. Each source has one look in hand, so a
 /// full queue makes some of them wait, and loses nothing.
 const FOUND_MAX: usize = 16;
+/// First looks are so far apart: each asks the metadata service for credentials, about 8 packets out of
+/// the 1,024 a second that the link takes, which the VPC's resolver is asked by, too. 40 sources a second
+/// are a third of it.
+const STARTS_APART: Duration = Duration::from_millis(25);
 /// When a zone fails its addresses go down one probe after the other. Gathering them for a moment
 /// makes one table of many.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -65,7 +69,6 @@ pub struct Refresher {
     pub(super) history: History,
     pub(super) metrics: Arc<Metrics>,
     pub(super) now_secs: fn() -> u64,
-    nudge: watch::Sender<u64>,
     orders: (Control, mpsc::Receiver<Order>),
     /// Given to each order of looks, and told by the looks that began after it.
     ticket: u64,
@@ -82,10 +85,12 @@ pub struct Refresher {
     pace: CallPace,
     /// Scouts and the prober. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
-    scouts: CancellationToken,
+    ends: CancellationToken,
     prober: CancellationToken,
     probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
     pub(super) unhealthy: watch::Receiver<Unhealthy>,
+    /// What it said when it was followed last.
+    followed: Unhealthy,
 }
 
 /// That moment; never without one.
@@ -117,7 +122,6 @@ impl Refresher {
             history: History::default(),
             metrics,
             now_secs,
-            nudge: watch::Sender::new(0),
             orders: Control::new(),
             ticket: 0,
             awaited: Awaited::default(),
@@ -128,10 +132,11 @@ impl Refresher {
             found: mpsc::channel(FOUND_MAX),
             pace: CallPace::new(),
             tasks: JoinSet::new(),
-            scouts: CancellationToken::new(),
+            ends: CancellationToken::new(),
             prober: CancellationToken::new(),
             probed: watch::Sender::new(Arc::default()),
             unhealthy: watch::channel(Unhealthy::default()).1,
+            followed: Unhealthy::default(),
         }
     }
 
@@ -171,7 +176,7 @@ impl Refresher {
 
     /// Looks, decides and publishes until `token` is cancelled, or a part of it dies.
     pub async fn run(mut self, mut configurations: Configurations, token: CancellationToken) {
-        self.send_scouts();
+        self.send_scouts(false);
         self.send_prober();
         let mut settled_at: Option<Instant> = None;
         loop {
@@ -201,32 +206,45 @@ impl Refresher {
                 },
             }
         }
-        self.scouts.cancel();
+        self.ends.cancel();
         self.prober.cancel();
         while self.tasks.join_next().await.is_some() {}
         self.state.close().await;
     }
 
-    /// Starts a look-out for each source, and ends those before.
-    fn send_scouts(&mut self) {
-        self.scouts.cancel();
-        self.scouts = CancellationToken::new();
+    /// Has a scout look at each source now. One that does so already goes on with the session that it
+    /// has, unless its source, how often it looks or how AWS's hosts are found have changed: credentials
+    /// are not asked for anew by each reload.
+    fn send_scouts(&mut self, keep: bool) {
         let config = Arc::new(self.inputs.refresh.clone());
+        let mut begins = Duration::ZERO;
         for source in &self.inputs.sources {
             let interval = source.interval.unwrap_or(config.interval);
             self.metrics.control.source(source.name.as_str(), interval, ACTIONS, CODES);
             let Some(known) = self.known.get_mut(&source.name) else { continue };
+            let wanted = (source.clone(), self.inputs.refresh.clone());
+            if keep && known.scout.as_ref().is_some_and(|scout| scout.config == wanted) {
+                known.ask(self.ticket);
+                continue;
+            }
+            let token = self.ends.child_token();
+            known.scout = Some(Scouting { config: wanted, _ends: token.clone().drop_guard() });
             let signals = Signals {
-                nudge: self.nudge.subscribe(),
+                nudge: known.nudge.subscribe(),
                 asked: known.asked.subscribe(),
                 doubt: Arc::clone(&known.doubt),
                 table: self.publisher.reader(),
-                token: self.scouts.clone(),
+                token: token.clone(),
             };
             let (lookup, pace) = (Arc::clone(&self.inputs.lookup), self.pace.clone());
             let source = Source::new(source.clone(), lookup, pace);
-            let found = self.found.0.clone();
-            self.tasks.spawn(scout(source, Arc::clone(&config), found, signals));
+            let scout = scout(source, Arc::clone(&config), self.found.0.clone(), signals);
+            self.tasks.spawn(async move {
+                if token.run_until_cancelled(sleep(begins)).await.is_some() {
+                    scout.await;
+                }
+            });
+            begins += STARTS_APART;
         }
     }
 
@@ -277,11 +295,15 @@ impl Refresher {
         Ok(Looks { sources, rounds })
     }
 
-    /// Follows the prober. An address that went down may have been replaced, so the sources are
-    /// asked soon.
+    /// Follows the prober. An address that went down may have been replaced, so its source is asked
+    /// soon.
     pub(super) async fn follow_health(&mut self) {
-        if !self.unhealthy.borrow_and_update().is_empty() {
-            self.nudge.send_modify(|count| *count += 1);
+        let now = self.unhealthy.borrow_and_update().clone();
+        let went: BTreeSet<IpAddr> =
+            now.iter().filter(|ip| !self.followed.contains(ip)).copied().collect();
+        self.followed = now;
+        if !went.is_empty() {
+            self.known.nudge(&went);
         }
         self.say_again(Cause::Health).await;
         self.tell();
@@ -316,13 +338,14 @@ impl Refresher {
         self.awaited.keep(&stays);
         self.state.move_to(inputs.refresh.state_file.clone());
         let moved = self.inputs.refresh.state_file != inputs.refresh.state_file;
+        let same_hosts = Arc::ptr_eq(&self.inputs.lookup, &inputs.lookup);
         self.inputs = inputs;
         if moved {
             // Also an empty list: a file that is there may have others of another time. What cannot
             // be written has been told and counted.
             let _ = self.keep_drains().await;
         }
-        self.send_scouts();
+        self.send_scouts(same_hosts);
         if health_changed {
             self.send_prober();
         }
@@ -353,7 +376,7 @@ impl Refresher {
         let (publication, replaced) =
             compiled.publish(&mut self.publisher, control, cause, now_secs);
         self.history.add(Arc::new(publication));
-        let token = self.scouts.clone();
+        let token = self.ends.clone();
         self.tasks.spawn(async move {
             token.run_until_cancelled(retire(replaced)).await;
         });
