@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    os::{fd::AsFd, unix::fs::PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, PermissionsExt},
+    },
     path::Path,
 };
 
@@ -79,11 +82,36 @@ fn control_listener(path: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::other("another daemon answers on it"));
     }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => (),
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
+        // A slip of the hand in `control.socket` must not cost a file, least of all the configuration.
+        Ok(_) => return Err(io::Error::other("something is there that is no socket; it stays")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::control_listener;
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_answers_on_is_replaced_and_a_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        drop(control_listener(&path).unwrap());
+        assert!(path.exists());
+        let living = control_listener(&path).unwrap();
+        assert!(control_listener(&path).unwrap_err().to_string().contains("another daemon"));
+        drop(living);
+
+        let file = folder.path().join("hubdns.toml");
+        std::fs::write(&file, "text").unwrap();
+        let refused = control_listener(&file).unwrap_err().to_string();
+        assert!(refused.contains("no socket"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "text");
+    }
 }

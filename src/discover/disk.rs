@@ -1,12 +1,13 @@
 //! Writes a file whole or not at all.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     panic::resume_unwind,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Puts `bytes` where `path` is: a reader, also after a crash, finds the old file or the new one.
@@ -16,9 +17,9 @@ use std::{
 /// Blocks; async callers come through [`unblocked`].
 pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // A caller that was dropped while it waited leaves its write running; the next one must not
-    // share the file beside with it.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // share the file beside with it. Other files are not kept waiting: they may be on another disk.
+    let turn = turn(path);
+    let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
 
     let beside = beside(path)?;
     let written = write_synced(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
@@ -28,6 +29,14 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
         return Err(error);
     }
     File::open(folder_of(path))?.sync_all()
+}
+
+/// Held by who writes the file of this path.
+fn turn(path: &Path) -> Arc<Mutex<()>> {
+    static TURNS: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.retain(|_, turn| 1 < Arc::strong_count(turn));
+    Arc::clone(turns.entry(path.to_owned()).or_default())
 }
 
 /// Runs what blocks on disk away from the threads that answer.
@@ -66,5 +75,31 @@ fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use super::{turn, write_whole};
+
+    #[test]
+    fn a_write_that_hangs_keeps_its_own_file_waiting_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+        let hangs = turn(&one);
+        let held = hangs.lock().unwrap();
+        write_whole(&two, b"2", 0o600).unwrap();
+        let (written, told) = mpsc::channel();
+        let same = one.clone();
+        let writer = thread::spawn(move || {
+            write_whole(&same, b"1", 0o600).unwrap();
+            written.send(()).unwrap();
+        });
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err());
+        drop(held);
+        writer.join().unwrap();
+        assert_eq!(std::fs::read(&one).unwrap(), b"1");
     }
 }

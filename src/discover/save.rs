@@ -3,7 +3,7 @@
 //! What we do not use of EC2's answers is not in them.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -43,15 +43,31 @@ pub async fn save(recorded: &Recorded, folder: &Path) -> Result<(), DiscoverErro
     write(folder.join(ENDPOINTS_FILE), &endpoints).await?;
     write(folder.join(SERVICES_FILE), &services).await?;
     write(folder.join(INTERFACES_FILE), &interfaces).await?;
-    // Last, and only where they were told: without them a folder is read as an older one is.
-    if let Some(associations) = recorded.associations.clone() {
-        let file = AssociationsFile { vpc_endpoint_associations: associations };
-        write(folder.join(ASSOCIATIONS_FILE), &file).await?;
+    // Last, and only where they were told: without them a folder is read as an older one is. Those of
+    // a former time would be read beside the new lists.
+    let file = folder.join(ASSOCIATIONS_FILE);
+    match recorded.associations.clone() {
+        Some(associations) => {
+            let associations = AssociationsFile { vpc_endpoint_associations: associations };
+            write(file, &associations).await?;
+        }
+        None => remove(file).await?,
     }
-    if let Some(subnets) = recorded.subnets.clone() {
-        write(folder.join(SUBNETS_FILE), &SubnetsFile { subnets }).await?;
+    let file = folder.join(SUBNETS_FILE);
+    match recorded.subnets.clone() {
+        Some(subnets) => write(file, &SubnetsFile { subnets }).await,
+        None => remove(file).await,
     }
-    Ok(())
+}
+
+/// One that is not there is no error.
+async fn remove(path: PathBuf) -> Result<(), DiscoverError> {
+    let target = path.clone();
+    let removed = unblocked(move || match fs::remove_file(target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    });
+    removed.await.map_err(|source| DiscoverError::File { doing: "remove", path, source })
 }
 
 async fn write(path: PathBuf, value: &impl Serialize) -> Result<(), DiscoverError> {
@@ -71,7 +87,7 @@ mod tests {
     use crate::base::Chain;
 
     use super::{
-        super::{demo, files},
+        super::{Recorded, demo, files},
         save,
     };
 
@@ -84,6 +100,17 @@ mod tests {
         // Once more over what is there, and nothing is left beside.
         save(&demo(), &made).await.unwrap();
         assert_eq!(std::fs::read_dir(&made).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_told_this_time_is_not_left_from_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let more = Recorded { associations: Some(vec![]), subnets: Some(vec![]), ..demo() };
+        save(&more, folder.path()).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
+        save(&demo(), folder.path()).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert_eq!(files::read_files(folder.path()).await.unwrap(), demo());
     }
 
     #[tokio::test]

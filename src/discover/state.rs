@@ -117,9 +117,21 @@ pub async fn write_state(
 ) -> Result<(), StateError> {
     let written = encoded(inventory, now_secs);
     let target = path.to_owned();
-    unblocked(move || write_whole(&target, &written?, STATE_MODE))
+    unblocked(move || write_whole(&target, &readable(written?)?, STATE_MODE))
         .await
         .map_err(|source| StateError::Unwritable { path: path.to_owned(), source })
+}
+
+/// These, if a start would read as many.
+fn readable(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    match u64::try_from(bytes.len()).is_ok_and(|len| len <= STATE_BYTES_MAX) {
+        true => Ok(bytes),
+        false => Err(io::Error::other(format!(
+            "what is known has {} bytes, and a start reads {STATE_BYTES_MAX} at most; narrow the \
+             sources by `vpc_ids` or `tags`",
+            bytes.len()
+        ))),
+    }
 }
 
 fn encoded(inventory: &Inventory, written_at_secs: u64) -> serde_json::Result<Vec<u8>> {
@@ -206,7 +218,7 @@ impl StateError {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-    use super::{LastGood, StateError, read_state, write_state};
+    use super::{LastGood, STATE_BYTES_MAX, StateError, read_state, readable, write_state};
     use crate::{
         base::SourceName,
         discover::{SourceConfig, SourceKind, demo, normalise},
@@ -238,6 +250,14 @@ mod tests {
         let path = folder.path().join("inventory.json");
         write_state(&path, &hub(), 1_700_000_000).await.unwrap();
         fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn what_a_start_would_not_read_is_not_written() {
+        let most = usize::try_from(STATE_BYTES_MAX).unwrap();
+        assert!(readable(vec![0; most]).is_ok());
+        let error = readable(vec![0; most + 1]).unwrap_err().to_string();
+        assert!(error.contains("a start reads 67108864 at most"), "{error}");
     }
 
     #[tokio::test]

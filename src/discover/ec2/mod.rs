@@ -96,8 +96,10 @@ impl Ec2 {
                 check_associations(&found, Action::DescribeVpcEndpointAssociations)?;
                 Ok(found)
             });
+            // Where they could not be had, whoever knows the endpoints of before knows theirs: of an
+            // endpoint that is new nothing is known, which is not that nothing leads from it.
             self.associations.take(told);
-            recorded.associations = self.associations.found.clone();
+            recorded.associations = self.associations.found.take();
         }
         if self.config.subnets {
             if due || self.subnets.failed || self.subnets.found.is_none() {
