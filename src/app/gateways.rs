@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::stream::{self, StreamExt};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,8 @@ use crate::{
 /// Between two looks while nothing changes here: private DNS may be switched on at the upstream's. A
 /// packet or two for each list of upstreams.
 const EVERY: Duration = Duration::from_secs(600);
+/// Lists asked at once: of hundreds of views each may have its own, and one that is silent takes seconds.
+const AT_ONCE_MAX: usize = 8;
 /// After a change, so that several in a row are one look.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
@@ -62,27 +65,19 @@ struct Gateways {
     metrics: Arc<Metrics>,
 }
 
+/// What is to be asked for views that leave S3 to upstreams.
+struct Questions {
+    /// Addresses of S3's endpoints.
+    own: BTreeSet<IpAddr>,
+    asked: Vec<(ViewName, Question)>,
+}
+
+/// Whom to ask, and for what.
+type Question = (Vec<UpstreamAddress>, Name);
+
 /// Asks the upstreams of each view that leaves S3 to them, each list of them once.
 pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> Vec<LeftToUpstream> {
-    let own = addresses_of_s3(table);
-    let mut known: BTreeMap<(Vec<UpstreamAddress>, Name), Given> = BTreeMap::new();
-    let mut looks = Vec::new();
-    for view in table.views() {
-        let left = view.declined().iter().filter_map(left_to_upstream);
-        // An alias may answer the name all the same.
-        let names: BTreeSet<Name> = left.filter(|it| view.find(it.as_wire()).is_none()).collect();
-        for name in names {
-            let upstreams = forward.way(view.name(), &name).upstreams.to_vec();
-            let key = (upstreams, name.clone());
-            let given = match known.get(&key) {
-                Some(given) => given.clone(),
-                None => given(&key.0, &name, forward, &own).await,
-            };
-            known.insert(key, given.clone());
-            looks.push(LeftToUpstream { view: view.name().clone(), name, given });
-        }
-    }
-    looks
+    Questions::of(table, forward).ask(forward).await
 }
 
 /// The name of S3 itself in a region, where it is left to upstreams: by a deny list, or because its
@@ -147,6 +142,42 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+// === impl Questions ===
+
+impl Questions {
+    fn of(table: &AnswerTable, forward: &ForwardConfig) -> Self {
+        let mut asked = Vec::new();
+        for view in table.views() {
+            let left = view.declined().iter().filter_map(left_to_upstream);
+            // An alias may answer the name all the same.
+            let names: BTreeSet<Name> =
+                left.filter(|it| view.find(it.as_wire()).is_none()).collect();
+            for name in names {
+                let upstreams = forward.way(view.name(), &name).upstreams.to_vec();
+                asked.push((view.name().clone(), (upstreams, name)));
+            }
+        }
+        Self { own: addresses_of_s3(table), asked }
+    }
+
+    async fn ask(self, forward: &ForwardConfig) -> Vec<LeftToUpstream> {
+        let Self { own, asked } = self;
+        let distinct: BTreeSet<Question> =
+            asked.iter().map(|(_, question)| question.clone()).collect();
+        let answers = distinct.into_iter().map(|question| async {
+            let given = given(&question.0, &question.1, forward, &own).await;
+            (question, given)
+        });
+        let answers: BTreeMap<Question, Given> =
+            stream::iter(answers).buffer_unordered(AT_ONCE_MAX).collect().await;
+        let told = |(view, question): (ViewName, Question)| {
+            let given = answers.get(&question)?.clone();
+            Some(LeftToUpstream { view, name: question.1, given })
+        };
+        asked.into_iter().filter_map(told).collect()
+    }
+}
+
 // === impl Given ===
 
 /// For people: what follows the name.
@@ -203,12 +234,15 @@ impl Gateways {
             loop {
                 let forward = settings.borrow_and_update().forwarder.config().clone();
                 publications.borrow_and_update();
-                let published = table.hold();
-                let found = match published.in_force() {
-                    true => look_at_gateways(published.table(), &forward).await,
-                    false => Vec::new(),
+                // Lists that are silent take seconds: the table is not held meanwhile.
+                let questions = {
+                    let published = table.hold();
+                    published.in_force().then(|| Questions::of(published.table(), &forward))
                 };
-                drop(published);
+                let found = match questions {
+                    Some(questions) => questions.ask(&forward).await,
+                    None => Vec::new(),
+                };
                 tell(&found, &told, &metrics);
                 told = found;
                 tokio::select! {
