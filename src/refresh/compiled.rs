@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, net::IpAddr, panic::resume_unwind, sync::Arc};
 use super::{
     drains::DrainedZones,
     history::{Cause, Publication},
+    step::{Guard, Outcome, step},
 };
 use crate::{
     health::Unhealthy,
-    inventory::Inventory,
+    inventory::{Inventory, SourceFacts},
     policy::{self, Outage, PolicyConfig},
     table::{AnswerTable, Change, Published, Publisher, compile_beside, diff},
     telemetry::ControlMetrics,
@@ -27,6 +28,15 @@ pub(super) struct Compiled {
     pub(super) changes: Vec<Change>,
 }
 
+/// Does what takes the processor for long where waiting harms nobody.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // A mistake of ours: the loop ends by it, and the daemon with the loop.
+        Err(error) => resume_unwind(error.into_panic()),
+    }
+}
+
 // === impl Compiled ===
 
 impl Compiled {
@@ -39,7 +49,7 @@ impl Compiled {
         drained: DrainedZones,
         in_force: Arc<Published>,
     ) -> Compiled {
-        let compiled = tokio::task::spawn_blocking(move || {
+        aside(move || {
             let mut plan = policy::plan(&inventory, &policy);
             let claims = plan.views.iter().flat_map(|view| &view.claims);
             let claims = claims.filter(|claim| claim.can_be_probed());
@@ -53,12 +63,24 @@ impl Compiled {
             let table = compile_beside(plan, &policy, in_force.table());
             let changes = diff(in_force.table(), &table);
             Compiled { table, addresses, outage, changes }
-        });
-        match compiled.await {
-            Ok(compiled) => compiled,
-            // A mistake of ours: the loop ends by it, and the daemon with the loop.
-            Err(error) => resume_unwind(error.into_panic()),
-        }
+        })
+        .await
+    }
+
+    /// What becomes of it beside the table in force, by a source's `facts`, its guard and the share of
+    /// names that may go; and the guard for its next round.
+    pub(super) async fn weighed(
+        self,
+        in_force: Arc<Published>,
+        facts: Arc<SourceFacts>,
+        guard: Guard,
+        percent: u8,
+    ) -> (Compiled, Outcome, Guard) {
+        aside(move || {
+            let (outcome, guard) = step(in_force.table(), &self.table, &facts, &guard, percent);
+            (self, outcome, guard)
+        })
+        .await
     }
 
     /// Puts the table in force, sets its gauges, and says what changes; of the first table only how

@@ -12,6 +12,7 @@ mod known;
 #[cfg(test)]
 mod model;
 mod order;
+mod probing;
 mod refresher;
 mod retire;
 mod rounds;

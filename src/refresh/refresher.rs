@@ -17,6 +17,7 @@ use super::{
     history::{Cause, History, Publications},
     known::{Known, Scouting},
     order::{Awaited, Control, Looks, Order, OrderError},
+    probing::PROBER_BACK_AFTER,
     retire::retire,
     scout::{Found, Signals, scout},
     state::StateFile,
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     base::SourceName,
     discover::{ACTIONS, CODES, CallPace, HostLookup, Source, SourceConfig},
-    health::{HealthConfig, Prober, Unhealthy},
+    health::{HealthConfig, Unhealthy},
     inventory::Inventory,
     policy::{Outage, PolicyConfig},
     table::{Published, Publisher},
@@ -83,14 +84,16 @@ pub struct Refresher {
     found: (mpsc::Sender<Found>, mpsc::Receiver<Found>),
     /// Of the calls of all sources, whatever configuration they are of.
     pace: CallPace,
-    /// Scouts and the prober. One that dies ends the loop, and so the daemon.
+    /// Scouts. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
+    /// The prober, and one before it that ends. The daemon does without.
+    pub(super) probers: JoinSet<()>,
     ends: CancellationToken,
-    prober: CancellationToken,
-    probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
+    pub(super) prober: CancellationToken,
+    pub(super) probed: watch::Sender<Arc<BTreeSet<IpAddr>>>,
     pub(super) unhealthy: watch::Receiver<Unhealthy>,
     /// What it said when it was followed last.
-    followed: Unhealthy,
+    pub(super) followed: Unhealthy,
 }
 
 /// That moment; never without one.
@@ -132,6 +135,7 @@ impl Refresher {
             found: mpsc::channel(FOUND_MAX),
             pace: CallPace::new(),
             tasks: JoinSet::new(),
+            probers: JoinSet::new(),
             ends: CancellationToken::new(),
             prober: CancellationToken::new(),
             probed: watch::Sender::new(Arc::default()),
@@ -178,14 +182,23 @@ impl Refresher {
     pub async fn run(mut self, mut configurations: Configurations, token: CancellationToken) {
         self.send_scouts(false);
         self.send_prober();
-        let mut settled_at: Option<Instant> = None;
+        let (mut settled_at, mut prober_due): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             tokio::select! {
                 () = token.cancelled() => break,
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
-                    tracing::error!(%error, "a source's look-out or the prober died");
+                    tracing::error!(%error, "a source's look-out died");
                     break;
                 },
+                Some(ended) = self.probers.join_next() => if let Err(error) = ended {
+                    tracing::error!(%error, "the prober died; all addresses are given until it is back");
+                    self.forget_health();
+                    prober_due = Some(Instant::now() + PROBER_BACK_AFTER);
+                },
+                () = reached(prober_due) => {
+                    prober_due = None;
+                    self.send_prober();
+                }
                 // Some addresses went, or came back: no name goes by it, so nothing guards it.
                 Ok(()) = self.unhealthy.changed() => {
                     settled_at.get_or_insert_with(|| Instant::now() + SETTLE);
@@ -209,6 +222,7 @@ impl Refresher {
         self.ends.cancel();
         self.prober.cancel();
         while self.tasks.join_next().await.is_some() {}
+        while self.probers.join_next().await.is_some() {}
         self.state.close().await;
     }
 
@@ -248,19 +262,6 @@ impl Refresher {
         }
     }
 
-    /// Starts probing as the configuration says, and ends what was before. The new prober knows
-    /// nothing yet and has a channel of its own: what the old one still says is not heard.
-    fn send_prober(&mut self) {
-        self.prober.cancel();
-        self.prober = CancellationToken::new();
-        let prober = Prober::new(self.inputs.health.clone(), Arc::clone(&self.metrics));
-        let (report, unhealthy) = watch::channel(Unhealthy::default());
-        self.unhealthy = unhealthy;
-        // Seen at once, so that what the old one had left out comes back.
-        self.unhealthy.mark_changed();
-        self.tasks.spawn(prober.run(self.probed.subscribe(), report, self.prober.clone()));
-    }
-
     /// What a person ordered.
     async fn carry_out(&mut self, order: Order) {
         match order {
@@ -293,20 +294,6 @@ impl Refresher {
         }
         tracing::info!(?sources, accept, by = "control socket", "sources are asked now");
         Ok(Looks { sources, rounds })
-    }
-
-    /// Follows the prober. An address that went down may have been replaced, so its source is asked
-    /// soon.
-    pub(super) async fn follow_health(&mut self) {
-        let now = self.unhealthy.borrow_and_update().clone();
-        let went: BTreeSet<IpAddr> =
-            now.iter().filter(|ip| !self.followed.contains(ip)).copied().collect();
-        self.followed = now;
-        if !went.is_empty() {
-            self.known.nudge(&went);
-        }
-        self.say_again(Cause::Health).await;
-        self.tell();
     }
 
     /// Says what is known as the configuration and the addresses that are down would have it now,

@@ -5,12 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    history::Cause,
-    order::SourceRound,
-    refresher::Refresher,
-    scout::Found,
-    status::RoundReport,
-    step::{Outcome, step},
+    history::Cause, order::SourceRound, refresher::Refresher, scout::Found, status::RoundReport,
+    step::Outcome,
 };
 use crate::{
     base::{Chain, SourceName},
@@ -115,9 +111,12 @@ impl Refresher {
             true => 100,
             false => self.inputs.refresh.shrink_guard_percent,
         };
-        let (current, found) = (in_force.table(), &compiled.table);
-        let (outcome, guard) = step(current, found, &facts, &source.guard, percent);
-        source.guard = guard;
+        let guard = std::mem::take(&mut source.guard);
+        let weighed = compiled.weighed(in_force, Arc::clone(&facts), guard, percent);
+        let (compiled, outcome, guard) = weighed.await;
+        if let Some(source) = self.known.get_mut(&name) {
+            source.guard = guard;
+        }
         let (outcome, cause) = match outcome {
             Outcome::Keep(reason) if accept => {
                 tracing::warn!(

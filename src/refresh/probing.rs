@@ -1,0 +1,107 @@
+//! The prober, as the loop has it: sent, followed, and gone without.
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{history::Cause, refresher::Refresher};
+use crate::health::{Prober, Unhealthy};
+
+/// A prober that died is sent again after this: one that dies of what it always meets must not fill the
+/// log.
+pub(super) const PROBER_BACK_AFTER: Duration = Duration::from_secs(10);
+
+// === impl Refresher ===
+
+impl Refresher {
+    /// Starts probing as the configuration says, and ends what was before. The new prober knows
+    /// nothing yet and has a channel of its own: what the old one still says is not heard.
+    pub(super) fn send_prober(&mut self) {
+        self.prober.cancel();
+        self.prober = CancellationToken::new();
+        let prober = Prober::new(self.inputs.health.clone(), Arc::clone(&self.metrics));
+        let (report, unhealthy) = watch::channel(Unhealthy::default());
+        self.unhealthy = unhealthy;
+        // Seen at once, so that what the old one had left out comes back.
+        self.unhealthy.mark_changed();
+        self.probers.spawn(prober.run(self.probed.subscribe(), report, self.prober.clone()));
+    }
+
+    /// Takes no address for down until a prober tells.
+    pub(super) fn forget_health(&mut self) {
+        self.unhealthy = watch::channel(Unhealthy::default()).1;
+        self.unhealthy.mark_changed();
+    }
+
+    /// Follows the prober. An address that went down may have been replaced, so its source is asked
+    /// soon.
+    pub(super) async fn follow_health(&mut self) {
+        let now = self.unhealthy.borrow_and_update().clone();
+        let went: BTreeSet<IpAddr> =
+            now.iter().filter(|ip| !self.followed.contains(ip)).copied().collect();
+        self.followed = now;
+        if !went.is_empty() {
+            self.known.nudge(&went);
+        }
+        self.say_again(Cause::Health).await;
+        self.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+    use futures_util::FutureExt;
+    use tokio::{sync::watch, time::timeout};
+    use tokio_util::sync::CancellationToken;
+
+    use crate::{
+        health::{HealthConfig, Unhealthy},
+        policy::facts,
+        refresh::{Inputs, RefreshConfig, Refresher, configuring},
+        table,
+        telemetry::Metrics,
+    };
+
+    fn refresher() -> Refresher {
+        let interval = Duration::from_secs(60);
+        let inputs = Inputs {
+            sources: vec![],
+            policy: Arc::new(facts::config()),
+            refresh: RefreshConfig {
+                interval,
+                services_interval: interval,
+                state_file: None,
+                shrink_guard_percent: 30,
+            },
+            health: HealthConfig { tcp_port: None, interval },
+            lookup: Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()),
+        };
+        let metrics = Arc::new(Metrics::new().unwrap());
+        Refresher::new(inputs, table::channel().0, metrics, || 0)
+    }
+
+    #[tokio::test]
+    async fn a_prober_that_dies_ends_nothing() {
+        let mut refresher = refresher();
+        refresher.probers.spawn(async { panic!("as by a mistake of ours") });
+        let (_configurer, configurations) = configuring();
+        let runs = refresher.run(configurations, CancellationToken::new());
+        assert!(timeout(Duration::from_millis(200), runs).await.is_err(), "the loop goes on");
+    }
+
+    #[tokio::test]
+    async fn what_a_prober_said_that_died_holds_no_more() {
+        let mut refresher = refresher();
+        let down: Unhealthy = [IpAddr::from([10, 0, 1, 5])].into_iter().collect();
+        refresher.unhealthy = watch::channel(down).1;
+        refresher.follow_health().await;
+        assert_eq!(refresher.followed.len(), 1);
+        refresher.forget_health();
+        assert!(refresher.unhealthy.has_changed().is_err(), "nobody is left who could tell");
+        refresher.follow_health().await;
+        assert!(refresher.followed.is_empty());
+    }
+}
