@@ -467,7 +467,7 @@ async fn a_look_dropped_while_it_waits_keeps_what_was_known() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let (config, loader) = (config(&[], None, Some(&url)), quick(http::client(&no_lookup())));
-    let session = Session::from_loader(&config, loader, SHORT, &CallPace::new()).await;
+    let session = Session::from_loader(&config, loader, SHORT, &ec2.pace).await;
     ec2.session = Some(session.unwrap());
     let dropped = tokio::time::timeout(Duration::from_millis(20), ec2.fetch(true)).await;
     assert!(dropped.is_err());
