@@ -137,6 +137,7 @@ pub(super) fn sources(status: &Status, started: Instant, now: Instant) -> Source
         error: source.error.clone(),
         lack: source.lack.clone(),
         missing_permissions: source.missing_permissions.iter().map(ToString::to_string).collect(),
+        held_back: source.held_back.clone(),
     };
     SourcesDocument {
         sources: status.sources.iter().map(source).collect(),

@@ -113,6 +113,7 @@ fn source(error: Option<&str>) -> SourceStatus {
         error: error.map(str::to_owned),
         lack: None,
         missing_permissions: vec![],
+        held_back: None,
     }
 }
 

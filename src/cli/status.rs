@@ -71,7 +71,12 @@ fn screen(status: &StatusDocument) -> String {
         let (name, names, declined) = (printable(&view.name), view.names, view.declined);
         line("view", format!("{name}: {names} names, {declined} not answered"));
     }
-    status.sources.iter().for_each(|it| line("source", source(it)));
+    for it in &status.sources {
+        line("source", source(it));
+        if let Some(why) = &it.held_back {
+            line("held back", format!("{}: {}", printable(&it.name), printable(why)));
+        }
+    }
     for drained in &status.drained_zones {
         line("drained", format!("zone {} since {}", printable(&drained.zone), drained.since));
     }
@@ -127,6 +132,7 @@ mod tests {
             error: None,
             lack: None,
             missing_permissions: vec![],
+            held_back: None,
         }
     }
 

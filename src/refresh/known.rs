@@ -37,6 +37,8 @@ pub(super) struct KnownSource {
     /// The IAM actions that the caller lacked for it.
     pub(super) lack_permissions: Vec<&'static str>,
     pub(super) guard: Guard,
+    /// Why what it told since is not believed.
+    pub(super) held_back: Option<String>,
     /// Services that its endpoints named and its last look did not tell.
     late: Vec<ServiceName>,
     /// Set when what it told was not believed, for its next look.
@@ -75,6 +77,7 @@ impl Known {
             error_permission: None,
             lack: None,
             lack_permissions: Vec::new(),
+            held_back: None,
             guard: Guard::default(),
             late: Vec::new(),
             doubt: Arc::default(),
@@ -132,6 +135,7 @@ impl Known {
             source.from_state_file = None;
             source.redefined = false;
             source.guard = Guard::default();
+            source.held_back = None;
         }
     }
 
@@ -179,6 +183,7 @@ impl Known {
             endpoints: source.facts.as_ref().map_or(0, |facts| facts.endpoints.len()),
             error: source.error.clone(),
             lack: source.lack.clone(),
+            held_back: source.held_back.clone(),
             missing_permissions: source.missing_permissions(),
         };
         self.0.iter().map(status).collect()

@@ -131,6 +131,7 @@ impl Refresher {
             Outcome::Keep(reason) => {
                 if let Some(source) = self.known.get_mut(&name) {
                     source.doubt();
+                    source.held_back = Some(reason.to_string());
                 }
                 tracing::warn!(source = %name, %reason, "what was found is not believed yet");
                 (RoundOutcome::Kept, Some(reason.to_string()))

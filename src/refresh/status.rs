@@ -36,6 +36,8 @@ pub struct SourceStatus {
     pub lack: Option<String>,
     /// The IAM actions that the caller lacks, if one of these two is for that.
     pub missing_permissions: Vec<&'static str>,
+    /// Why what it told last is not believed: its facts before that stay in force.
+    pub held_back: Option<String>,
 }
 
 /// How a round ended.

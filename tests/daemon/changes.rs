@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    ONE_INTERVAL, SOON, SQS, await_answer, lines_with, measured, nudge, small_hub, source,
+    ONE_INTERVAL, SOON, SQS, await_answer, lines_with, measured, nudge, small_hub, source, status,
     support::{Ec2Double, Hub, Hubdns, Unbound, eventually},
     upstream,
 };
@@ -123,6 +123,14 @@ fn most_names_gone_at_once_is_believed_the_third_time() {
     assert_eq!(daemon.dig("sns.eu-west-1.amazonaws.com A").data("A"), ["10.0.1.12"]);
 }
 
+/// The sources of which something is held back, and why.
+fn held_back(daemon: &Hubdns) -> Vec<(String, String)> {
+    let sources = status(daemon)["sources"].as_array().unwrap().clone();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let held = |it: &Value| Some((text(&it["name"])?, text(&it["held_back"])?));
+    sources.iter().filter_map(held).collect()
+}
+
 #[test]
 fn one_account_of_ten_that_looks_empty_keeps_its_names_while_the_others_move_on() {
     let double = Ec2Double::start();
@@ -150,8 +158,18 @@ fn one_account_of_ten_that_looks_empty_keeps_its_names_while_the_others_move_on(
         assert!(daemon.command("refresh --source account-8").status().unwrap().success());
         assert_eq!(daemon.dig(&format!("{} A", own(8))).data("A"), [moved]);
         assert_eq!(daemon.dig(&format!("{} A", own(7))).data("A"), ["10.0.7.10"]);
+        // The last round was another's, and that this one is held back is told all the same.
+        let held_back = held_back(&daemon);
+        let [(name, why)] = &held_back[..] else { panic!("{held_back:?}") };
+        assert!(name == "account-7" && why.contains(&format!("seen {seen} of 3")), "{held_back:?}");
+        let (_, page) = daemon.get("/");
+        assert!(page.contains("What source account-7 found is held back: "), "{page}");
+        let status = daemon.command("status").output().unwrap();
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(status.contains("\nheld back  account-7: "), "{status}");
     }
     assert!(daemon.command("refresh --source account-7").status().unwrap().success());
+    assert!(held_back(&daemon).is_empty());
     assert_eq!(daemon.dig(&format!("{} A", own(7))).status, "SERVFAIL");
 }
 

@@ -78,6 +78,9 @@ pub struct SourceDocument {
     /// The IAM actions that the caller lacks, if one of these two is for that.
     #[serde(default)]
     pub missing_permissions: Vec<String>,
+    /// Why what it told last is not believed: its facts before that stay in force.
+    #[serde(default)]
+    pub held_back: Option<String>,
 }
 
 /// Every source: `/api/v1/sources`.

@@ -104,6 +104,7 @@ fn source_row(source: &SourceDocument) -> Vec<Markup> {
         (Some(_), _) => Shape::Bad.with("fails"),
         (None, None) => Shape::Open.with("not heard yet"),
         (None, Some(_)) if source.from_state_file => Shape::Open.with("from the state file"),
+        (None, Some(_)) if source.held_back.is_some() => Shape::Doubtful.with("held back"),
         (None, Some(_)) if source.lack.is_some() => Shape::Doubtful.with("in part"),
         (None, Some(_)) => Shape::Good.with("answers"),
     };
@@ -118,8 +119,11 @@ fn source_row(source: &SourceDocument) -> Vec<Markup> {
             }
         },
         html! {
-            @if source.error.is_none() && source.lack.is_none() { span.off { "none" } }
+            @if [&source.error, &source.lack, &source.held_back].iter().all(|it| it.is_none()) {
+                span.off { "none" }
+            }
             @for error in source.error.iter().chain(&source.lack) { code { (error) } }
+            @if let Some(why) = &source.held_back { p { "Held back: " (why) } }
             @if !source.missing_permissions.is_empty() {
                 p { "Missing IAM action: "
                     strong { (source.missing_permissions.join(", ")) } }

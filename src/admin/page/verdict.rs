@@ -60,12 +60,12 @@ impl Verdict {
         doubts.extend(late.filter(|_| status.generation != 0).map(|source| {
             format!("Source {} has told nothing yet, so its names are not answered", source.name)
         }));
-        let held_back = status.last_round.iter().filter(|it| it.outcome == "kept");
-        // A source that fails has said so itself.
-        if status.sources.iter().all(|it| it.error.is_none()) {
-            let why = held_back.filter_map(|round| round.reason.as_deref());
-            doubts.extend(why.map(|why| format!("What discovery found is held back: {why}")));
-        }
+        let held_back = status.sources.iter().filter_map(|it| it.held_back.as_ref().zip(Some(it)));
+        doubts.extend(
+            held_back.map(|(why, source)| {
+                format!("What source {} found is held back: {why}", source.name)
+            }),
+        );
         let failing = upstreams.upstreams.iter().filter(|it| it.state == "failing");
         doubts.extend(failing.map(|it| format!("Upstream {} does not answer", it.address)));
         let Silence { endpoints, left_out } = silence;
