@@ -207,7 +207,9 @@ async fn names(State(site): State<Site>, uri: Uri) -> Result<Response, Refusal> 
 fn page_of(parameters: &Parameters, all: usize) -> Result<(usize, usize), Refusal> {
     let allowed = format!("say a number from 1 to {ROWS_MAX}");
     let rows: Option<usize> = parameters.value("rows", &allowed)?;
-    let first: Option<usize> = parameters.value("first", "say how many rows to pass over")?;
+    let allowed_first = "say how many rows to pass over, 4294967295 at most";
+    let first: Option<u32> = parameters.value("first", allowed_first)?;
+    let first = first.map(|first| usize::try_from(first).unwrap_or(usize::MAX));
     match (first, rows) {
         (_, Some(rows)) if !(1..=ROWS_MAX).contains(&rows) => {
             Err(Refusal::new(StatusCode::BAD_REQUEST, format!("rows: {rows}; {allowed}")))
