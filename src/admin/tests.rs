@@ -4,6 +4,8 @@ mod agree;
 mod api;
 mod connections;
 mod metrics;
+mod names;
+mod requests;
 
 use std::{
     collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant,
@@ -292,82 +294,6 @@ async fn readiness_turns_with_each_reason() {
 }
 
 #[tokio::test]
-async fn names_are_the_document_that_a_command_makes_of_the_same_table() {
-    let daemon = Daemon::ready().await;
-    let whole = daemon.get("/api/v1/names").await;
-    assert_eq!(whole.status, 200);
-    assert_eq!(whole.headers["content-type"], "application/json");
-    let expected = NamesDocument::new(&table(), Some(1), None);
-    assert_eq!(from_text::<NamesDocument>(&whole.body).unwrap(), expected);
-    let views: Vec<&str> = expected.views.iter().map(|view| view.name.as_str()).collect();
-    assert_eq!(views, ["onprem", "default"]);
-
-    let one = daemon.get("/api/v1/names?view=default").await;
-    insta::assert_snapshot!(one.body);
-
-    let (status, why) = daemon.refused("/api/v1/names?view=nobodys").await;
-    assert_eq!(status, 404);
-    assert_eq!(why, r#"view: there is no view "nobodys"; there are: onprem, default"#);
-}
-
-#[tokio::test]
-async fn pages_of_names_are_together_the_whole() {
-    let daemon = Daemon::ready().await;
-    let page = async |query: &str| -> NamesDocument {
-        from_text(&daemon.get(&format!("/api/v1/names{query}")).await.body).unwrap()
-    };
-    let whole = page("").await;
-    assert_eq!((whole.rows, whole.next), (Part::default().rows(&table()), None));
-    for rows in 1..=whole.rows {
-        let mut known = page(&format!("?rows={rows}")).await;
-        while let Some(first) = known.next {
-            let more = page(&format!("?rows={rows}&first={first}")).await;
-            let told: usize = more
-                .views
-                .iter()
-                .map(|it| it.names.len() + it.cnames.len() + it.declined.len())
-                .sum();
-            assert_eq!(told, rows.min(whole.rows - first));
-            assert!(known.append(more));
-        }
-        assert_eq!(known, whole, "{rows} at once");
-    }
-    let (answered, declined) = (page("?only=answered").await, page("?only=declined").await);
-    assert_eq!(answered.rows + declined.rows, whole.rows);
-    assert!(answered.views.iter().all(|view| view.declined.is_empty()));
-    assert!(declined.views.iter().all(|view| view.names.is_empty() && view.cnames.is_empty()));
-    let behind = page(&format!("?first={}", whole.rows + 7)).await;
-    assert_eq!(
-        (behind.views.len(), behind.rows, behind.next),
-        (whole.views.len(), whole.rows, None)
-    );
-    // Of another table nothing is taken.
-    let mut known = page("?rows=1").await;
-    assert!(!known.append(NamesDocument::page(&table(), Some(2), &Part::default(), 1, 1)));
-    for wrong in ["rows=0", "rows=20001", "rows=x", "first=-1", "only=both"] {
-        assert_eq!(daemon.refused(&format!("/api/v1/names?{wrong}")).await.0, 400, "{wrong}");
-    }
-}
-
-#[tokio::test]
-async fn who_asks_for_more_than_is_told_at_once_is_told_how_to_ask() {
-    let mut daemon = Daemon::ready().await;
-    let names: Vec<String> = (0..=ROWS_MAX).map(|at| format!("n{at}.x")).collect();
-    let inventory = facts::inventory(&format!("vpce-1 s.many a=10.0.1.5 dns={}", names.join(",")));
-    let config = facts::config();
-    daemon.publisher.publish(compile(policy::plan(&inventory, &config), &config));
-    let (status, why) = daemon.refused("/api/v1/names").await;
-    assert_eq!(status, 413);
-    assert!(
-        why.starts_with("there are 20002 rows, more than 20000 at once; ask for one view"),
-        "{why}"
-    );
-    let part: NamesDocument =
-        from_text(&daemon.get("/api/v1/names?first=20000").await.body).unwrap();
-    assert_eq!((part.rows, part.next), (ROWS_MAX + 2, None));
-}
-
-#[tokio::test]
 async fn explain_tells_what_the_offline_command_tells() {
     let daemon = Daemon::ready().await;
     let offline = |name: &str, rtype: &str, client: &str, listener: &str| {
@@ -411,38 +337,6 @@ async fn explain_tells_what_the_offline_command_tells() {
 }
 
 #[tokio::test]
-async fn bad_parameters_are_named_with_what_is_allowed() {
-    let daemon = Daemon::ready().await;
-    for (query, expected) in [
-        ("", "name is missing; say a domain name, such as sqs.eu-west-1.amazonaws.com"),
-        (
-            "name=a..b",
-            r#"name: "a..b": it has an empty label; say a domain name, such as sqs.eu-west-1.amazonaws.com"#,
-        ),
-        (
-            "name=a&type=AAAAA",
-            r#"type: "AAAAA": "AAAAA" is no record type; say A, AAAA, HTTPS, ... or TYPE65; the default is A"#,
-        ),
-        (
-            "name=a&from=10.0.0",
-            r#"from: "10.0.0": invalid IP address syntax; say an address, such as 10.0.0.5"#,
-        ),
-        (
-            "name=a&listener=lo",
-            r#"listener: "lo": invalid socket address syntax; say an address of ours and its port, such as 10.0.0.10:53"#,
-        ),
-        (
-            "name=a&client=10.0.0.1",
-            r#""client" is no parameter here; there are: name, type, from, listener"#,
-        ),
-        ("name=a&name=b", "name stands there twice; say it once"),
-    ] {
-        let refused = daemon.refused(&format!("/api/v1/explain?{query}")).await;
-        assert_eq!(refused, (400, expected.to_owned()));
-    }
-}
-
-#[tokio::test]
 async fn before_a_table_nothing_is_said_of_any_name() {
     let mut daemon = Daemon::start().await;
     let why = "no table is in force yet: discovery has not ended its first round".to_owned();
@@ -481,41 +375,4 @@ async fn status_tells_how_the_daemon_stands() {
     status.last_round.as_mut().unwrap().age_secs = 0;
     status.version = "0.0.0".to_owned();
     insta::assert_snapshot!(to_text(&status));
-}
-
-#[tokio::test]
-async fn only_get_is_answered_and_unknown_paths_tell_the_known() {
-    let daemon = Daemon::ready().await;
-    for method in ["POST", "HEAD", "DELETE", "OPTIONS"] {
-        let request =
-            format!("{method} /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let response = daemon.tell(&request).await;
-        assert_eq!(response.status, 405, "{method}");
-        assert_eq!(response.headers["allow"], "GET");
-    }
-    let (status, why) = daemon.refused("/api/v2/names").await;
-    assert_eq!(status, 404);
-    assert!(
-        why.starts_with(
-            "there is no /api/v2/names; there are: /, /metrics, /livez, /readyz, /api/v1/status, "
-        ),
-        "{why}"
-    );
-    assert!(daemon.get("/").await.body.contains("/api/v1"));
-}
-
-#[tokio::test]
-async fn a_page_elsewhere_that_resolves_to_us_reads_nothing() {
-    let daemon = Daemon::ready().await;
-    for path in ["/", "/api/v1/status", "/api/v1/names", "/api/v1/explain?name=a"] {
-        let response = daemon.get_as("rebind.example:9153", path).await;
-        assert_eq!(response.status, 421, "{path}");
-        assert!(response.error().starts_with("this is not \"rebind.example:9153\""));
-        assert_eq!(daemon.get_as("localhost", path).await.status, 200);
-        assert_eq!(daemon.get_as("[::1]:9153", path).await.status, 200);
-    }
-    let absolute = "GET http://rebind.example/ HTTP/1.1\r\nHost: localhost\r\n\
-                    Connection: close\r\n\r\n";
-    assert_eq!(daemon.tell(absolute).await.status, 421);
-    assert_eq!(daemon.get_as("hub-a.corp.example:9153", "/metrics").await.status, 200);
 }

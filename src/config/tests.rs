@@ -193,4 +193,5 @@ mod roles;
 mod what_is_right;
 mod what_is_written_down;
 mod what_is_wrong;
+mod what_is_wrong_in_views;
 mod what_a_person_reads;

@@ -2,7 +2,9 @@
 //! a feature of the SDK that production lacks.
 
 mod elsewhere;
+mod pages;
 mod sessions;
+mod throttled;
 
 use std::{
     collections::BTreeMap,
@@ -237,83 +239,6 @@ fn refusal(status: u16, code: &str) -> Option<(u16, String)> {
 }
 
 #[tokio::test]
-async fn pages_are_joined_also_after_an_empty_one() {
-    let api = api(|form| {
-        if form.contains("NextToken=t2") {
-            return endpoints(&[], Some("t3"));
-        }
-        if form.contains("NextToken=t3") {
-            return endpoints(&[endpoint("2", "kms", "available")], None);
-        }
-        endpoints(&[endpoint("1", "sqs", "available")], Some("t2"))
-    });
-    let recorded = fetched(&api).await.unwrap();
-    assert_eq!(recorded.endpoints.len(), 2);
-    assert_eq!(recorded.services.len(), 2);
-    assert_eq!(recorded.interfaces.len(), 2);
-    assert_eq!(api.count("Action=DescribeVpcEndpoints&"), 3);
-    assert_eq!(api.count("MaxResults=1000"), 5);
-}
-
-#[tokio::test]
-async fn an_error_on_a_later_page_discards_the_earlier_ones() {
-    let api = api(|form| match form.contains("NextToken=t2") {
-        true => refusal(400, "InvalidNextToken"),
-        false => endpoints(&[endpoint("1", "sqs", "available")], Some("t2")),
-    });
-    insta::assert_snapshot!(told(source(&api).await).await, @r#"DescribeVpcEndpoints InvalidNextToken: AWS answered DescribeVpcEndpoints with the error InvalidNextToken: service error: unhandled error (InvalidNextToken): Error { code: "InvalidNextToken", message: "said EC2" }"#);
-}
-
-#[tokio::test]
-async fn a_walk_in_a_circle_is_not_the_end() {
-    let api = api(|_| endpoints(&[endpoint("1", "sqs", "available")], Some("same")));
-    insta::assert_snapshot!(told(source(&api).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: it gave the same NextToken twice");
-    assert_eq!(api.count("Action="), 2);
-}
-
-#[tokio::test]
-async fn tokens_without_end_come_to_an_end() {
-    let next = Mutex::new(0);
-    let api = api(move |_| {
-        let mut next = next.lock().unwrap();
-        *next += 1;
-        endpoints(&[], Some(&format!("t{next}")))
-    });
-    insta::assert_snapshot!(told(source(&api).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: it has more than 500 pages");
-}
-
-#[tokio::test]
-async fn a_page_of_somebody_elses_is_not_an_empty_list() {
-    let portal = api(|_| Some((200, "<html>Please sign in</html>".to_owned())));
-    insta::assert_snapshot!(told(source(&portal).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: it is not a whole answer of EC2's: response error: WholeAnswers read_after_deserialization interceptor encountered an error: the answer does not end where EC2's answers end: it was cut short, or is another's");
-    let empty = api(|_| Some((200, String::new())));
-    insta::assert_snapshot!(told(source(&empty).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: it is not a whole answer of EC2's: response error: WholeAnswers read_after_deserialization interceptor encountered an error: the answer does not end where EC2's answers end: it was cut short, or is another's");
-    let error = api(|_| Some((500, "<html>Bad gateway</html>".to_owned())));
-    insta::assert_snapshot!(told(source(&error).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: HTTP 500 without an error code: service error: unhandled error: Error");
-}
-
-#[tokio::test]
-async fn an_answer_cut_short_anywhere_is_refused() {
-    let whole =
-        endpoints(&[endpoint("1", "sqs", "available"), endpoint("2", "kms", "available")], None);
-    let whole = whole.unwrap().1;
-    let whole = whole.trim_end();
-    for len in 1..whole.len() {
-        let cut = whole[..len].to_owned();
-        let api = api(move |_| Some((200, cut.clone())));
-        let error = fetched(&api).await.expect_err(&whole[..len]);
-        assert!(matches!(error, DiscoverError::Garbage { .. }), "{len}: {error:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_item_without_an_id_is_refused() {
-    let items = [endpoint("1", "sqs", "available"), "<state>available</state>".to_owned()];
-    let api = api(move |_| endpoints(&items, None));
-    insta::assert_snapshot!(told(source(&api).await).await, @"DescribeVpcEndpoints garbage: DescribeVpcEndpoints gave an answer that cannot be used: item 2 of VpcEndpoints lacks VpcEndpointId");
-}
-
-#[tokio::test]
 async fn states_are_what_they_are_in_any_case() {
     let items = ["available", "Available", "pendingAcceptance", "somethingNew"];
     let items: Vec<String> = items
@@ -392,62 +317,6 @@ async fn a_throttled_call_is_tried_three_times() {
     let api = api(|_| refusal(503, "RequestLimitExceeded"));
     insta::assert_snapshot!(told(source(&api).await).await, @r#"DescribeVpcEndpoints RequestLimitExceeded: AWS throttled DescribeVpcEndpoints on every attempt: service error: unhandled error (RequestLimitExceeded): Error { code: "RequestLimitExceeded", message: "said EC2" }"#);
     assert_eq!(api.count("Action="), 3);
-}
-
-/// A source of this name that asks `api` at a pace that it shares.
-async fn sharing(api: &Api, name: &str, pace: &CallPace) -> Ec2 {
-    let config = SourceConfig { name: name.into(), ..config(&[], None, None) };
-    source_paced(config, quick(SharedHttpClient::new(api.clone())), pace).await
-}
-
-#[tokio::test]
-async fn a_throttled_source_is_slowed_alone_and_several_slow_all() {
-    let (throttled, good) =
-        (api(|_| refusal(503, "RequestLimitExceeded")), api(|_| endpoints(&[], None)));
-    let pace = CallPace::new();
-    let [mut one, mut two] =
-        [sharing(&throttled, "one", &pace).await, sharing(&throttled, "two", &pace).await];
-    let mut other = sharing(&good, "other", &pace).await;
-    let looks = async |other: &mut Ec2| {
-        let began = Instant::now();
-        for _ in 0..10 {
-            other.fetch(true).await.unwrap();
-        }
-        began.elapsed()
-    };
-    one.fetch(true).await.unwrap_err();
-    let at_once = looks(&mut other).await;
-    assert!(at_once < Duration::from_millis(400), "{at_once:?}");
-    // Its attempts are counted, too: what comes next is 1 call in 200 ms, behind 2 that went before.
-    let began = Instant::now();
-    one.fetch(true).await.unwrap_err();
-    assert!(Duration::from_millis(400) < began.elapsed(), "{:?}", began.elapsed());
-    two.fetch(true).await.unwrap_err();
-    let slowed = looks(&mut other).await;
-    assert!(Duration::from_secs(1) < slowed, "{slowed:?}");
-}
-
-#[tokio::test]
-async fn a_limit_of_accounts_alone_slows_no_other_however_many_run_into_it() {
-    let throttled = Api::new(|form| {
-        let has = |action: &str| form.contains(&format!("Action={action}&"));
-        match (has("DescribeVpcEndpoints"), has("DescribeNetworkInterfaces")) {
-            (true, _) => endpoints(&[endpoint("1", "sqs", "available")], None),
-            (false, true) => refusal(503, "RequestLimitExceeded"),
-            (false, false) => details(form),
-        }
-    });
-    let good = api(|_| endpoints(&[], None));
-    let pace = CallPace::new();
-    for name in ["one", "two", "three"] {
-        sharing(&throttled, name, &pace).await.fetch(true).await.unwrap_err();
-    }
-    let began = Instant::now();
-    let mut other = sharing(&good, "other", &pace).await;
-    for _ in 0..10 {
-        other.fetch(true).await.unwrap();
-    }
-    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
