@@ -61,7 +61,7 @@ impl Configurations {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{io, sync::Arc};
 
     use futures_util::FutureExt;
@@ -71,8 +71,8 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(20);
 
-    /// Inputs that are told by this number of seconds.
-    fn inputs(secs: u64) -> Inputs {
+    /// Inputs without a source, which are told by this number of seconds.
+    pub(in crate::refresh) fn inputs(secs: u64) -> Inputs {
         let interval = Duration::from_secs(secs);
         Inputs {
             sources: vec![],

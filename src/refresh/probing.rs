@@ -51,36 +51,21 @@ impl Refresher {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, net::IpAddr, sync::Arc, time::Duration};
+    use std::{net::IpAddr, sync::Arc, time::Duration};
 
-    use futures_util::FutureExt;
     use tokio::{sync::watch, time::timeout};
     use tokio_util::sync::CancellationToken;
 
     use crate::{
-        health::{HealthConfig, Unhealthy},
-        policy::facts,
-        refresh::{Inputs, RefreshConfig, Refresher, configuring},
+        health::Unhealthy,
+        refresh::{Refresher, configuring, configuring::tests::inputs},
         table,
         telemetry::Metrics,
     };
 
     fn refresher() -> Refresher {
-        let interval = Duration::from_secs(60);
-        let inputs = Inputs {
-            sources: vec![],
-            policy: Arc::new(facts::config()),
-            refresh: RefreshConfig {
-                interval,
-                services_interval: interval,
-                state_file: None,
-                shrink_guard_percent: 30,
-            },
-            health: HealthConfig { tcp_port: None, interval },
-            lookup: Arc::new(|host| async move { Err(io::Error::other(host)) }.boxed()),
-        };
         let metrics = Arc::new(Metrics::new().unwrap());
-        Refresher::new(inputs, table::channel().0, metrics, || 0)
+        Refresher::new(inputs(60), table::channel().0, metrics, || 0)
     }
 
     #[tokio::test]

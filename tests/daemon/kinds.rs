@@ -106,15 +106,20 @@ fn without_the_permission_for_associations_only_their_names_are_missing() {
     }
 }
 
-#[test]
-fn an_endpoint_for_another_region_has_the_names_of_its_service_there() {
-    let double = Ec2Double::start();
+/// Endpoints of the hub's own region, and for services of two others.
+fn hub_of_three_regions(double: &Ec2Double) {
     let of = |service: &str, region: &str, address: &str| json!({ "service": service, "service_region": region, "azs": { "a": address } });
     double.create_hub(json!([
         of("sqs", "eu-west-1", "10.0.1.10"),
         of("sqs", "us-east-1", "10.0.1.20"),
         of("kms", "ap-south-1", "10.0.1.30"),
     ]));
+}
+
+#[test]
+fn an_endpoint_for_another_region_has_the_names_of_its_service_there() {
+    let double = Ec2Double::start();
+    hub_of_three_regions(&double);
     let daemon = Hubdns::start(&source(&double));
     for (name, address) in [
         (SQS, "10.0.1.10"),
@@ -135,12 +140,7 @@ fn an_endpoint_for_another_region_has_the_names_of_its_service_there() {
 #[test]
 fn another_region_that_is_denied_costs_its_names_and_not_the_source() {
     let double = Ec2Double::start();
-    let of = |service: &str, region: &str, address: &str| json!({ "service": service, "service_region": region, "azs": { "a": address } });
-    double.create_hub(json!([
-        of("sqs", "eu-west-1", "10.0.1.10"),
-        of("sqs", "us-east-1", "10.0.1.20"),
-        of("kms", "ap-south-1", "10.0.1.30"),
-    ]));
+    hub_of_three_regions(&double);
     let denied = json!({ "action": "DescribeVpcEndpointServices", "kind": "error", "times": 0,
         "status": 403, "code": "UnauthorizedOperation",
         "only": { "ServiceRegion.1": "us-east-1" } });
