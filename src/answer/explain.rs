@@ -5,7 +5,10 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::decide::{Asked, Decided, Decision, Told, Vantage, decide};
+use super::{
+    decide::{Asked, Decided, Decision, Told, Vantage, decide},
+    sender::FORGED_TIMES,
+};
 use crate::{
     base::{Name, RecordType, ViewName, printable},
     forward::{ForwardConfig, Forwarder, Way},
@@ -101,6 +104,11 @@ pub fn explain(
     explanation.say(
         LineKind::Access,
         match admitted {
+            true if table.may_be_forged(vantage.client) => format!(
+                "{} may ask: clients.allow holds it; anybody can send in its name, so by UDP without \
+                 a cookie of ours it gets {FORGED_TIMES} times what it sends at most, else TC",
+                vantage.client
+            ),
             true => format!("{} may ask: clients.allow holds it", vantage.client),
             false => {
                 format!("{} may not ask: no network of clients.allow holds it", vantage.client)

@@ -1,4 +1,5 @@
 //! Which datagrams are not answered for where they come from: an answer to them could begin a loop.
+//! And how much is sent to whom somebody may have named in their place.
 //!
 //! A response is never answered by anybody, so two servers that keep to it cannot talk for ever. Not
 //! all keep to it, and a sender's address is easily forged: two packets are enough for two servers
@@ -6,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{base::Rcode, telemetry::Dropped};
+use crate::{base::Rcode, telemetry::Dropped, wire::Limit};
 
 /// Services that answer whatever they get: echo, daytime, quote of the day, character generator and
 /// time (RFC 862, 867, 865, 864, 868). No resolver asks from there.
@@ -15,6 +16,10 @@ const REFLECTORS: [u16; 5] = [7, 13, 17, 19, 37];
 /// low, so real questions come from these; but a DNS server, Kerberos, NTP or a portmapper behind
 /// one may answer our errors with its own.
 const SERVICE_PORT_MAX: u16 = 1_023;
+
+/// How many times as large as its question an answer may be to an address that may be forged: what
+/// QUIC allows there (RFC 9000 section 8.1). Three addresses of a name of ours are twice as large.
+pub(super) const FORGED_TIMES: usize = 3;
 
 /// A sender from which not everything is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,11 @@ pub(super) fn suspect(client: SocketAddr, listener: SocketAddr) -> Option<Suspec
 /// another EDNS version, or a cookie and no question, is a resolver's.
 pub(super) fn is_unreadable(code: Rcode) -> bool {
     matches!(code, Rcode::FORMERR | Rcode::NOTIMP)
+}
+
+/// How large the answer to `packet` may be where its sender may be forged.
+pub(super) fn unproven(packet: &[u8]) -> Limit {
+    Limit::Unproven(u16::try_from(FORGED_TIMES.saturating_mul(packet.len())).unwrap_or(u16::MAX))
 }
 
 #[cfg(test)]

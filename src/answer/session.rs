@@ -62,6 +62,8 @@ struct Arrival<'p> {
     came: Instant,
     /// Who wants to hear what becomes of it.
     wanted: Wanted,
+    /// What a reply to it goes through.
+    way: Way,
 }
 
 /// What became of a packet.
@@ -189,7 +191,7 @@ impl Session {
         }
         let vantage = Vantage::new(client.ip(), listener);
         let wanted = self.sampler.draw(&in_force.settings.observers);
-        let arrival = Arrival { packet, client, vantage, came, wanted };
+        let mut arrival = Arrival { packet, client, vantage, came, wanted, way: self.way };
         match Packet::read(packet) {
             Packet::Short => {
                 dns.dropped(Dropped::Short);
@@ -212,6 +214,7 @@ impl Session {
             }
             Packet::Query(query) => {
                 let cookie = query.edns.and_then(|edns| edns.cookie);
+                arrival.way = self.way_of(in_force, cookie.as_ref(), &arrival);
                 match self.limit(in_force, cookie.as_ref(), &arrival) {
                     None => self.query(in_force, &query, &arrival, out),
                     Some(limited) => self.instead(limited, in_force, &query, &arrival, out),
@@ -228,14 +231,14 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Step {
         let InForce { published, settings } = in_force;
-        let Arrival { vantage, came, .. } = arrival;
+        let Arrival { vantage, came, way, .. } = arrival;
         let table = published.table();
         let decided = decide(table, &Asked::by(query), vantage);
         let view = decided.view_index;
         self.tally.asked(view, self.proto, vantage.client.is_ipv6(), query.rtype);
         let rotation = self.rotation.draw();
         let dns = &self.responder.metrics.dns;
-        let teller = Teller { table, settings, dns, vantage, way: self.way, rotation };
+        let teller = Teller { table, settings, dns, vantage, way: *way, rotation };
         let az = decided.az;
         let told = match decided.decision {
             Decision::Answer(entry, told) => {
@@ -309,7 +312,7 @@ impl Session {
             settings: Arc::clone(&in_force.settings),
             view: None,
             metrics: Arc::clone(&self.responder.metrics),
-            way: self.way,
+            way: arrival.way,
             rotation,
             decision,
             sighting: self.sighting(arrival),
@@ -344,7 +347,10 @@ impl Session {
             | Decision::Server(_)
             | Decision::Refuse(_) => return None,
         };
-        let arrival = Arrival { packet, client, vantage, came, wanted: Wanted::NOBODY };
+        let (wanted, way) = (Wanted::NOBODY, self.way);
+        let mut arrival = Arrival { packet, client, vantage, came, wanted, way };
+        let cookie = query.edns.and_then(|edns| edns.cookie);
+        arrival.way = self.way_of(&in_force, cookie.as_ref(), &arrival);
         Some(self.pending(&in_force, &arrival, decided.decision.word(), chain, rotation))
     }
 }

@@ -207,6 +207,68 @@ fn responder() -> (Responder, Publisher) {
     (Responder::new(table, settings, metrics), publisher)
 }
 
+/// A question for sqs, with this in its OPT if it has one.
+fn asking_sqs(options: Option<&[u8]>) -> Vec<u8> {
+    let name = name("sqs.eu-west-1.amazonaws.com");
+    let counts = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(options.is_some())];
+    let mut packet = [&counts[..], name.as_wire(), &[0, 1, 0, 1]].concat();
+    if let Some(options) = options {
+        packet.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, u8::try_from(options.len()).unwrap()]);
+        packet.extend(options);
+    }
+    packet
+}
+
+#[tokio::test]
+async fn an_address_that_may_be_forged_gets_three_times_what_is_sent_in_its_name() {
+    let (responder, mut publisher) = responder();
+    let addresses: Vec<String> = (1..=16).map(|last| format!("a=10.0.1.{last}")).collect();
+    let hub = format!("vpce-1 svc.q {} names=sqs.eu-west-1.amazonaws.com", addresses.join(" "));
+    let config = PolicyConfig {
+        allow: ["0.0.0.0/0", "::/0"].map(|it| it.parse().unwrap()).to_vec(),
+        vouched: vec!["198.51.100.0/24".parse().unwrap()],
+        ..facts::config()
+    };
+    publisher.publish(compile(policy::plan(&facts::inventory(&hub), &config), &config));
+    let ask = |proto, client: &str, packet: &[u8]| {
+        let mut out = Vec::new();
+        let (client, listener) = (client.parse().unwrap(), "10.0.0.10:53".parse().unwrap());
+        let mut session = responder.session(proto, 0);
+        let step = session.begin(packet, client, listener, Instant::now(), &mut out);
+        assert!(matches!(step, Step::Reply));
+        out
+    };
+    // Its addresses, or the question and TC.
+    let is_whole = |reply: &[u8]| match (reply[2] & 2, reply[7]) {
+        (0, 16) => true,
+        (2, 0) => false,
+        other => panic!("{other:?}"),
+    };
+    let plain = asking_sqs(None);
+    for (proto, client, whole) in [
+        (Proto::Udp, "203.0.113.5:999", false),
+        (Proto::Udp, "[2001:db8::5]:999", false),
+        (Proto::Udp, "[::ffff:203.0.113.5]:999", false),
+        (Proto::Tcp, "203.0.113.5:999", true),
+        (Proto::Tls, "203.0.113.5:999", true),
+        (Proto::Udp, "198.51.100.5:999", true),
+        (Proto::Udp, "10.9.9.9:999", true),
+        (Proto::Udp, "100.64.0.1:999", true),
+        (Proto::Udp, "[fd00::5]:999", true),
+    ] {
+        let reply = ask(proto, client, &plain);
+        assert_eq!(is_whole(&reply), whole, "{client}");
+        assert!(whole || reply.len() == plain.len(), "{client}");
+    }
+    // What is told beside TC proves the address with the next question, and no other's.
+    let reply = ask(Proto::Udp, "203.0.113.5:999", &asking_sqs(Some(b"\x00\x0a\x00\x08cookie!!")));
+    assert!(!is_whole(&reply));
+    let cookie = &reply[reply.len() - 28..];
+    assert_eq!(cookie[..4], [0, 10, 0, 24]);
+    assert!(is_whole(&ask(Proto::Udp, "203.0.113.5:998", &asking_sqs(Some(cookie)))));
+    assert!(!is_whole(&ask(Proto::Udp, "203.0.113.6:999", &asking_sqs(Some(cookie)))));
+}
+
 /// The last octet of the first address in the answer.
 fn first_address(session: &mut Session, question: &str, rtype: RecordType) -> u8 {
     let question =

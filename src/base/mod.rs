@@ -6,6 +6,7 @@ mod chain;
 mod codes;
 mod ids;
 mod name;
+mod networks;
 mod paces;
 mod secret;
 mod text;
@@ -17,6 +18,7 @@ pub use ids::{
     AccountId, Az, EndpointId, EniId, Region, ServiceName, SourceName, SubnetId, ViewName, VpcId,
 };
 pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern, Spelled};
+pub use networks::is_private;
 pub use paces::{Pace, Paces};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
 pub use text::{printable, shell_word};

@@ -8,7 +8,7 @@ use super::{
     problem::Findings,
     words::{self, read_all},
 };
-use crate::policy::RateConfig;
+use crate::{base::is_private, policy::RateConfig};
 
 /// `[clients.rate]`.
 pub(super) fn rate(found: &mut Findings, clients: &Clients) -> RateConfig {
@@ -32,7 +32,7 @@ pub(super) fn rate(found: &mut Findings, clients: &Clients) -> RateConfig {
 }
 
 /// Warns of networks outside of our own whose datagrams are answered without a limit: whoever
-/// forges their addresses has them sent answers of 1,232 octets.
+/// forges their addresses has as many answers sent there.
 fn doubt_public(found: &mut Findings, clients: &Clients) {
     let allowed = &clients.allow.value;
     let public = allowed.iter().find(|text| words::network(&text.value).is_ok_and(is_public));
@@ -45,26 +45,14 @@ fn doubt_public(found: &mut Findings, clients: &Clients) {
             )
             .label("and no client has a limit")
             .help(
-                "whoever forges such an address has it sent answers forty times as large as the \
-                 questions: set `clients.rate.questions_per_second`",
+                "whoever forges such an address has it sent as many answers, each up to three times \
+                 as large as its question: set `clients.rate.questions_per_second`",
             );
     }
 }
 
-/// Whether a network has addresses beyond those that are an organisation's own (RFC 1918, RFC 6598,
-/// RFC 4193), a link's or a host's.
+/// Whether a network has addresses beyond private ones. Who holds a private network and more has its
+/// first or its last address elsewhere.
 fn is_public(network: IpNet) -> bool {
-    let own = [
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "127.0.0.0/8",
-        "fc00::/7",
-        "fe80::/10",
-        "::1/128",
-    ];
-    let holds = |own: &str| own.parse::<IpNet>().is_ok_and(|own| own.contains(&network));
-    !own.into_iter().any(holds)
+    ![network.network(), network.broadcast()].into_iter().all(is_private)
 }

@@ -148,7 +148,9 @@ pub(super) struct Rate {
     /// The same of an IPv6 address.
     #[schemars(range(min = RATE_IPV6_PREFIX.min, max = RATE_IPV6_PREFIX.max))]
     pub(super) ipv6_prefix: Located<i64>,
-    /// Networks (or single addresses) that may ask as much as they like.
+    /// Networks (or single addresses) that may ask as much as they like, and from which nobody
+    /// forges: others that are public get answers above three times their question cut to TC by UDP,
+    /// unless they show a DNS cookie of ours.
     pub(super) exempt: Vec<Text>,
 }
 

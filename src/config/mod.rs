@@ -122,10 +122,11 @@ fn parse_with(
     };
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
     let forward = forward::forward(&mut found, &written);
+    let rate = clients::rate(&mut found, &written.clients);
     let mut config = Config {
         serve: serve::serve(&mut found, &written.server, folder),
-        policy: answers::policy(&mut found, &written),
-        rate: clients::rate(&mut found, &written.clients),
+        policy: answers::policy(&mut found, &written, &rate),
+        rate,
         sources: sources::sources(&mut found, &written, folder, is_folder),
         refresh: refresh(&mut found, &written.refresh),
         lookup: forward::lookup(&mut found, &written, &forward),

@@ -12,6 +12,8 @@ use crate::base::{EndpointId, Name, Pattern, ServiceName, Ttl};
 pub struct PolicyConfig {
     /// `clients.allow`: who is answered at all.
     pub allow: Vec<IpNet>,
+    /// `clients.rate.exempt`: public networks from which nobody forges an address.
+    pub vouched: Vec<IpNet>,
     /// `answers.ttl_secs`.
     pub ttl: Ttl,
     /// `answers.negative_ttl_secs`.
@@ -105,6 +107,7 @@ impl PolicyConfig {
             alias_sets: Vec::new(),
             views,
             zones: Vec::new(),
+            vouched: vec![],
             discover_zones: false,
         }
     }

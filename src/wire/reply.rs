@@ -44,6 +44,9 @@ pub enum Limit {
     Datagram,
     /// A stream: what a length of 16 bits can say.
     Stream,
+    /// A datagram of this many octets at most: a client that may be another gets a multiple of what
+    /// was sent in its name.
+    Unproven(u16),
     /// Nothing but what was asked and a cookie, with TC: the client should come by TCP.
     Question,
 }
@@ -73,14 +76,15 @@ pub struct Reply<'q, 'o> {
 impl Limit {
     /// The limit in octets for this query.
     fn octets(self, query: &Query<'_>) -> usize {
-        let size = match (self, query.edns) {
-            (Limit::Stream, _) => u16::MAX,
-            (Limit::Question, _) => 0,
-            (Limit::Datagram, None) => UDP_PAYLOAD_PLAIN,
-            // RFC 6891 section 6.2.3: less than 512 counts as 512.
-            (Limit::Datagram, Some(edns)) => {
-                edns.udp_size.clamp(UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX)
-            }
+        // RFC 6891 section 6.2.3: less than 512 counts as 512.
+        let datagram = query.edns.map_or(UDP_PAYLOAD_PLAIN, |edns| {
+            edns.udp_size.clamp(UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX)
+        });
+        let size = match self {
+            Limit::Stream => u16::MAX,
+            Limit::Datagram => datagram,
+            Limit::Unproven(most) => datagram.min(most),
+            Limit::Question => 0,
         };
         usize::from(size)
     }

@@ -2,7 +2,12 @@
 
 use super::{Arrival, InForce, Session, Step};
 use crate::{
-    answer::{observe::Verdict, rates::Sender, tell::Teller},
+    answer::{
+        observe::Verdict,
+        rates::Sender,
+        sender,
+        tell::{Teller, Way},
+    },
     base::Rcode,
     telemetry::{AnswerSource, Limited, Proto},
     wire::{Cookie, CookieState, Query, Reject, write_reject},
@@ -17,16 +22,36 @@ impl Session {
         arrival: &Arrival<'_>,
     ) -> Option<Limited> {
         let Arrival { vantage, came, .. } = arrival;
-        let settings = &in_force.settings;
-        let rates = settings.rates.as_ref()?;
-        let is_told = |cookie| settings.cookies.proves(cookie, vantage.client);
-        let sender = match self.proto {
-            Proto::Udp if !cookie.is_some_and(is_told) => Sender::Anybody,
-            Proto::Udp | Proto::Tcp | Proto::Tls | Proto::Https => Sender::Proven,
-        };
+        let rates = in_force.settings.rates.as_ref()?;
+        let sender = self.sender(in_force, cookie, arrival);
         let limited = rates.limit(vantage, sender, *came)?;
         self.responder.metrics.dns.limited(limited);
         Some(limited)
+    }
+
+    /// What the answer goes through: whose address anybody can put on a datagram gets no more than a
+    /// multiple of what came in its name.
+    pub(super) fn way_of(
+        &self,
+        in_force: &InForce,
+        cookie: Option<&Cookie>,
+        arrival: &Arrival<'_>,
+    ) -> Way {
+        let may_be_forged = in_force.published.table().may_be_forged(arrival.vantage.client)
+            && self.sender(in_force, cookie, arrival) == Sender::Anybody;
+        match may_be_forged {
+            true => Way { limit: sender::unproven(arrival.packet), ..self.way },
+            false => self.way,
+        }
+    }
+
+    fn sender(&self, in_force: &InForce, cookie: Option<&Cookie>, arrival: &Arrival<'_>) -> Sender {
+        let cookies = &in_force.settings.cookies;
+        let is_told = |cookie| cookies.proves(cookie, arrival.vantage.client);
+        match self.proto {
+            Proto::Udp if !cookie.is_some_and(is_told) => Sender::Anybody,
+            Proto::Udp | Proto::Tcp | Proto::Tls | Proto::Https => Sender::Proven,
+        }
     }
 
     pub(super) fn instead(
