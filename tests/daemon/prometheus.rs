@@ -156,7 +156,7 @@ fn every_query_of_the_dashboard_finds_something_and_every_alert_can_be_evaluated
     let (unbound, pair) = (Unbound::start(), Pair::new("hub.test"));
     let daemon = hub(&unbound, &pair);
     let prometheus = Prometheus::start(&daemon);
-    let scrapes = "count_over_time(up{job=\"hubdns\"}[1m])";
+    let scrapes = "sum_over_time(up{job=\"hubdns\"}[1m])";
     eventually("Prometheus has scraped the hub four times", 2 * SOON, || {
         for question in [SQS, "www.corp.example", "nothing.corp.example"] {
             daemon.dig(&format!("{question} A"));
@@ -173,7 +173,10 @@ fn every_query_of_the_dashboard_finds_something_and_every_alert_can_be_evaluated
             .replace("$job", "hubdns")
             .replace("$instance", ".*");
         assert!(!expression.contains('$'), "{panel}: {expression}");
-        assert!(!prometheus.query(&expression).is_empty(), "{panel} shows nothing: {expression}");
+        // On a loaded machine a scrape may be late, and all is stale for a moment.
+        eventually(&format!("{panel} shows something: {expression}"), SOON, || {
+            (!prometheus.query(&expression).is_empty()).then_some(())
+        });
         queries += 1;
     }
     assert!(25 < queries, "{queries} queries");
