@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use serde_json::{Value, json};
 
 use crate::{
+    SOON,
     commands::{Ran, ran},
     recorded, small_hub, source,
-    support::{Ec2Double, Hubdns, Imds, Pair, Recorded, Recording, Unbound},
+    support::{Ec2Double, Hubdns, Imds, Pair, Recorded, Recording, Unbound, eventually},
     upstream,
 };
 
@@ -250,6 +251,41 @@ fn interfaces_that_are_not_reached_are_told_by_endpoint() {
     assert_eq!(*reached, format!("passed  endpoint: 1 of 2 addresses accept TCP {port} from here"));
     assert!(some.starts_with("warned  ") && some.contains("127.0.0.2 ("), "{out}");
     assert!(none.starts_with("failed  ") && none.contains("Connection refused"), "{out}");
+}
+
+/// They may listen on other ports, which is no fault of the hub.
+#[test]
+fn endpoints_that_were_never_heard_are_warned_of_once_and_none_is_asked_where_none_is_probed() {
+    let unbound = Unbound::start();
+    let endpoints: &[(&str, &[Ipv4Addr])] =
+        &[("svc0", &[HERE]), ("svc1", &[NOBODY]), ("svc2", &[Ipv4Addr::new(127, 0, 0, 3)])];
+    let (_recording, listener, config) = hub(endpoints);
+    let port = listener.local_addr().unwrap().port();
+    let alias = "[[answers.alias]]\nname = \"mail.test\"\nservice = \"svc1\"\n";
+    let config = config.replace("interval_secs = 60", "interval_secs = 1") + alias;
+    let config = config + &upstream(&unbound);
+    let daemon = Hubdns::start(&config);
+    let unheard = || daemon.metric("hubdns_endpoints_unheard").filter(|it| *it == 2.0);
+    eventually("both are told", SOON, unheard);
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(0), "{out}");
+    let lines = about(&out, "endpoint");
+    let [reached, never] = &lines[..] else { panic!("{out}") };
+    assert_eq!(*reached, format!("passed  endpoint: 1 of 3 addresses accept TCP {port} from here"));
+    let told = format!("warned  endpoint: TCP {port} has never been accepted by vpce-");
+    assert!(never.starts_with(&told) && never.matches("vpce-").count() == 2, "{out}");
+    assert!(out.contains("next: what listens on other ports alone (email-smtp, "), "{out}");
+    let [mail] = about(&out, "alias")[..] else { panic!("{out}") };
+    assert!(mail.starts_with("warned  alias: mail.test: vpce-"), "{out}");
+
+    let off = config.replace(&format!("tcp:{port}"), "off");
+    let daemon = Hubdns::start(&off);
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(0), "{out}");
+    for word in ["endpoint", "alias"] {
+        let [line] = about(&out, word)[..] else { panic!("{out}") };
+        assert!(line.starts_with(&format!("skipped {word}: `health.probe` is \"off\"")), "{out}");
+    }
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::CheckList;
+use super::{
+    CheckList,
+    endpoints::{HAVE_PROBED, NOT_PROBED, is_unheard},
+};
 use crate::{
     admin::json::{NameDocument, NamesDocument, ViewDocument},
     app::{HandshakeError, covered},
@@ -31,6 +34,8 @@ struct Tried {
     name: String,
     endpoint: String,
     addresses: Vec<IpAddr>,
+    /// Whether the daemon has never heard any of them at the port.
+    unheard: bool,
 }
 
 /// What came of it.
@@ -40,9 +45,16 @@ enum Found {
     NoHandshake(HandshakeError),
 }
 
-/// Shakes hands with an address behind each alias as a client of that name; a line for each.
-pub(super) async fn look(list: &mut CheckList, names: &NamesDocument, port: u16) {
+/// Shakes hands with an address behind each alias as a client of that name; a line for each. Without a
+/// port that is probed, one for all.
+pub(super) async fn look(list: &mut CheckList, names: &NamesDocument, port: Option<u16>) {
     let tried: BTreeSet<Tried> = names.views.iter().flat_map(tried).collect();
+    let Some(port) = port else {
+        if !tried.is_empty() {
+            list.skipped("alias", NOT_PROBED.to_owned(), HAVE_PROBED);
+        }
+        return;
+    };
     let mut found: Vec<(Tried, Found)> = stream::iter(tried)
         .map(async |tried| {
             let found = shake(&tried, port).await;
@@ -77,8 +89,17 @@ fn tell(list: &mut CheckList, tried: &Tried, found: Found, port: u16) {
         }
         Found::NoHandshake(error @ HandshakeError::Connect(_)) => {
             let what = format!("{alias}: {endpoint} at port {port}: {}", Chain(&error));
-            let next = "its security groups have to let this host and the clients in";
-            list.failed("alias", what, next);
+            match tried.unheard {
+                false => {
+                    let next = "its security groups have to let this host and the clients in";
+                    list.failed("alias", what, next);
+                }
+                true => {
+                    let next = "it has never answered there: if its clients use other ports, all is \
+                                well; else its security groups have to let this host and them in";
+                    list.warned("alias", what, next);
+                }
+            }
         }
         Found::NoHandshake(error) => {
             let what = format!("{alias}: {endpoint} at port {port}: {}", Chain(&error));
@@ -117,6 +138,7 @@ fn tried(view: &ViewDocument) -> Vec<Tried> {
         },
         endpoint: printable(&name.endpoint),
         addresses: name.addresses.iter().map(|address| address.ip).collect(),
+        unheard: is_unheard(&name.addresses),
     };
     given.chain(led).map(tried).collect()
 }

@@ -10,16 +10,28 @@ use futures_util::{StreamExt, stream};
 
 use super::{CheckList, aliases};
 use crate::{
-    admin::json::{NamesDocument, Only},
+    admin::json::{AddressDocument, NamesDocument, Only},
     app::{Asked, accepts_tcp, table_asked},
     cli::ask,
     config::Config,
 };
 
-/// Where nothing else is probed: what nearly every service answers on.
-const HTTPS_PORT: u16 = 443;
 /// Connections at once: with 2 s for each that is silent, 1,500 dead interfaces take 48 s.
 const AT_ONCE: usize = 64;
+
+/// Where no port is probed, none is tried here either.
+pub(super) const NOT_PROBED: &str = "`health.probe` is \"off\", so no endpoint is connected to";
+/// Below it: how to have it looked at.
+pub(super) const HAVE_PROBED: &str = "`health.probe = \"tcp:443\"`, or another port that they \
+                                      listen on, has it looked at";
+
+/// An endpoint with addresses that are given.
+#[derive(Default)]
+struct Endpoint {
+    addresses: BTreeSet<IpAddr>,
+    /// Whether any of them has a word other than `unheard`.
+    heard: bool,
+}
 
 /// Whether the addresses of endpoints are reached, and what those behind aliases show there.
 pub(super) async fn look(list: &mut CheckList, config: &Config, names: Option<&NamesDocument>) {
@@ -27,23 +39,28 @@ pub(super) async fn look(list: &mut CheckList, config: &Config, names: Option<&N
         let next = "see the sources above";
         return list.warned("endpoint", "there is no table to look at".to_owned(), next);
     };
-    let port = config.health.tcp_port.unwrap_or(HTTPS_PORT);
-    look_at_addresses(list, names, port).await;
-    aliases::look(list, names, port).await;
+    match config.health.tcp_port {
+        Some(port) => look_at_addresses(list, names, port).await,
+        None => list.skipped("endpoint", NOT_PROBED.to_owned(), HAVE_PROBED),
+    }
+    aliases::look(list, names, config.health.tcp_port).await;
 }
 
 /// Connects to each address of each endpoint once; a line for all that answer, and one for each
-/// endpoint that has one that does not.
+/// endpoint that has one that does not. Those that the daemon has never heard at that port may listen
+/// at others alone, and have one line together.
 async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u16) {
-    let mut endpoints: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+    let mut endpoints: BTreeMap<&str, Endpoint> = BTreeMap::new();
     // What VPC Lattice leads to has ports of its own, which nobody tells.
     let probed = |service: &str| !service.starts_with("arn:");
     let names = names.views.iter().flat_map(|view| &view.names);
     for name in names.filter(|name| probed(&name.service)) {
-        let addresses = name.addresses.iter().map(|address| address.ip);
-        endpoints.entry(&name.endpoint).or_default().extend(addresses);
+        let endpoint = endpoints.entry(&name.endpoint).or_default();
+        endpoint.addresses.extend(name.addresses.iter().map(|address| address.ip));
+        endpoint.heard |= !is_unheard(&name.addresses);
     }
-    let addresses: BTreeSet<IpAddr> = endpoints.values().flatten().copied().collect();
+    let addresses: BTreeSet<IpAddr> =
+        endpoints.values().flat_map(|endpoint| &endpoint.addresses).copied().collect();
     let silent: BTreeMap<IpAddr, Arc<str>> = stream::iter(&addresses)
         .map(async |ip| (*ip, accepts_tcp(SocketAddr::new(*ip, port)).await))
         .buffer_unordered(AT_ONCE)
@@ -56,10 +73,15 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
         let what = format!("{reached} of {of} addresses accept TCP {port} from here");
         list.passed("endpoint", what);
     }
-    for (endpoint, addresses) in &endpoints {
+    let mut unheard = Vec::new();
+    for (endpoint, Endpoint { addresses, heard }) in &endpoints {
         let lost: Vec<String> =
             addresses.iter().filter_map(|ip| Some(format!("{ip} ({})", silent.get(ip)?))).collect();
         if lost.is_empty() {
+            continue;
+        }
+        if !heard && lost.len() == addresses.len() {
+            unheard.push(*endpoint);
             continue;
         }
         let what = format!("{endpoint}: TCP {port} is not accepted by {}", lost.join(", "));
@@ -72,6 +94,19 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
             false => list.warned("endpoint", what, &next),
         }
     }
+    if !unheard.is_empty() {
+        let what = format!("TCP {port} has never been accepted by {}", unheard.join(", "));
+        let next = format!(
+            "what listens on other ports alone (email-smtp, cassandra, transfer.server, a company's own) \
+             is well; for the rest, security groups and network ACLs have to let TCP {port} in"
+        );
+        list.warned("endpoint", what, &next);
+    }
+}
+
+/// Whether none of them has ever answered the daemon's probes.
+pub(super) fn is_unheard(addresses: &[AddressDocument]) -> bool {
+    addresses.iter().all(|address| address.state == "unheard")
 }
 
 /// What is answered: by the daemon, or as the sources have told.
