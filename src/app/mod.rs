@@ -33,8 +33,8 @@ pub use effects::effects;
 pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
-    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, offline_inventory, offline_table,
-    table_asked, table_of,
+    Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, known_inventory,
+    offline_inventory, offline_table, table_asked, table_of,
 };
 pub use reload::Loader;
 pub use runtimes::Runtimes;

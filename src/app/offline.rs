@@ -86,11 +86,24 @@ pub async fn offline_inventory(
     inventory_asked(config, &ask_sources(config, lookup).await).await
 }
 
+/// The same, where to know nothing is no error.
+pub async fn known_inventory(config: &Config, lookup: &HostLookup) -> (Inventory, Vec<String>) {
+    known(config, &ask_sources(config, lookup).await).await
+}
+
 /// The same of what they told already.
 async fn inventory_asked(
     config: &Config,
     asked: &[Asked],
 ) -> Result<(Inventory, Vec<String>), OfflineError> {
+    let (inventory, notes) = known(config, asked).await;
+    match inventory.sources.is_empty() {
+        true => Err(OfflineError::Nothing(notes.join("; "))),
+        false => Ok((inventory, notes)),
+    }
+}
+
+async fn known(config: &Config, asked: &[Asked]) -> (Inventory, Vec<String>) {
     let mut notes = Vec::new();
     let last_good = match &config.refresh.state_file {
         Some(path) if asked.iter().any(|it| it.facts.is_err()) => {
@@ -115,10 +128,7 @@ async fn inventory_asked(
             }
         }
     }
-    match inventory.sources.is_empty() {
-        true => Err(OfflineError::Nothing(notes.join("; "))),
-        false => Ok((inventory, notes)),
-    }
+    (inventory, notes)
 }
 
 /// The table of an inventory under a configuration, without the addresses that are down and those of

@@ -1,6 +1,6 @@
 //! `hubdns plan`: what another configuration would change, before anything does.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, process::ExitCode, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, process::ExitCode};
 
 use super::{args::PlanArgs, ask, complain, progress::waiting, run, say, small_runtime};
 use crate::{
@@ -8,9 +8,10 @@ use crate::{
         client::{self, with_parameters},
         json::{NamesDocument, Only, ReloadDocument, StatusDocument, from_text, to_text},
     },
-    app::{effects, host_lookup, offline_inventory, table_of},
+    app::{effects, host_lookup, known_inventory, offline_inventory, table_of},
     base::{Az, Chain, EndpointId, SourceName},
     config::Config,
+    discover::SourceConfig,
     inventory::Inventory,
     preview::{Preview, endpoints_of, left_out, preview, table_told},
 };
@@ -68,26 +69,55 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 /// that happens in between is told as a change.
 async fn against_file(new: &Config, old: &Config, file: &Path) -> anyhow::Result<Planned> {
     let of_new = inventory(new).await?;
+    let is_shared = |source: &SourceConfig| new.sources.contains(source);
+    let rest = old.sources.iter().filter(|source| !is_shared(source)).cloned().collect();
+    let of_rest = of_replaced(&Config { sources: rest, ..old.clone() }, file).await;
     let mut of_old = Inventory::default();
     for source in &old.sources {
-        let same = new.sources.contains(source);
-        let known = of_new.sources.iter().find(|facts| same && facts.source == source.name);
-        match known {
-            Some(facts) => of_old.sources.push(Arc::clone(facts)),
-            // It could not be asked, which has been told.
-            None if same => (),
-            None => {
-                let alone = Config { sources: vec![source.clone()], ..old.clone() };
-                of_old.sources.extend(inventory(&alone).await?.sources);
-            }
-        }
+        // One of both that could not be asked has been told.
+        let known = if is_shared(source) { &of_new } else { &of_rest };
+        of_old.sources.extend(known.sources.iter().find(|it| it.source == source.name).cloned());
     }
+    let unknown_after = uncompared(new, &of_new, &of_old);
+    let unknown_before = uncompared(old, &of_old, &of_new);
     let table = |inventory, config| table_of(inventory, config, &|_| false, &|_| false);
     Ok(Planned {
         against: file.display().to_string(),
-        preview: preview(&table(&of_old, old), &table(&of_new, new)),
+        preview: preview(&table(&of_old, old), &table(&of_new, new))
+            .without(&unknown_after, &unknown_before),
         reload: effects(old, new),
     })
+}
+
+/// What the sources tell that only the old file has. One that cannot be asked is why one plans: it is
+/// told, and left out.
+async fn of_replaced(config: &Config, file: &Path) -> Inventory {
+    let lookup = host_lookup(&config.lookup);
+    let asked = known_inventory(config, &lookup);
+    let (inventory, notes) = waiting("asking the sources that are replaced", asked).await;
+    notes.iter().for_each(|note| complain(&format!("{}: {note}", file.display())));
+    inventory
+}
+
+/// The endpoints that one side has of sources of which the other, which has them as well, knows nothing.
+fn uncompared(config: &Config, known: &Inventory, other: &Inventory) -> BTreeSet<EndpointId> {
+    let is_unknown = |source: &&SourceConfig| !is_known(known, &source.name);
+    let mut endpoints = BTreeSet::new();
+    for SourceConfig { name, .. } in config.sources.iter().filter(is_unknown) {
+        let Some(facts) = other.sources.iter().find(|facts| facts.source == *name) else {
+            continue;
+        };
+        complain(&format!(
+            "source {name}: what it tells is known by one of the two files alone, so its endpoints are \
+             left out of the comparison"
+        ));
+        endpoints.extend(facts.endpoints.iter().map(|endpoint| endpoint.id.clone()));
+    }
+    endpoints
+}
+
+fn is_known(inventory: &Inventory, source: &SourceName) -> bool {
+    inventory.sources.iter().any(|it| it.source == *source)
 }
 
 /// From the sources as they are now; which addresses are down and which zones are drained, the
@@ -112,7 +142,8 @@ async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned
     let table = table_of(&inventory, new, &|ip| down.contains(ip), &drained);
     Ok(Planned {
         against: format!("the daemon at {}", socket.display()),
-        preview: preview(&table_told(&told)?, &table).without(&unknown(new, &inventory, &told)),
+        preview: preview(&table_told(&told)?, &table)
+            .without(&unknown(new, &inventory, &told), &BTreeSet::new()),
         reload,
     })
 }
@@ -120,9 +151,9 @@ async fn against_daemon(new: &Config, args: &PlanArgs) -> anyhow::Result<Planned
 /// The endpoints of sources of which nothing is known here. A daemon keeps what it knows of a source
 /// until that tells otherwise.
 fn unknown(new: &Config, inventory: &Inventory, told: &NamesDocument) -> BTreeSet<EndpointId> {
-    let is_known = |name: &SourceName| inventory.sources.iter().any(|it| it.source == *name);
     let mut unknown = BTreeSet::new();
-    for source in new.sources.iter().map(|source| &source.name).filter(|name| !is_known(name)) {
+    let names = new.sources.iter().map(|source| &source.name);
+    for source in names.filter(|name| !is_known(inventory, name)) {
         let endpoints = endpoints_of(told, source);
         if !endpoints.is_empty() {
             complain(&format!(

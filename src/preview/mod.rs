@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     base::{EndpointId, ViewName},
-    table::{AnswerTable, Change, ChangeKind, diff_views},
+    table::{AnswerTable, Change, ChangeKind, Said, diff_views},
 };
 
 /// What is different.
@@ -57,13 +57,22 @@ impl Preview {
         self.views.is_empty() && self.moves.is_empty()
     }
 
-    /// The same without what becomes of these endpoints' answers, which nobody knows.
-    pub fn without(mut self, endpoints: &BTreeSet<EndpointId>) -> Self {
+    /// The same without what nobody knows: what becomes of the answers by some endpoints, and what there
+    /// was before those by others.
+    pub fn without(
+        mut self,
+        unknown_after: &BTreeSet<EndpointId>,
+        unknown_before: &BTreeSet<EndpointId>,
+    ) -> Self {
+        let is_of = |said: &Said, endpoints: &BTreeSet<EndpointId>| {
+            said.endpoint().is_some_and(|it| endpoints.contains(it))
+        };
         let is_known = |change: &Change| match &change.kind {
-            ChangeKind::Removed(said) | ChangeKind::Changed { from: said, .. } => {
-                !said.endpoint().is_some_and(|it| endpoints.contains(it))
+            ChangeKind::Removed(from) => !is_of(from, unknown_after),
+            ChangeKind::Added(to) => !is_of(to, unknown_before),
+            ChangeKind::Changed { from, to } => {
+                !is_of(from, unknown_after) && !is_of(to, unknown_before)
             }
-            ChangeKind::Added(_) => true,
         };
         self.views.iter_mut().for_each(|(_, changes)| changes.retain(is_known));
         self.views.retain(|(_, changes)| !changes.is_empty());

@@ -192,6 +192,40 @@ fn what_comes_of_a_source_that_cannot_be_asked_is_not_told_as_gone() {
     assert!(answers(&daemon), "and so it is");
 }
 
+/// A role that is gone is why one plans: what it gave is not known, and the rest is compared.
+#[test]
+fn a_source_that_one_of_two_files_cannot_ask_is_left_out_and_the_rest_is_compared() {
+    let saas = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/saas");
+    let small = files(SMALL);
+    let other = |path: &str| files(path).replace("\"files\"\nkind", "\"other\"\nkind");
+    let (gone, told) = (other("/nonexistent"), other(saas));
+    let alias = "[[answers.alias]]\nname = \"new.example\"\nservice = \"sqs\"\n";
+    let folder = TempDir::new().unwrap();
+    let plan = |old: &str, new: &str| {
+        for (file, text) in [("old.toml", old), ("new.toml", new)] {
+            let more = "[refresh]\nstate_file = \"\"\n";
+            fs::write(folder.path().join(file), format!("{text}{more}")).unwrap();
+        }
+        let words = ["plan", "--config", "new.toml", "--against", "old.toml"];
+        let Ran { code, out, err } = ran(hubdns(folder.path()).args(words));
+        assert_eq!(code, Some(2), "{out}{err}");
+        (out, err)
+    };
+    let left_out = "source other: what it tells is known by one of the two files alone, ";
+    // Another role or path of a source: nobody knows what it gave, or will give.
+    for (old, new) in [(&gone, &told), (&told, &gone)] {
+        let (out, err) = plan(&format!("{small}{old}"), &format!("{small}{new}{alias}"));
+        assert!(out.contains("1 answer changes: 1 added, 0 removed"), "{out}{err}");
+        assert!(err.contains("source other: ") && err.contains(left_out), "{err}");
+    }
+    // Of one that is taken out, too, and be it the only one.
+    let (out, err) = plan(&format!("{small}{gone}"), &format!("{small}{alias}"));
+    assert!(out.contains("1 answer changes: 1 added, 0 removed"), "{out}{err}");
+    assert!(err.contains("old.toml: source other: ") && !err.contains(left_out), "{err}");
+    let (out, err) = plan(&gone, &small);
+    assert!(out.contains("  + sqs.eu-west-1.amazonaws.com A "), "{out}{err}");
+}
+
 #[test]
 fn what_would_be_refused_is_an_error_and_so_is_a_mistake() {
     let daemon = Hubdns::start(&files(SMALL));
