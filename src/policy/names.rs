@@ -101,8 +101,12 @@ fn of_associations(endpoint: &Endpoint) -> Vec<Offer> {
             ..Offer::verbatim(text, Origin::AssociationPrivate)
         }));
     }
-    // Of two things with one name the one that can be used has it.
-    offers.sort_by_key(|offer| offer.hindrance.is_some());
+    // Of two things with one name the one that can be used has it, be it by its public name.
+    offers.sort_by_key(|offer| match (&offer.hindrance, &offer.stands_for) {
+        (None, _) => 0,
+        (Some(_), Some(_)) => 1,
+        (Some(_), None) => 2,
+    });
     let mut seen = HashSet::new();
     offers.retain(|offer| seen.insert(offer.text.to_ascii_lowercase()));
     offers

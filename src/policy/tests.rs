@@ -135,6 +135,11 @@ fn of_several_things_behind_one_endpoint_each_stands_for_its_public_name() {
         let facts = format!("vpce-1 arn:x a=10.0.0.1 kind={kind} agreed leads=one.R/db.R,two.R");
         let expected = [&["db.r -> one.r"], &untold[..]].concat();
         assert_eq!(told(&facts), expected, "{kind}");
+        // One that is being taken down has the name no more, whichever comes first.
+        for leads in ["one.R/db.R,two.R/db.R/Inaccessible", "two.R/db.R/Inaccessible,one.R/db.R"] {
+            let facts = format!("vpce-1 arn:x a=10.0.0.1 kind={kind} agreed leads={leads}");
+            assert_eq!(told(&facts)[0], "db.r -> one.r", "{kind} {leads}");
+        }
     }
     let network = "vpce-1 arn:x a=10.0.0.1 kind=ServiceNetwork leads=one.R/db.R agreed";
     // Who has an address for a name comes first, and of two that stand for others the first.
