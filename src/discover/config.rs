@@ -73,7 +73,7 @@ impl SourceConfig {
     pub fn finds_as(&self, other: &SourceConfig) -> bool {
         let Self { name, kind, vpc_ids, tags, subnets: _, interval: _ } = self;
         *name == other.name
-            && kind.finds_as(&other.kind)
+            && kind.is_place_of(&other.kind)
             && *vpc_ids == other.vpc_ids
             && *tags == other.tags
     }
@@ -82,7 +82,8 @@ impl SourceConfig {
 // === impl SourceKind ===
 
 impl SourceKind {
-    fn finds_as(&self, other: &SourceKind) -> bool {
+    /// Whether both ask the same account and region, or read the same folder.
+    pub fn is_place_of(&self, other: &SourceKind) -> bool {
         let without_session = |kind: &SourceKind| match kind {
             SourceKind::Ec2 { region, role, endpoint_url } => {
                 let role = role.as_ref().map(|role| role.name.clone());

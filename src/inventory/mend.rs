@@ -31,7 +31,7 @@ impl SourceFacts {
 
     /// These facts, where the associations of endpoints could not be asked with those before. That is
     /// no reason to look again: an action that is denied stays so.
-    pub fn with_associations(mut self, before: &SourceFacts) -> SourceFacts {
+    fn with_associations(mut self, before: &SourceFacts) -> SourceFacts {
         for endpoint in self.endpoints.iter_mut().filter(|it| it.associations.is_none()) {
             endpoint.associations =
                 before.endpoint(endpoint).and_then(|old| old.associations.clone());

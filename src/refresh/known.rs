@@ -49,11 +49,22 @@ pub(super) struct KnownSource {
     pub(super) asked: watch::Sender<u64>,
     /// Who looks at it.
     pub(super) scout: Option<Scouting>,
-    /// Its next facts are believed whatever goes by them but the last name of all: the operator has
-    /// changed what it finds.
-    pub(super) redefined: bool,
+    /// Whether the operator has changed what it finds since it told that.
+    pub(super) redefined: Redefined,
     /// Whether it has told anything, be it an error, since the start.
     pub(super) reported: bool,
+}
+
+/// What the operator has changed of what a source finds. Its next facts are then believed whatever goes
+/// by them but the last name of all. What they could not be told is as it was, all the same: an
+/// endpoint that they name is the one that was known, since its id is one of all AWS's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Redefined {
+    No,
+    /// Which endpoints are taken of what there is.
+    Choice,
+    /// Where they are looked for: another account, region or folder, whose subnets are others.
+    Place,
 }
 
 /// A scout at work, which ends with this.
@@ -84,7 +95,7 @@ impl Known {
             nudge: watch::Sender::new(0),
             asked: watch::Sender::new(0),
             scout: None,
-            redefined: false,
+            redefined: Redefined::No,
             reported: false,
         };
         Self(names.map(unknown).collect())
@@ -97,7 +108,7 @@ impl Known {
         for (source, config) in self.0.iter_mut().zip(after) {
             if let Some(at) = old.iter().position(|known| known.name == source.name) {
                 *source = old.swap_remove(at);
-                source.redefined |= !before.iter().any(|old| old.finds_as(config));
+                source.redefined = source.redefined.max(Redefined::of(before, config));
             }
         }
     }
@@ -133,7 +144,7 @@ impl Known {
             source.facts = Some(facts);
             source.confirmed = Some(Instant::now());
             source.from_state_file = None;
-            source.redefined = false;
+            source.redefined = Redefined::No;
             source.guard = Guard::default();
             source.held_back = None;
         }
@@ -190,9 +201,33 @@ impl Known {
     }
 }
 
+// === impl Redefined ===
+
+impl Redefined {
+    /// What is different of this source, which was one of those `before`.
+    fn of(before: &[SourceConfig], after: &SourceConfig) -> Self {
+        match before.iter().find(|old| old.name == after.name) {
+            Some(old) if old.finds_as(after) => Self::No,
+            Some(old) if old.kind.is_place_of(&after.kind) => Self::Choice,
+            Some(_) | None => Self::Place,
+        }
+    }
+}
+
 // === impl KnownSource ===
 
 impl KnownSource {
+    /// What it told now, with what that lacks taken from before; and the services that are late.
+    pub(super) fn mend(&self, told: SourceFacts) -> (SourceFacts, Vec<ServiceName>) {
+        match (&self.facts, self.redefined) {
+            (Some(before), Redefined::No | Redefined::Choice) => told.mended(before),
+            (Some(before), Redefined::Place) => {
+                told.mended(&SourceFacts::clone(before).with_subnets(None))
+            }
+            (None, _) => (told, Vec::new()),
+        }
+    }
+
     /// The IAM actions that the caller lacked when it was last asked.
     fn missing_permissions(&self) -> Vec<&'static str> {
         let of_error = self.error_permission.filter(|_| self.error.is_some());

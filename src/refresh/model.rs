@@ -6,7 +6,8 @@
 //! something else that is believed. That is believed when it takes no more than the guard's percent of
 //! the source's names, and of any view's, or when it is told the third time in a row, or when a person
 //! accepts it, or when that person has just changed what the source finds; a table without names is
-//! believed only from a person. What lists lack that came late is as it was. The first table waits until
+//! believed only from a person. What lists lack that came late is as it was, and so is an endpoint that
+//! somebody changes, also where a person has changed what the source finds. The first table waits until
 //! every source has told something, or is late and others have names; what is on disk lacks no source
 //! that has yet to tell. A name has the addresses of the first source that tells of it: those that are
 //! up and in no drained zone, else those that are up, else those in no drained zone, else all.
@@ -49,13 +50,21 @@ const NAMES_OF_SMALL: u8 = 4;
 const FEW: u8 = 6;
 const PERCENT: usize = 30;
 
-/// What is known of a source: numbers of names, and which of two sets of addresses each has; none
-/// where nobody has told of its interfaces.
-type Facts = BTreeMap<u8, Option<u8>>;
+/// What is known of a source: numbers of names.
+type Facts = BTreeMap<u8, OfName>;
 /// Names of a view with their addresses.
 type Answers = BTreeMap<(&'static str, String), BTreeSet<IpAddr>>;
 /// Something of each source.
 type OfEach<T> = [T; SOURCES.len()];
+
+/// What is known of the endpoint that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OfName {
+    /// Which of two sets of addresses it has; none where nobody has told of its interfaces.
+    variant: Option<u8>,
+    /// Whether they lead anywhere: it is not pending, or was not before somebody changed it.
+    serves: bool,
+}
 
 /// What a source tells.
 #[derive(Clone, Debug)]
@@ -64,6 +73,8 @@ struct Told {
     variant: u8,
     /// Whether the list of interfaces lacks them.
     late: bool,
+    /// Whether all of them are pending.
+    pending: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,8 +123,10 @@ fn source_facts(source: usize, told: &Told) -> SourceFacts {
     let lines = told.names.iter().map(|name| {
         let [a, b] = [0, 1].map(|zone| address(source, *name, zone, told.variant));
         let vpc = if *name < FEW { "vpc-1" } else { "vpc-few" };
+        let state = if told.pending { "pending" } else { "available" };
         format!(
-            "vpce-{source}{name} s.{name} a={a} b={b} names=n{name}.example source={of} vpc={vpc}\n"
+            "vpce-{source}{name} s.{name} a={a} b={b} names=n{name}.example source={of} vpc={vpc} \
+             state={state}\n"
         )
     });
     let inventory = facts::inventory(&lines.collect::<String>());
@@ -278,10 +291,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (Just(2usize), names(NAMES..NAMES + NAMES_OF_SMALL)),
     ];
     let seldom = prop::bool::weighted(0.1);
-    let tell = (told, 0..2u8, prop::bool::weighted(0.2), seldom);
-    let tell = tell.prop_map(|((source, names), variant, late, accepted)| Event::Tell {
+    let often = || prop::bool::weighted(0.2);
+    let tell = (told, 0..2u8, often(), often(), seldom);
+    let tell = tell.prop_map(|((source, names), variant, late, pending, accepted)| Event::Tell {
         source,
-        told: Told { names, variant, late },
+        told: Told { names, variant, late, pending },
         accepted,
     });
     let change = (source.clone(), any::<bool>());

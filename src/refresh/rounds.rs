@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    history::Cause, order::SourceRound, refresher::Refresher, scout::Found, status::RoundReport,
-    step::Outcome,
+    history::Cause, known::Redefined, order::SourceRound, refresher::Refresher, scout::Found,
+    status::RoundReport, step::Outcome,
 };
 use crate::{
     base::{Chain, SourceName},
@@ -86,11 +86,7 @@ impl Refresher {
         if source.error.take().is_some() {
             tracing::info!(source = %name, "the source answers again");
         }
-        let (facts, late) = match &source.facts {
-            Some(before) if source.redefined => (facts.with_associations(before), Vec::new()),
-            Some(before) => facts.mended(before),
-            None => (facts, Vec::new()),
-        };
+        let (facts, late) = source.mend(facts);
         source.lacks_services(late);
         let facts = Arc::new(facts);
         let inventory = self.known.inventory(Some(&facts));
@@ -108,8 +104,8 @@ impl Refresher {
         let compiled = self.compile(inventory.clone()).await;
         let Some(source) = self.known.get_mut(&name) else { return unchanged };
         let percent = match source.redefined {
-            true => 100,
-            false => self.inputs.refresh.shrink_guard_percent,
+            Redefined::No => self.inputs.refresh.shrink_guard_percent,
+            Redefined::Choice | Redefined::Place => 100,
         };
         let guard = std::mem::take(&mut source.guard);
         let weighed = compiled.weighed(in_force, Arc::clone(&facts), guard, percent);
@@ -190,5 +186,92 @@ impl Refresher {
             source.error_permission = error.permission();
         }
         (RoundOutcome::Kept, Some(format!("source {name}: {text}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        base::Az,
+        discover::{SourceConfig, SourceKind},
+        inventory::Subnet,
+        policy::facts,
+        refresh::{configuring::tests::inputs, known::Redefined},
+        table,
+        telemetry::Metrics,
+    };
+
+    /// A source of what is in this folder.
+    fn source(path: &Path) -> SourceConfig {
+        SourceConfig {
+            name: "hub".into(),
+            kind: SourceKind::Files { path: path.to_owned() },
+            vpc_ids: vec!["vpc-1".into()],
+            tags: BTreeMap::new(),
+            subnets: true,
+            interval: None,
+        }
+    }
+
+    fn refresher(source: SourceConfig) -> Refresher {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let inputs = crate::refresh::Inputs { sources: vec![source], ..inputs(60) };
+        Refresher::new(inputs, table::channel().0, metrics, || 0)
+    }
+
+    fn told(lines: &str) -> SourceFacts {
+        SourceFacts::clone(&facts::inventory(lines).sources[0])
+    }
+
+    /// What is in force after the source has told this.
+    async fn after(refresher: &mut Refresher, facts: SourceFacts) -> SourceFacts {
+        let name: SourceName = "hub".into();
+        let found = Found {
+            source: name.clone(),
+            facts: Ok(facts),
+            lacks: vec![],
+            took: Duration::ZERO,
+            ticket: 0,
+            token: CancellationToken::new(),
+        };
+        refresher.round(found).await;
+        let source = refresher.known.get_mut(&name).unwrap();
+        assert_eq!(source.redefined, Redefined::No);
+        SourceFacts::clone(source.facts.as_ref().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_redefined_keeps_what_its_next_look_could_not_be_told() {
+        let subnet = Subnet {
+            id: "subnet-1".into(),
+            vpc: "vpc-1".into(),
+            az: Az { name: "a".into(), id: None },
+            networks: vec!["10.0.1.0/24".parse().unwrap()],
+        };
+        let lines = "vpce-1 com.amazonaws.us-east-1.sqs a=10.0.1.5 names=sqs.x\n\
+                     vpce-2 arn:x a=10.0.1.6 kind=Resource leads=own.x";
+        let before = told(lines).with_subnets(Some(vec![subnet]));
+        // Somebody changes one, another region times out, two actions are denied, a list is late.
+        let mut less = told(&lines.replace("names=", "state=pending names="));
+        less.services.clear();
+        less.interfaces.remove(0);
+        less.endpoints[1].associations = None;
+
+        let here = source(Path::new("here"));
+        let more = SourceConfig { vpc_ids: vec!["vpc-1".into(), "vpc-2".into()], ..here.clone() };
+        let elsewhere = source(Path::new("elsewhere"));
+        for (redefined, expected) in
+            [(more, before.clone()), (elsewhere, before.clone().with_subnets(None))]
+        {
+            let mut refresher = refresher(here.clone());
+            assert_eq!(after(&mut refresher, before.clone()).await, before);
+            refresher.known.renew(&refresher.inputs.sources, &[redefined]);
+            assert_eq!(after(&mut refresher, less.clone()).await, expected);
+        }
     }
 }

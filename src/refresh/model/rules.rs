@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::{Answers, FEW, Facts, OfEach, PERCENT, Told, address};
+use super::{Answers, FEW, Facts, OfEach, OfName, PERCENT, Told, address};
 use crate::policy::PolicyConfig;
 
 /// What follows from what happened.
@@ -28,7 +28,8 @@ impl Model {
     fn tellers(believed: &OfEach<Option<Facts>>) -> BTreeMap<u8, usize> {
         let mut tellers = BTreeMap::new();
         for (source, facts) in believed.iter().enumerate() {
-            let answered = facts.iter().flatten().filter(|(_, variant)| variant.is_some());
+            let answered =
+                facts.iter().flatten().filter(|(_, it)| it.serves && it.variant.is_some());
             for (name, _) in answered {
                 tellers.entry(*name).or_insert(source);
             }
@@ -51,12 +52,15 @@ impl Model {
         exceeds(lost, of) || of_view(0) || of_view(FEW)
     }
 
-    /// What a source tells, with what is late as it was.
+    /// What a source tells, with what is late as it was, and what somebody changes.
     fn mended(&self, source: usize, told: &Told) -> Facts {
-        let before = self.believed[source].as_ref().filter(|_| !self.redefined[source]);
-        let had = |name: &u8| before.and_then(|facts| facts.get(name).copied().flatten());
-        let variant = |name: &u8| if told.late { had(name) } else { Some(told.variant) };
-        told.names.iter().map(|name| (*name, variant(name))).collect()
+        let mended = |name: &u8| {
+            let before = self.believed[source].as_ref().and_then(|facts| facts.get(name));
+            let serves = !told.pending || before.is_some_and(|it| it.serves);
+            let had = before.filter(|_| serves).and_then(|it| it.variant);
+            OfName { serves, variant: if told.late { had } else { Some(told.variant) } }
+        };
+        told.names.iter().map(|name| (*name, mended(name))).collect()
     }
 
     pub(super) fn tell(&mut self, source: usize, told: &Told, accepted: bool) {
@@ -121,7 +125,7 @@ impl Model {
             return answers;
         }
         for (name, source) in Self::tellers(&self.believed) {
-            let variant = self.believed[source].as_ref().unwrap()[&name].unwrap();
+            let variant = self.believed[source].as_ref().unwrap()[&name].variant.unwrap();
             let all = [0, 1].map(|zone| (zone, address(source, name, zone, variant)));
             let up = |(_, ip): &(usize, IpAddr)| !self.down.contains(ip);
             let open = |(zone, _): &(usize, IpAddr)| !self.drained.contains(zone);
