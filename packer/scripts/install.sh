@@ -10,9 +10,10 @@ dnf --assumeyes install --setopt=install_weak_deps=False \
 dnf --assumeyes install --setopt=install_weak_deps=False /tmp/hubdns.rpm
 
 cd /tmp/hubdns-files
-install -m 755 hubdns-boot hubdns-ready /usr/lib/hubdns/
+install -m 755 hubdns-boot hubdns-ready hubdns-refused /usr/lib/hubdns/
 install -m 644 hubdns-boot.service hubdns-ready.service /usr/lib/systemd/system/
 install -D -m 644 boot.conf /etc/systemd/system/hubdns.service.d/boot.conf
+install -D -m 644 refused.conf /etc/systemd/system/hubdns-refused.service.d/refused.conf
 # A site's configuration may name any address and port: hubdns opens them itself.
 install -m 644 /usr/share/hubdns/drop-ins/without-socket.conf /etc/systemd/system/hubdns.service.d/
 # It comes at boot, and a hub without it must not start.

@@ -29,7 +29,7 @@ install -d "$root"/etc/hubdns/hub "$root"/etc/systemd/system/{multi-user,sockets
 install -m 755 "${CARGO_TARGET_DIR:-target}"/release/hubdns "$root"/usr/bin/hubdns
 install -m 644 tests/fixtures/small/* "$root"/etc/hubdns/hub
 units="$root"/etc/systemd/system
-install -m 644 systemd/hubdns.{service,socket} "$units"
+install -m 644 systemd/hubdns.{service,socket} systemd/hubdns-refused.service "$units"
 install -D -m 644 -t "$units"/hubdns.service.d systemd/drop-ins/priorities.conf
 ln -sf ../hubdns.service "$units"/multi-user.target.wants
 

@@ -15,6 +15,9 @@ use crate::{
 pub(crate) const GOOD: &str = "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"/etc/hubdns/hub\"\n\
      [health]\nprobe = \"off\"\n[forward]\nupstreams = []\n";
 
+/// Machines that end do so soon.
+const SOON_CONF: &str = "[Service]\nEnvironment=HUBDNS_BOOT_WAIT_SECS=1\n";
+
 /// A machine as the image makes it, with a metadata service that gives this user data.
 fn boots(user_data: &str) -> (Machine, Process) {
     let machine = Machine::boot();
@@ -25,14 +28,15 @@ fn boots(user_data: &str) -> (Machine, Process) {
         ("hubdns-boot", "/usr/lib/hubdns/hubdns-boot"),
         ("hubdns-boot.service", "/usr/lib/systemd/system/hubdns-boot.service"),
         ("boot.conf", "/etc/systemd/system/hubdns.service.d/boot.conf"),
+        ("hubdns-refused", "/usr/lib/hubdns/hubdns-refused"),
+        ("refused.conf", "/etc/systemd/system/hubdns-refused.service.d/refused.conf"),
     ] {
         machine.copy(format!("packer/files/{file}"), to);
     }
-    machine.write(
-        "/etc/systemd/system/hubdns-boot.service.d/soon.conf",
-        "[Service]\nEnvironment=HUBDNS_BOOT_WAIT_SECS=0\n",
-    );
-    machine.sh("chmod 755 /usr/lib/hubdns/hubdns-boot && systemctl daemon-reload");
+    for unit in ["hubdns-boot", "hubdns-refused"] {
+        machine.write(&format!("/etc/systemd/system/{unit}.service.d/soon.conf"), SOON_CONF);
+    }
+    machine.sh("chmod 755 /usr/lib/hubdns/* && systemctl daemon-reload");
     let imds = gives(&machine, user_data);
     (machine, imds)
 }
@@ -95,6 +99,20 @@ fn an_instance_with_a_bad_configuration_or_none_ends_and_tells_why() {
     ends("#!/bin/sh\necho hello\n", "and not #hubdns");
 }
 
+#[test]
+fn a_hub_that_dies_is_started_again_by_its_machine_which_stays() {
+    let (mut machine, _imds) = boots(&format!("#hubdns\n{GOOD}"));
+    machine.sh("systemctl start hubdns");
+    let before = machine.property("MainPID");
+    machine.sh("systemctl kill --signal=KILL hubdns");
+    eventually("another process answers", SOON, || {
+        assert!(!machine.is_down(), "{}", machine.console());
+        let is_new = machine.property("MainPID") != before;
+        (is_new && machine.dig(DNS, SQS) == SQS_ADDRESSES).then_some(())
+    });
+    assert!(!machine.is_down(), "{}", machine.console());
+}
+
 /// What `packer/scripts/install.sh` leaves in `/etc/systemd/system`, and user data that are a file.
 fn enabled(user_data: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -103,11 +121,13 @@ fn enabled(user_data: &str) -> TempDir {
     assert!(Command::new("cp").arg("-a").args([&root, &system]).status().unwrap().success());
     for (file, to) in [
         ("systemd/hubdns.service", "system/hubdns.service"),
-        ("systemd/hubdns-refused.target", "system/hubdns-refused.target"),
+        ("systemd/hubdns-refused.service", "system/hubdns-refused.service"),
         ("packer/files/hubdns-boot.service", "system/hubdns-boot.service"),
         ("packer/files/boot.conf", "system/hubdns.service.d/boot.conf"),
+        ("packer/files/refused.conf", "system/hubdns-refused.service.d/refused.conf"),
         ("systemd/drop-ins/without-socket.conf", "system/hubdns.service.d/without-socket.conf"),
-        ("packer/files/hubdns-boot", "hubdns-boot"),
+        ("packer/files/hubdns-boot", "lib/hubdns-boot"),
+        ("packer/files/hubdns-refused", "lib/hubdns-refused"),
     ] {
         let to = folder.path().join(to);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -123,6 +143,7 @@ fn enabled(user_data: &str) -> TempDir {
     let boot = "/usr/lib/hubdns/hubdns-boot";
     fs::write(soon, format!("[Service]\nExecStart=\nExecStart={boot} /etc/hubdns/user-data\n"))
         .unwrap();
+    fs::write(system.join("hubdns-refused.service.d/soon.conf"), SOON_CONF).unwrap();
     fs::create_dir(&hubdns).unwrap();
     fs::write(hubdns.join("user-data"), user_data).unwrap();
     let hub = project().join("tests/fixtures/small");
@@ -138,7 +159,7 @@ fn a_hub_is_there_after_the_boot_on_any_port_and_one_that_is_refused_ends_the_ma
     let mut machine = Machine::boot_with(&[
         (&folder.path().join("system"), "/etc/systemd/system"),
         (&folder.path().join("hubdns"), "/etc/hubdns"),
-        (&folder.path().join("hubdns-boot"), "/usr/lib/hubdns/hubdns-boot"),
+        (&folder.path().join("lib"), "/usr/lib/hubdns"),
         (Path::new(env!("CARGO_BIN_EXE_hubdns")), "/usr/bin/hubdns"),
     ]);
     // Nobody has started it but the boot, whose orders do not go round.
@@ -151,6 +172,24 @@ fn a_hub_is_there_after_the_boot_on_any_port_and_one_that_is_refused_ends_the_ma
     machine.write("/etc/hubdns/hubdns.toml", "[server]\nlisten = 53\n");
     machine.try_sh("systemctl restart --no-block hubdns");
     eventually("the machine ends", SOON, || machine.is_down().then_some(()));
+    let told = machine.console();
+    assert!(told.contains("hubdns-refused: ") && told.contains("listen = 53"), "{told}");
+}
+
+#[test]
+fn a_hub_that_is_started_again_in_time_keeps_its_machine() {
+    let (mut machine, _imds) = boots(&format!("#hubdns\n{GOOD}"));
+    machine.sh("rm /etc/systemd/system/hubdns-refused.service.d/soon.conf && \
+         systemctl daemon-reload && systemctl start hubdns");
+    machine.write("/etc/hubdns/hubdns.toml", "[server]\nlisten = 53\n");
+    assert!(!machine.try_sh("systemctl restart hubdns").1);
+    let state = || machine.try_sh("systemctl is-active hubdns-refused").0;
+    eventually("it leaves time to look", SOON, || (state() == "activating\n").then_some(()));
+    machine.write("/etc/hubdns/hubdns.toml", GOOD);
+    machine.sh("systemctl restart hubdns");
+    assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
+    assert_eq!(state(), "inactive\n");
+    assert!(!machine.is_down());
 }
 
 #[test]

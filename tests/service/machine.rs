@@ -114,7 +114,7 @@ impl Machine {
         self.copy(env!("CARGO_BIN_EXE_hubdns"), "/usr/bin/hubdns");
         let program = self.path("/usr/bin/hubdns");
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
-        for unit in ["hubdns.service", "hubdns.socket", "hubdns-refused.target"] {
+        for unit in ["hubdns.service", "hubdns.socket", "hubdns-refused.service"] {
             self.copy(format!("systemd/{unit}"), &format!("/usr/lib/systemd/system/{unit}"));
         }
         self.copy_hub();
@@ -224,7 +224,7 @@ impl Machine {
 
     /// The end of what hubdns and systemd have said of each other.
     pub(crate) fn journal(&self) -> String {
-        self.try_sh("journalctl --no-pager --lines=60 --unit=hubdns --unit=hubdns.socket").0
+        self.try_sh("journalctl --no-pager --lines=60 --unit=hubdns --unit=hubdns-refused --unit=hubdns.socket").0
     }
 }
 

@@ -23,7 +23,7 @@ fn units(drop_in: Option<&str>) -> (TempDir, Vec<PathBuf>) {
         to
     };
     let units =
-        ["hubdns.service", "hubdns.socket", "hubdns-refused.target", "hubdns-notrack.service"];
+        ["hubdns.service", "hubdns.socket", "hubdns-refused.service", "hubdns-notrack.service"];
     let units = units.map(|name| place(name, name));
     if let Some(name) = drop_in {
         place(&format!("drop-ins/{name}"), &format!("hubdns.service.d/{name}"));
