@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Place, Problem},
     discover::HostLookup,
     forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
-    querylog::{Observers, Outlet},
+    querylog::{Observers, OpenError, Outlet},
     serve::{
         BindError, Certificate, CertificateError, Doubt, Entry, Inherited, ListenAddress, PemFile,
         Refused, ServeConfig, Service, bind, overlapping,
@@ -33,6 +33,9 @@ use crate::{
 
 /// NSID if the host does not tell its name.
 const NAMELESS: &str = "hubdns";
+
+/// What the unit names with `LogsDirectory=`: systemd makes it at a start, and lets nobody in but hubdns.
+const LOGS: &str = "/var/log/hubdns";
 
 /// How long systemd may take to close what it was told to: milliseconds, but after all else that it was
 /// told, by a thread of its own, on a machine that has just started.
@@ -120,7 +123,16 @@ fn try_all(
         problems.push(*problem);
     }
     problems.extend(trust_problem(config));
+    problems.extend(query_log_untaken(config));
     problems
+}
+
+/// Why the query log's file could not be had. In the unit's own place nobody but the unit can tell.
+fn query_log_untaken(config: &Config) -> Option<Problem> {
+    let error = Observers::try_file(&config.observers).err()?;
+    let is_of_unit = config.observers.log.file.as_deref().is_some_and(|it| it.starts_with(LOGS));
+    let is_seen = Path::new(LOGS).metadata().is_ok();
+    (is_seen || !is_of_unit).then(|| query_log_problem(config, &error))
 }
 
 /// What is doubtful about the certificates that can be served, at this time.
@@ -240,12 +252,16 @@ fn observers(
     identity: &[u8],
     metrics: &Arc<Metrics>,
 ) -> Result<(Observers, Vec<Outlet>), Box<Problem>> {
-    Observers::open(&config.observers, identity, metrics).map_err(|error| {
-        let what = format!("`log.queries_file`: {}", Chain(&error));
-        let help = "a file in a folder that the user can write to that hubdns runs as (a unit names \
-                    it with LogsDirectory=); \"\" is standard output";
-        Box::new(config.places.problem(Place::QueryLog, &what, "no query can be logged", help))
-    })
+    Observers::open(&config.observers, identity, metrics)
+        .map_err(|error| Box::new(query_log_problem(config, &error)))
+}
+
+/// A file that no query can be logged to, with its place in the configuration.
+fn query_log_problem(config: &Config, error: &OpenError) -> Problem {
+    let what = format!("`log.queries_file`: {}", Chain(error));
+    let help = "a file in a folder that the user can write to that hubdns runs as (a unit names it \
+                with LogsDirectory=); \"\" is standard output";
+    config.places.problem(Place::QueryLog, &what, "no query can be logged", help)
 }
 
 /// The configuration for who looks.

@@ -130,11 +130,13 @@ pub(super) fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
 }
 
 /// The addresses of the daemon that runs on this configuration; none when none runs. One that runs and
-/// may not be asked is an error.
-pub(super) async fn listeners(config: &Config) -> anyhow::Result<Vec<SocketAddr>> {
-    let Some(text) = daemon(config, "/api/v1/status").await? else { return Ok(Vec::new()) };
+/// may not be asked, or has opened nothing yet, is an error.
+pub(super) async fn listeners(config: &Config) -> anyhow::Result<Option<Vec<SocketAddr>>> {
+    let Some(text) = daemon(config, "/api/v1/status").await? else { return Ok(None) };
     let mut listeners = from_text::<StatusDocument>(&text)?.listeners;
+    // It may have been handed some, which it reads as soon as it has a table.
+    anyhow::ensure!(!listeners.is_empty(), "the daemon that runs has no table yet");
     // Whoever answers on the control socket holds its own admin address too.
     listeners.extend(config.admin.listen);
-    Ok(listeners)
+    Ok(Some(listeners))
 }

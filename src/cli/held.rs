@@ -14,10 +14,8 @@ const TELLS_WITHIN: Duration = Duration::from_secs(5);
 /// why that is not known, if it is not.
 pub(super) async fn held(config: &Config) -> (Held, Option<String>) {
     match ask::listeners(config).await {
-        Ok(daemon) if daemon.is_empty() => {
-            (Held { unit: of_unit().await, ..Held::default() }, None)
-        }
-        Ok(daemon) => (Held { daemon, ..Held::default() }, None),
+        Ok(None) => (Held { unit: of_unit().await, ..Held::default() }, None),
+        Ok(Some(daemon)) => (Held { daemon, ..Held::default() }, None),
         Err(why) => (Held { untold: true, ..Held::default() }, Some(format!("{why:#}"))),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     queue::{Entrance, queue},
     sampling::Wanted,
     stream::Frames,
-    writer::{OpenError, Outlet},
+    writer::{OpenError, Outlet, try_open},
 };
 use crate::{
     base::{EndpointId, Rcode, RecordType, ViewName},
@@ -141,6 +141,14 @@ impl Observers {
             outlets.push(Outlet::Spans(spans));
         }
         Ok((observers, outlets))
+    }
+
+    /// Whether `open` would have the file of the query log. Nothing is made.
+    pub fn try_file(config: &ObserversConfig) -> Result<(), OpenError> {
+        match (config.log.rate, &config.log.file) {
+            (Rate::OneIn(_), Some(path)) => try_open(path),
+            (Rate::OneIn(_), None) | (Rate::Off, _) => Ok(()),
+        }
     }
 
     /// What they were made from.

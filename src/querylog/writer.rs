@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::unistd::{AccessFlags, access};
+
 #[cfg(feature = "otlp")]
 use super::collector::Spans;
 use super::{
@@ -157,21 +159,42 @@ fn write(to: &mut dyn Write, text: &[u8]) -> (usize, io::Result<()>) {
     (written, to.flush())
 }
 
-/// Opens a file for appending, and makes it if there is none. Not one that another end has to be
-/// opened of first: that could take for ever.
+/// Opens a file for appending, and makes it if there is none.
 fn open(path: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    is_there(path)?;
+    let file = OpenOptions::new().append(true).create(true).mode(MODE).open(path);
+    file.map_err(|source| failed(path, source))
+}
+
+/// Whether that would be done, without making a file.
+pub(super) fn try_open(path: &Path) -> Result<(), OpenError> {
+    let tried = match (is_there(path)?, path.parent()) {
+        (false, Some(folder)) => {
+            access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
+        }
+        (true, _) | (false, None) => OpenOptions::new().append(true).open(path).map(drop),
+    };
+    tried.map_err(|source| failed(path, source))
+}
+
+/// Whether there is a file already. Not one that another end has to be opened of first: that could take
+/// for ever.
+fn is_there(path: &Path) -> Result<bool, OpenError> {
     match path.metadata() {
         Ok(known) => {
             let kind = known.file_type();
             if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
                 return Err(OpenError::NoFile(path.to_owned()));
             }
+            Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) => return Err(failed(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(path, error)),
     }
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path).map_err(failed)
+}
+
+fn failed(path: &Path, source: io::Error) -> OpenError {
+    OpenError::File { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -150,6 +150,9 @@ fn a_running_daemons_own_addresses_are_good() {
     assert!(err.contains("unknown key `ttl`"), "{err}");
 }
 
+/// Root without its right to everything, which is then anybody.
+const ANYBODY: [&str; 3] = ["setpriv", "--bounding-set", "-dac_override"];
+
 /// The same command, run by another: `["script", ...]`.
 fn run_by(words: &[&str], command: &Command) -> Command {
     let mut by = Command::new(words[0]);
@@ -164,15 +167,47 @@ fn a_daemon_that_may_not_be_asked_makes_no_address_a_problem() {
     let daemon = Hubdns::start(&recorded());
     let socket = daemon.dir().join("control.sock");
     fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
-    // Root without its right to everything, which is then anybody.
-    let anybody = ["setpriv", "--bounding-set", "-dac_override"];
-    let Ran { code, out, err } = ran(&mut run_by(&anybody, &daemon.command("check")));
+    let Ran { code, out, err } = ran(&mut run_by(&ANYBODY, &daemon.command("check")));
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains(": good") && err.contains("no address in use was looked at"), "{err}");
     assert!(err.contains("run this as root"), "{err}");
-    let Ran { out, .. } = ran(&mut run_by(&anybody, &daemon.command("doctor")));
+    let Ran { out, .. } = ran(&mut run_by(&ANYBODY, &daemon.command("doctor")));
     assert!(out.contains("skipped port: none was tried: a daemon has them"), "{out}");
     assert!(!out.contains("is in use"), "{out}");
+}
+
+#[test]
+fn a_query_log_that_cannot_be_written_is_a_problem_before_the_start() {
+    let folder = TempDir::new().unwrap();
+    let check = |file: &str, rate: &str| {
+        let log = format!("[log]\nqueries = \"{rate}\"\nqueries_file = \"{file}\"\n");
+        let text = listening_on("127.0.0.1:0") + &log;
+        fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+        ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]))
+    };
+    let place = folder.path().to_str().unwrap();
+    for file in [format!("{place}/none/queries.jsonl"), place.to_owned()] {
+        let Ran { code, err, .. } = check(&file, "all");
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("`log.queries_file`: the query log") && err.contains(&file), "{err}");
+        assert_eq!(check(&file, "off").code, Some(0), "nothing is opened then");
+    }
+    let file = format!("{place}/queries.jsonl");
+    let Ran { code, err, .. } = check(&file, "all");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!Path::new(&file).exists(), "what is tried is not made");
+    let mut by_hand = hubdns(folder.path());
+    by_hand.args(["check", "--config", "hubdns.toml"]);
+    let may_write = |mode| {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        ran(&mut run_by(&ANYBODY, &by_hand)).code == Some(0)
+    };
+    assert!(may_write(0o700) && !may_write(0o500));
+    fs::write(&file, "").unwrap();
+    assert_eq!(check(&file, "all").code, Some(0));
+    // systemd makes the folder at a start.
+    let Ran { code, err, .. } = check("/var/log/hubdns/queries.jsonl", "all");
+    assert_eq!(code, Some(0), "{err}");
 }
 
 #[test]
@@ -395,4 +430,8 @@ fn a_daemon_that_is_not_ready_says_why_to_commands() {
         assert!(err.contains("no table is in force yet: source hub: cannot reach AWS"), "{err}");
         assert!(!err.contains("backtrace"), "{err}");
     }
+    // Which addresses it has been handed, it does not tell.
+    let Ran { code, err, .. } = ran(&mut daemon.command("check"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("looked at: the daemon that runs has no table yet"), "{err}");
 }
