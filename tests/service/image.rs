@@ -37,6 +37,7 @@ fn boots(user_data: &str) -> (Machine, Process) {
         machine.write(&format!("/etc/systemd/system/{unit}.service.d/soon.conf"), SOON_CONF);
     }
     machine.sh("chmod 755 /usr/lib/hubdns/* && systemctl daemon-reload");
+    machine.add_user();
     let imds = gives(&machine, user_data);
     (machine, imds)
 }
@@ -97,6 +98,9 @@ fn an_instance_takes_its_configuration_from_a_parameter() {
 fn an_instance_with_a_bad_configuration_or_none_ends_and_tells_why() {
     ends("#hubdns\n[server]\nlisten = 53\n", "the configuration is refused");
     ends("#!/bin/sh\necho hello\n", "and not #hubdns");
+    // Which root could read.
+    let secrets = "#hubdns\n[server]\ncookie_secret_file = \"/etc/shadow\"\n";
+    ends(&format!("{secrets}{GOOD}"), "/etc/shadow: it cannot be read");
 }
 
 #[test]
@@ -156,10 +160,12 @@ fn enabled(user_data: &str) -> TempDir {
 fn a_hub_is_there_after_the_boot_on_any_port_and_one_that_is_refused_ends_the_machine() {
     let listen = "[server]\nlisten = [\"127.0.0.7:53\", \"127.0.0.7:853\"]\n";
     let folder = enabled(&format!("#hubdns\n{GOOD}{listen}"));
+    let user = project().join("systemd/hubdns.sysusers");
     let mut machine = Machine::boot_with(&[
         (&folder.path().join("system"), "/etc/systemd/system"),
         (&folder.path().join("hubdns"), "/etc/hubdns"),
         (&folder.path().join("lib"), "/usr/lib/hubdns"),
+        (&user, "/usr/lib/sysusers.d/hubdns.conf"),
         (Path::new(env!("CARGO_BIN_EXE_hubdns")), "/usr/bin/hubdns"),
     ]);
     // Nobody has started it but the boot, whose orders do not go round.

@@ -122,6 +122,13 @@ impl Machine {
         self.sh("systemctl daemon-reload");
     }
 
+    /// Adds the user that hubdns runs as, which packages bring.
+    pub(crate) fn add_user(&self) {
+        let to = "/usr/lib/sysusers.d/hubdns.conf";
+        self.copy("systemd/hubdns.sysusers", to);
+        self.sh(&format!("systemd-sysusers {to}"));
+    }
+
     /// Puts the recorded hub where the configuration's `path = "hub"` finds it.
     pub(crate) fn copy_hub(&self) {
         for file in fs::read_dir(project().join("tests/fixtures/small")).unwrap() {

@@ -103,13 +103,19 @@ fn goes_through_its_life(kind: &Kind) {
     }
 }
 
+/// Whether another process than that answers.
+fn is_new(machine: &Machine, before: &str) -> bool {
+    machine.property("MainPID") != before && machine.property("ActiveState") == "active"
+}
+
 fn upgrades_without_a_loss(machine: &Machine, Kind { ending, install, .. }: &Kind) {
     // One that asks ten times a second and waits for 2 s loses nothing.
     let before = machine.property("MainPID");
     let (asked, lost) = thread::scope(|scope| {
         let upgrade = scope.spawn(|| machine.sh(&format!("{install} /root/next.{ending}")));
         let (mut asked, mut lost) = (0, 0);
-        while !upgrade.is_finished() || asked < 30 {
+        // The package does not wait for the new one.
+        while !upgrade.is_finished() || asked < 30 || asked < 600 && !is_new(machine, &before) {
             asked += 1;
             lost += usize::from(machine.dig(DNS, SQS) != SQS_ADDRESSES);
             thread::sleep(Duration::from_millis(50));
@@ -117,12 +123,62 @@ fn upgrades_without_a_loss(machine: &Machine, Kind { ending, install, .. }: &Kin
         (asked, lost)
     });
     assert_eq!(lost, 0, "of {asked} queries");
-    assert_ne!(machine.property("MainPID"), before, "the new one runs");
+    assert!(is_new(machine, &before), "the new one runs");
     assert!(machine.sh("hubdns --version").contains(".99"));
     assert!(
         machine.sh("grep path /etc/hubdns/hubdns.toml").contains("\"hub\""),
         "it is the operator's"
     );
+}
+
+/// A machine whose files a package has brought.
+fn installed(more: &str) -> Machine {
+    let machine = Machine::boot();
+    machine.install(more);
+    machine.add_user();
+    machine.copy("systemd/packages/postinst", "/root/postinst");
+    machine
+}
+
+/// What dpkg does when it has brought the next ones, and what that says of hubdns.
+fn upgrade(machine: &Machine) -> String {
+    let (told, is_done) = machine.try_sh("timeout 20 sh /root/postinst configure 0.0.1");
+    assert!(is_done, "{told}");
+    told.split_once("hubdns: ").map(|(_, told)| told.to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn an_upgrade_does_not_wait_for_a_first_table() {
+    let machine = installed("[forward]\nupstreams = []\n");
+    machine.sh("rm -r /etc/hubdns/hub && systemctl start --no-block hubdns");
+    let state = || machine.property("ActiveState");
+    eventually("it waits", SOON, || (state() == "activating").then_some(()));
+    let before = machine.property("InvocationID");
+    assert_eq!(upgrade(&machine), "");
+    let is_new = || machine.property("InvocationID") != before;
+    eventually("the new one waits", SOON, || (is_new() && state() == "activating").then_some(()));
+}
+
+#[test]
+fn an_upgrade_leaves_a_hub_alone_that_could_not_read_its_secrets() {
+    let secrets = "cookie_secret_file = \"/etc/hubdns/secrets\"\n";
+    let machine = installed(&format!("[forward]\nupstreams = []\n[server]\n{secrets}"));
+    let put = |owner: &str| {
+        machine.write("/etc/hubdns/secrets", "000102030405060708090a0b0c0d0e0f\n");
+        machine.sh(&format!("chown {owner} /etc/hubdns/secrets && chmod 640 /etc/hubdns/secrets"));
+    };
+    put("root:hubdns");
+    machine.sh("systemctl start hubdns");
+    let before = machine.property("MainPID");
+    put("root:root");
+    machine.sh("hubdns check");
+    let told = upgrade(&machine);
+    assert!(told.contains("goes on") && told.contains("/etc/hubdns/secrets"), "{told}");
+    assert_eq!(machine.property("MainPID"), before);
+
+    put("root:hubdns");
+    assert_eq!(upgrade(&machine), "");
+    eventually("the new one runs", SOON, || is_new(&machine, &before).then_some(()));
 }
 
 #[test]
