@@ -24,12 +24,13 @@ def client(service: str):
     )
 
 
-def make(zones: str, outbound: str) -> None:
-    """Makes a stack in these zones and looks at it."""
+def make(zones: str, outbound: str, views: dict[str, str], opened: set[tuple[int, int]]) -> None:
+    """Makes a stack in these zones and looks at it; what `views` say opens these ports."""
     ec2 = client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     parameters = {"ImageId": image, "VpcId": vpc, "OutboundEndpoint": outbound, "Encrypted": outbound}
+    parameters |= views
     for at, zone in enumerate(zones):
         network = f"10.0.{at}.0/24"
         name = f"{REGION}{zone.lower()}"
@@ -66,6 +67,13 @@ def make(zones: str, outbound: str) -> None:
         assert user_data == "#hubdns parameter=/hubdns/hub\n", user_data
         assert data["MetadataOptions"]["HttpTokens"] == "required", data
         assert data["InstanceInitiatedShutdownBehavior"] == "terminate", data
+    ports = {
+        (permission["FromPort"], permission["ToPort"])
+        for group in ec2.describe_security_groups()["SecurityGroups"]
+        for permission in group["IpPermissions"]
+        if permission["IpProtocol"] in ("udp", "tcp") and 5000 < permission["FromPort"]
+    }
+    assert ports == opened, ports
     groups = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert [group["DesiredCapacity"] for group in groups] == [1] * len(zones), groups
     parameter = client("ssm").get_parameter(Name="/hubdns/hub")["Parameter"]["Value"]
@@ -77,9 +85,10 @@ def make(zones: str, outbound: str) -> None:
 
 def main() -> None:
     """Both sizes, each in an AWS of its own."""
-    for zones, outbound in (("AB", "no"), ("ABC", "yes")):
-        with mock_aws():
-            make(zones, outbound)
+    with mock_aws():
+        make("AB", "no", {"FirstViewPort": "5301", "LastViewPort": "5310"}, {(5301, 5310)})
+    with mock_aws():
+        make("ABC", "yes", {"FirstViewPort": "5301"}, {(5301, 5301)})
 
 
 if __name__ == "__main__":
