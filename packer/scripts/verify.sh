@@ -38,6 +38,8 @@ systemd-analyze security --threshold="$exposure_max" hubdns.service >/dev/null |
 complaints=$(systemd-analyze verify multi-user.target 2>&1 | grep -E 'hubdns|cycle' || true)
 [ -z "$complaints" ] || fail "$complaints"
 
+# Of VIEW_PORTS, and without them.
+nft --check --file /usr/lib/hubdns/hubdns-notrack.nft || fail 'nftables refuses the ports that are not tracked'
 for unit in hubdns hubdns-boot hubdns-notrack auditd firewalld chronyd amazon-ssm-agent; do
     systemctl is-enabled --quiet "$unit" || fail "$unit would not start"
 done

@@ -1,6 +1,6 @@
 //! What the host does with packets and ports: connection tracking, firewalld, the kernel's settings.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -52,27 +52,46 @@ fn the_kernels_settings_are_ones_that_it_has() {
     assert!(0 < set);
 }
 
-#[test]
-fn firewalld_opens_what_the_socket_unit_opens_and_the_images_zone_nothing_else() {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir(folder.path().join("services")).unwrap();
-    let service = folder.path().join("services/hubdns.xml");
+/// What of the image's hardening concerns the firewall, carried out below this folder, and what firewalld
+/// then tells.
+fn hardened(folder: &Path, view_ports: &str) -> String {
+    for name in ["services", "hubdns"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    let service = folder.join("services/hubdns.xml");
     fs::copy(project().join("systemd/hubdns.firewalld.xml"), service).unwrap();
     let harden = fs::read_to_string(project().join("packer/scripts/harden.sh")).unwrap();
     let (_, firewall) = harden.split_once("step '[firewall]").unwrap();
     let (_, firewall) = firewall.split_once('\n').unwrap();
     let (firewall, _) = firewall.split_once("\nstep ").unwrap();
+    let firewall = below(folder, firewall);
     let script = format!(
         "set -euo pipefail\nsystemctl() {{ :; }}\n\
          firewall-offline-cmd() {{ command firewall-offline-cmd --system-config='{}' \"$@\"; }}\n\
          {firewall}\nfirewall-offline-cmd --info-service=hubdns\n\
          firewall-offline-cmd --get-default-zone\n\
          firewall-offline-cmd --zone=drop --list-all\n",
-        folder.path().display()
+        folder.display()
     );
-    let ran = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let ran = Command::new("bash").args(["-c", &script]).env("VIEW_PORTS", view_ports).output();
+    let ran = ran.unwrap();
     let told = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    told
+}
+
+/// A script or rules whose `/etc/hubdns` is another folder.
+fn below(folder: &Path, text: &str) -> String {
+    let place = folder.join("hubdns");
+    let moved = text.replace("/etc/hubdns", place.to_str().unwrap());
+    assert_ne!(moved, text);
+    moved
+}
+
+#[test]
+fn firewalld_opens_what_the_socket_unit_opens_and_the_images_zone_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let told = hardened(folder.path(), "");
     for line in [
         "  ports: 53/udp 53/tcp",
         "drop",
@@ -83,4 +102,22 @@ fn firewalld_opens_what_the_socket_unit_opens_and_the_images_zone_nothing_else()
     ] {
         assert!(told.lines().any(|it| it == line), "{line:?} lacks: {told}");
     }
+}
+
+#[test]
+fn ports_of_views_are_open_and_not_tracked() {
+    let folder = TempDir::new().unwrap();
+    let told = hardened(folder.path(), "5301-5310");
+    let line = "  ports: 5301-5310/udp 5301-5310/tcp";
+    assert!(told.lines().any(|it| it == line), "{told}");
+    // As the image's script looks, which makes no image of those that nftables refuses.
+    let rules = fs::read_to_string(project().join("systemd/hubdns-notrack.nft")).unwrap();
+    let rules = below(folder.path(), &rules);
+    let mut apart = Command::new("unshare");
+    let loaded = "set -e; nft --check --file \"$0\"; nft --file \"$0\"; nft list table inet hubdns";
+    let file = folder.path().join("rules.nft");
+    fs::write(&file, rules).unwrap();
+    let ran = apart.args(["--net", "sh", "-c", loaded]).arg(&file).output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(told.matches("{ 53, 5301-5310 }").count() == 3, "{told}{ran:?}");
 }

@@ -49,7 +49,7 @@ fn found() -> Machine {
 fn the_scripts_of_the_image_make_one_that_boots() {
     let machine = found();
     for script in ["install", "harden", "verify", "clean"] {
-        machine.sh(&format!("env WITH_SSHD=false bash /root/{script}.sh"));
+        machine.sh(&format!("env WITH_SSHD=false VIEW_PORTS=5301-5310 bash /root/{script}.sh"));
     }
     let asked = machine.sh("cat /root/asked");
     assert!(asked.contains("/tmp/hubdns.rpm") && asked.contains("grubby"), "{asked}");
@@ -58,6 +58,7 @@ fn the_scripts_of_the_image_make_one_that_boots() {
         "target: DROP",
         "icmp-block-inversion: yes",
         "services: dhcpv6-client dns-over-tls https hubdns",
+        "ports: 5301-5310/tcp 5301-5310/udp",
     ] {
         assert!(zone.contains(line), "{zone}");
     }
@@ -68,6 +69,7 @@ fn the_scripts_of_the_image_make_one_that_boots() {
     assert!(machine.sh("grep ^SELINUX= /etc/selinux/config").contains("enforcing"));
 
     // As an instance starts it.
+    machine.sh("systemctl start hubdns-notrack && nft list table inet hubdns | grep 5301-5310");
     machine.copy_hub();
     machine.sh("mkdir -p /run/log/journal && systemctl daemon-reload");
     let _imds = gives(&machine, &format!("#hubdns\n{GOOD}"));
