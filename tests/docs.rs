@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod readme;
 mod support;
 
 use std::{
@@ -369,30 +370,4 @@ fn transcripts_are_what_the_commands_print() {
         }
     }
     assert!(2 <= compared, "{compared} transcripts");
-}
-
-#[test]
-fn the_readme_has_two_commands_and_ci_runs_the_second() {
-    let readme = read("README.md");
-    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let commands: Vec<&str> = blocks.map(str::trim).collect();
-    assert_eq!(commands, ["cargo run --no-default-features -- demo", "./tests/run"]);
-    let ci = read(".ci/run");
-    let runs: Vec<&str> = ci.lines().filter(|line| line.contains("tests/run")).collect();
-    assert_eq!(runs, [r#"exec "$(dirname "${BASH_SOURCE[0]}")/../tests/run" "$@""#]);
-}
-
-#[test]
-fn the_readmes_links_lead_somewhere() {
-    for target in read("README.md").split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
-    {
-        let (page, heading) = target.split_once('#').unwrap_or((target, ""));
-        assert!(root().join(page).exists(), "{target}");
-        // As GitHub makes an anchor of a heading without signs.
-        let anchor =
-            |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-        let is_there =
-            || read(page).lines().any(|line| line.starts_with('#') && anchor(line) == heading);
-        assert!(heading.is_empty() || is_there(), "{target}");
-    }
 }
