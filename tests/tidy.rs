@@ -32,7 +32,17 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("serve", &["base", "wire", "telemetry", "answer"]),
     (
         "admin",
-        &["base", "inventory", "coverage", "telemetry", "policy", "table", "answer", "refresh"],
+        &[
+            "base",
+            "inventory",
+            "coverage",
+            "telemetry",
+            "policy",
+            "table",
+            "answer",
+            "refresh",
+            "serve",
+        ],
     ),
     (
         "config",

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::serve::ServeConfig;
+
 /// `[admin]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
@@ -10,7 +12,7 @@ pub struct AdminConfig {
 }
 
 /// The configuration in force, as far as people look at it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
     /// The whole of it as TOML, without secrets.
     pub toml: String,
@@ -18,6 +20,6 @@ pub struct InForce {
     pub hash: String,
     /// Whether endpoints' addresses are probed.
     pub probes: bool,
-    /// Ports where DNS is spoken inside of TLS.
-    pub encrypted_ports: Vec<u16>,
+    /// Where DNS is spoken, and how.
+    pub serve: ServeConfig,
 }

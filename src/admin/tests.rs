@@ -36,6 +36,7 @@ use crate::{
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
     policy::{self, PolicyConfig, facts},
     refresh::{Control, Publications, RoundReport, SourceStatus, Status},
+    serve::ServeConfig,
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::Metrics,
 };
@@ -94,7 +95,7 @@ fn in_force() -> InForce {
         toml: "[answers]\nttl_secs = 60\n".to_owned(),
         hash: "c0ffee".to_owned(),
         probes: true,
-        encrypted_ports: vec![853],
+        serve: ServeConfig::NOWHERE,
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
     forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
     querylog::{Observers, OpenError, Outlet},
     serve::{
-        BindError, Certificate, CertificateError, Doubt, Entry, Inherited, ListenAddress, PemFile,
-        Refused, ServeConfig, Service, bind, overlapping,
+        BindError, Certificate, CertificateError, Doubt, Entry, Inherited, PemFile, Refused,
+        ServeConfig, Service, bind, overlapping,
     },
     telemetry::{Encrypted, Metrics},
 };
@@ -266,12 +266,11 @@ fn query_log_problem(config: &Config, error: &OpenError) -> Problem {
 
 /// The configuration for who looks.
 pub(super) fn in_force(config: &Config) -> InForce {
-    let encrypted = config.serve.encrypted().flat_map(|(_, tls)| &tls.listen);
     InForce {
         toml: config.effective.toml.clone(),
         hash: config.effective.hash.clone(),
         probes: config.health.tcp_port.is_some(),
-        encrypted_ports: encrypted.map(ListenAddress::port).collect(),
+        serve: config.serve.clone(),
     }
 }
 

@@ -20,7 +20,6 @@ use crate::{
     answer::{self, Vantage},
     app::{host_lookup, offline_table},
     config::Config,
-    serve::Service,
 };
 
 /// Lists what is answered.
@@ -85,8 +84,7 @@ async fn by_daemon(
     let look = async || -> anyhow::Result<Option<ExplainDocument>> {
         let Some(text) = ask::daemon(config, path).await? else { return Ok(None) };
         let mut explained: ExplainDocument = from_text(&text)?;
-        let spoken = config.serve.spoken_at(explained.listener);
-        let is_encrypted = matches!(spoken, Some(Service::Encrypted(_)));
+        let is_encrypted = config.serve.is_encrypted_at(explained.listener);
         explained.live = Some(ask_live(&explained, &args.name, args.rtype, is_encrypted).await);
         Ok(Some(explained))
     };

@@ -105,16 +105,20 @@ impl ServeConfig {
         tls.chain(self.https.iter().map(|https| (Encrypted::Https, &https.tls)))
     }
 
-    /// What is spoken at an address that clients ask.
-    pub fn spoken_at(&self, asked: SocketAddr) -> Option<Service> {
-        let is_there = |listen: &ListenAddress| match listen.socket() {
+    /// Whether DNS is spoken inside of TLS at an address that clients ask. An address that an entry names
+    /// is that entry's, before those of wildcards and interfaces with its port.
+    pub fn is_encrypted_at(&self, asked: SocketAddr) -> bool {
+        let is_named = |listen: &ListenAddress| listen.socket() == Some(asked);
+        let may_be = |listen: &ListenAddress| match listen.socket() {
             Some(own) => {
                 let any = own.ip().is_unspecified() || asked.ip().is_unspecified();
                 own.port() == asked.port() && (any || own.ip() == asked.ip())
             }
             None => listen.port() == asked.port(),
         };
-        self.entries().find(|entry| is_there(&entry.listen)).map(|entry| entry.service)
+        let named = self.entries().find(|entry| is_named(&entry.listen));
+        let entry = named.or_else(|| self.entries().find(|entry| may_be(&entry.listen)));
+        entry.is_some_and(|entry| matches!(entry.service, Service::Encrypted(_)))
     }
 
     /// The path of DNS over HTTPS; empty without it.

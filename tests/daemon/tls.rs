@@ -276,3 +276,30 @@ fn check_tells_what_is_wrong_with_a_certificate() {
     assert!(!good && said.contains("cannot read x.pem"), "{said}");
     assert_eq!(said.matches("error: ").count(), 2, "{said}");
 }
+
+/// The page and the command know by the address, not by its port alone.
+#[test]
+fn what_is_plain_is_asked_though_another_address_speaks_tls_at_the_same_port() {
+    let pair = Pair::new("hub.test");
+    let table = pair.table("tls", "127.0.0.2:{dns_port}");
+    let plain = "[server]\nlisten = [\"127.0.0.1:{dns_port}\"]\n";
+    let daemon = Hubdns::start(&(recorded() + plain + &table));
+    let link = |listener: SocketAddr| format!("/?name={SQS}&from=127.0.0.1&listener={listener}");
+    let [plain, tls] = ["127.0.0.1", "127.0.0.2"]
+        .map(|ip| SocketAddr::new(ip.parse().unwrap(), daemon.dns_port()));
+    let (_, page) = daemon.get(&link(plain));
+    let word = page.split("name=\"live\" value=\"").nth(1).unwrap().get(..32).unwrap();
+    let refused = "speaks DNS inside of TLS";
+    for (listener, is_asked) in [(plain, true), (tls, false)] {
+        let (_, page) = daemon.get(&format!("{}&live={word}", link(listener)));
+        assert_eq!(
+            (page.contains("agrees"), page.contains(refused)),
+            (is_asked, !is_asked),
+            "{page}"
+        );
+        let words = format!("explain {SQS} A --from 127.0.0.1 --listener {listener}");
+        let output = daemon.command(&words).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(told.contains(refused), !is_asked, "{told}");
+    }
+}

@@ -122,8 +122,7 @@ async fn answered(
     }
     let live = async |explained: &ExplainDocument| {
         let bound = site.admin.listening.borrow().clone();
-        let encrypted_ports = site.admin.config.borrow().encrypted_ports.clone();
-        let is_encrypted = encrypted_ports.contains(&explained.listener.port());
+        let is_encrypted = site.admin.config.borrow().serve.is_encrypted_at(explained.listener);
         let wish = Wish { caller, word, is_ahead, explained, is_encrypted };
         site.asker.ask(wish, &site.admin.table, &bound).await
     };
