@@ -173,7 +173,49 @@ fn a_daemon_that_may_not_be_asked_makes_no_address_a_problem() {
     assert!(err.contains("run this as root"), "{err}");
     let Ran { out, .. } = ran(&mut run_by(&ANYBODY, &daemon.command("doctor")));
     assert!(out.contains("skipped port: none was tried: a daemon has them"), "{out}");
+    for about in ["loop", "link-local", "descriptors"] {
+        assert!(out.contains(&format!("skipped {about}: the daemon could not be asked")), "{out}");
+    }
     assert!(!out.contains("is in use"), "{out}");
+}
+
+/// Else what is doubtful is found by a second run, when all that is wrong is put right.
+#[test]
+fn what_is_doubtful_is_told_beside_what_is_wrong() {
+    let daemon = Hubdns::start(&recorded());
+    let socket = daemon.dir().join("control.sock");
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
+    let text = fs::read_to_string(daemon.dir().join("hubdns.toml")).unwrap();
+    let anybody = ["setpriv", "--bounding-set", "-dac_override"];
+    // Wrong in the file, and wrong on this machine.
+    let address = "listen = [\"127.0.0.1:";
+    for (from, to, key) in [
+        ("interval_secs = 5", "interval_secs = 0", "refresh.interval_secs"),
+        (address, "listen = [\"192.0.2.1:", "server.listen"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        fs::write(daemon.dir().join("hubdns.toml"), text.replacen(from, to, 1)).unwrap();
+        let Ran { code, err, .. } = ran(&mut run_by(&anybody, &daemon.command("check")));
+        assert_eq!((code, err.matches("error: ").count()), (Some(1), 1), "{err}");
+        assert_eq!(err.matches("\n\nwarning: ").count(), 1, "{err}");
+        assert!(err.contains("no address in use was looked at"), "{err}");
+        let mut command = run_by(&anybody, &daemon.command("check --format json"));
+        let Ran { code, out, .. } = ran(&mut command);
+        let checked: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &checked["problems"][0]["key"]), (Some(1), &key.into()), "{out}");
+        let [doubt, untried] = &checked["warnings"].as_array().unwrap()[..] else {
+            panic!("{out}")
+        };
+        assert_eq!(doubt["key"], "forward.upstreams");
+        assert!(untried["what"].as_str().unwrap().starts_with("no address in use was looked at"));
+    }
+    // What is wrong itself is no doubt as well.
+    fs::write(daemon.dir().join("hubdns.toml"), text.replace("upstreams = []", "upstreams = 5"))
+        .unwrap();
+    let Ran { out, .. } = ran(&mut daemon.command("check --format json"));
+    let checked: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(checked["problems"][0]["key"], "forward.upstreams");
+    assert!(checked["warnings"].as_array().unwrap().iter().all(|it| it["key"] == ""), "{out}");
 }
 
 #[test]

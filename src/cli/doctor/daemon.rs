@@ -31,9 +31,7 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
         Ok(None) => {
             let next = "start it: `hubdns run`";
             list.warned("daemon", "none runs on this configuration".to_owned(), next);
-            for about in ["loop", "link-local", "descriptors"] {
-                list.skipped(about, "a daemon that runs would tell".to_owned(), next);
-            }
+            skip_what_it_tells(list, "a daemon that runs would tell", next);
             return None;
         }
         Err(error) => Err(format!("{error:#}")),
@@ -42,6 +40,8 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
         Ok(status) => status,
         Err(why) => {
             list.failed("daemon", why, SEE_LOG);
+            let next = "see what keeps the daemon from being asked, above";
+            skip_what_it_tells(list, "the daemon could not be asked", next);
             return None;
         }
     };
@@ -56,6 +56,13 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
     look_at_loops(list, &running.status);
     look_at_packets(list, &running);
     Some(running)
+}
+
+/// What only a daemon tells is not passed over in silence.
+fn skip_what_it_tells(list: &mut CheckList, why: &str, next: &str) {
+    for about in ["loop", "link-local", "descriptors"] {
+        list.skipped(about, why.to_owned(), next);
+    }
 }
 
 fn look_at_loops(list: &mut CheckList, status: &StatusDocument) {
