@@ -6,7 +6,7 @@ use super::{
     args::{CheckArgs, Format},
     color, complain, held,
     progress::waiting,
-    run, say, small_runtime,
+    run, say, show, small_runtime,
 };
 use crate::{
     admin::json::{AskedOnceDocument, CheckedDocument, ProblemDocument, to_text},
@@ -31,20 +31,35 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         true => config::load(path),
         false => run::load_and_try(path, &held),
     };
-    let config = match loaded {
-        Ok(config) => config,
-        Err(errors) if json => {
-            let problems = problems(&errors);
-            say(&to_text(&CheckedDocument { file, problems, ..CheckedDocument::default() }))?;
-            return Ok(ExitCode::FAILURE);
-        }
-        Err(errors) => return run::refuse(&errors.render(color())),
-    };
     let untried = untried.into_inner();
+    let warnings = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(errors) => errors.warnings(),
+    };
     if !json {
-        run::warn(&config.warnings);
+        if let Err(errors) = &loaded {
+            show(&errors.render(color()));
+            if !warnings.is_empty() {
+                show("\n");
+            }
+        }
+        run::warn(warnings);
         untried.iter().for_each(|why| complain(why));
     }
+    let untried = untried.map(|what| ProblemDocument { what, ..ProblemDocument::default() });
+    let warnings = warnings.iter().map(problem).chain(untried).collect();
+    let config = match loaded {
+        Ok(config) => config,
+        Err(errors) => {
+            if json {
+                let problems = problems(&errors);
+                let checked =
+                    CheckedDocument { file, problems, warnings, ..CheckedDocument::default() };
+                say(&to_text(&checked))?;
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let asked = match args.online {
         true => runtime.block_on(ask_once(&config, json)),
         false => Vec::new(),
@@ -58,12 +73,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             sources: Some(sources),
             views: Some(views),
             problems: Vec::new(),
-            warnings: config
-                .warnings
-                .iter()
-                .map(problem)
-                .chain(untried.map(|what| ProblemDocument { what, ..ProblemDocument::default() }))
-                .collect(),
+            warnings,
             asked,
         }))?;
     } else if good {

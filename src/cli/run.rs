@@ -78,14 +78,18 @@ pub(super) fn load_and_try(
 ) -> Result<Config, ConfigErrors> {
     let try_them = |config: &Config| try_places(config, &held(config));
     match config::load(path) {
-        Err(errors) => Err(errors.and(try_them)),
-        Ok(mut config) => match try_them(&config) {
-            problems if problems.is_empty() => {
-                config.warnings.extend(certificate_doubts(&config, now_secs()));
-                Ok(config)
+        Err(ConfigErrors::Wrong { problems, rest: Some(mut rest) }) => {
+            rest.warnings.extend(certificate_doubts(&rest, now_secs()));
+            Err(ConfigErrors::Wrong { problems, rest: Some(rest) }.and(try_them))
+        }
+        Err(errors) => Err(errors),
+        Ok(mut config) => {
+            config.warnings.extend(certificate_doubts(&config, now_secs()));
+            match try_them(&config) {
+                problems if problems.is_empty() => Ok(config),
+                problems => Err(ConfigErrors::Wrong { problems, rest: Some(Box::new(config)) }),
             }
-            problems => Err(ConfigErrors::Wrong { problems, rest: Some(Box::new(config)) }),
-        },
+        }
     }
 }
 

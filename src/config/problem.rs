@@ -1,6 +1,6 @@
 //! What is wrong in a configuration, where, and what would be right.
 
-use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc};
+use std::{fmt, io, mem, ops::Range, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 
@@ -198,6 +198,14 @@ impl ConfigErrors {
         }
     }
 
+    /// What is doubtful beside the problems, in the order of the file.
+    pub fn warnings(&self) -> &[Problem] {
+        match self {
+            ConfigErrors::Wrong { rest: Some(rest), .. } => &rest.warnings,
+            ConfigErrors::Wrong { rest: None, .. } | ConfigErrors::Unreadable { .. } => &[],
+        }
+    }
+
     /// The same with what `look` finds in the rest of the file, so that a person is told of
     /// everything at once.
     pub fn and(self, look: impl FnOnce(&Config) -> Vec<Problem>) -> ConfigErrors {
@@ -300,9 +308,15 @@ impl Findings {
         !self.problems.is_empty()
     }
 
-    /// The problems in the order of the file, and what the rest of it means.
-    pub(super) fn into_errors(mut self, rest: Option<Config>) -> ConfigErrors {
+    /// The problems in the order of the file, and what the rest of it means, with its own warnings: what
+    /// is doubtful only since a value is wrong is not among them.
+    pub(super) fn into_errors(mut self, mut rest: Option<Config>) -> ConfigErrors {
         self.problems.sort_by_key(Problem::place);
+        if let Some(rest) = &mut rest {
+            let warnings = mem::take(&mut self.warnings).into_iter();
+            rest.warnings = warnings.filter(|warning| !self.doubts(&warning.key)).collect();
+            rest.warnings.sort_by_key(Problem::place);
+        }
         ConfigErrors::Wrong { problems: self.problems, rest: rest.map(Box::new) }
     }
 
