@@ -204,8 +204,9 @@ sections! {
             "Lines of the query log, messages of dnstap, and spans, that were written."
         hubdns_query_log_dropped_total:
             "Those that were not: more came than could be written, and the queue of 16,384 (of \
-             dnstap also: of 16 MiB of packets) was full; or the file did not take them, or no \
-             receiver was there. No answer waits for either."
+             dnstap also: of 16 MiB of packets; of spans also: of 1,024 of discovery and reloads) was \
+             full; or the file did not take them, no receiver was there, or it refused them. No answer \
+             waits for any."
         hubdns_dnstap_connected:
             "1 while a receiver of dnstap takes frames; 0 also where none is configured."
     }

@@ -79,13 +79,15 @@ impl Metrics {
         registry.register(Box::new(process))?;
         let build = register!(registry, IntGaugeVec, "hubdns_build_info", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let told = ToldMetrics::new(&registry)?;
+        let spans = Spans::new(told.dropped(Output::Otlp, Untold::Queue).cloned());
         Ok(Metrics {
             dns: DnsMetrics::new(&registry)?,
             tls: TlsMetrics::new(&registry)?,
             forward: ForwardMetrics::new(&registry)?,
             control: ControlMetrics::new(&registry)?,
-            told: ToldMetrics::new(&registry)?,
-            spans: Spans::default(),
+            told,
+            spans,
             coverage: Arc::default(),
             leaks: coverage::LeakMetrics::new(&registry)?,
             registry,

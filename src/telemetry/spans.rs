@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus::IntCounter;
+
 /// Pieces of work that wait to be told. 200 sources that answer at once are a round each; the
 /// collector's thread comes to look 50 times a second.
 const WAITING_MAX: usize = 1_024;
@@ -41,26 +43,37 @@ pub struct Step {
 }
 
 /// The way to who tells a collector; nobody does unless one is configured.
-#[derive(Debug, Default)]
-pub struct Spans(Mutex<Option<SyncSender<Span>>>);
+#[derive(Debug)]
+pub struct Spans {
+    sender: Mutex<Option<SyncSender<Span>>>,
+    /// Counts what there was no room for.
+    dropped: Option<IntCounter>,
+}
 
 // === impl Spans ===
 
 impl Spans {
+    /// Nobody listens yet.
+    pub(super) fn new(dropped: Option<IntCounter>) -> Self {
+        Self { sender: Mutex::default(), dropped }
+    }
+
     /// From now on what is told comes here, and to nobody else.
     pub fn open(&self) -> Receiver<Span> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         receiver
     }
 
     /// Tells of a piece of work, which is made only if somebody listens. Waits for nobody; what there
-    /// is no room for is dropped. Not for queries: it takes a lock.
+    /// is no room for is dropped, and counted. Not for queries: it takes a lock.
     pub fn tell(&self, make: impl FnOnce() -> Span) {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = sender.as_ref() else { return };
-        if let Err(TrySendError::Disconnected(_)) = open.try_send(make()) {
-            *sender = None;
+        match open.try_send(make()) {
+            Ok(()) => (),
+            Err(TrySendError::Full(_)) => self.dropped.iter().for_each(IntCounter::inc),
+            Err(TrySendError::Disconnected(_)) => *sender = None,
         }
     }
 }
@@ -69,7 +82,8 @@ impl Spans {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Span, Spans, WAITING_MAX};
+    use super::{Span, WAITING_MAX};
+    use crate::telemetry::Metrics;
 
     fn span() -> Span {
         Span {
@@ -84,7 +98,8 @@ mod tests {
 
     #[test]
     fn work_is_told_to_who_came_last_and_made_for_nobody() {
-        let spans = Spans::default();
+        let metrics = Metrics::new().unwrap();
+        let spans = &metrics.spans;
         spans.tell(|| panic!("nobody listens"));
         let first = spans.open();
         spans.tell(span);
@@ -95,6 +110,9 @@ mod tests {
             spans.tell(span);
         }
         assert_eq!(second.try_iter().count(), WAITING_MAX);
+        let dropped = "hubdns_query_log_dropped_total{output=\"otlp\",reason=\"queue\"}";
+        let page = metrics.render().unwrap();
+        assert!(page.contains(&format!("{dropped} {WAITING_MAX}\n")), "{page}");
         drop(second);
         spans.tell(span);
         spans.tell(|| panic!("nobody listens any more"));

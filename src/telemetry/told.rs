@@ -65,9 +65,13 @@ impl ToldMetrics {
 
     /// Counts what was not.
     pub fn untold(&self, output: Output, why: Untold, records: u64) {
-        let at = output as usize * Untold::ALL.len() + why as usize;
-        if let Some(counter) = self.dropped.get(at) {
+        if let Some(counter) = self.dropped(output, why) {
             counter.inc_by(records);
         }
+    }
+
+    /// What counts that.
+    pub(super) fn dropped(&self, output: Output, why: Untold) -> Option<&IntCounter> {
+        self.dropped.get(output as usize * Untold::ALL.len() + why as usize)
     }
 }
