@@ -11,19 +11,37 @@ use std::{
 use super::{
     config::OtlpConfig,
     line::{Clocks, Entry},
-    otlp::Batch,
+    otlp::{Batch, Rejected},
     queue::{Exit, Found, LOOK},
 };
-use crate::telemetry::{Metrics, Output, Span, Untold};
+use crate::{
+    base::printable,
+    telemetry::{Metrics, Output, Span, Untold},
+};
 
 /// How long a span waits for others to go with.
 const GATHER: Duration = Duration::from_secs(1);
 /// Spans that go together: at some 600 octets each, a message of 1 MB.
 const BATCH_MAX: u64 = 2_048;
-/// For the collector to take a connection, a message, and to answer.
+/// For the collector to take a connection and a message and to answer, all together.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Octets of an answer that are looked at.
 const ANSWER_LEN_MAX: u64 = 64 * 1024;
+/// Characters of a collector's own words that are logged.
+const WHY_LEN_MAX: usize = 200;
+
+/// What was logged of a collector, until it is over.
+#[derive(Default)]
+struct Logged {
+    gone: bool,
+    rejects: bool,
+}
+
+/// A connection on which everything has one end, however many octets come one by one.
+struct Hurried {
+    stream: TcpStream,
+    end: Instant,
+}
 
 /// Sends spans to a collector.
 pub struct Spans {
@@ -41,7 +59,7 @@ impl Spans {
         let works = self.metrics.spans.open();
         let mut batch = Batch::new();
         let mut begun: Option<Instant> = None;
-        let mut told_gone = false;
+        let mut logged = Logged::default();
         loop {
             let (ending, now) = (is_ending(), Instant::now());
             let clocks = Clocks::new(now, wall());
@@ -50,7 +68,7 @@ impl Spans {
             if 0 < batch.count {
                 let since = *begun.get_or_insert(now);
                 if over || BATCH_MAX <= batch.count || GATHER <= now - since {
-                    self.send(&batch, &mut told_gone);
+                    self.send(&batch, &mut logged);
                     (batch, begun) = (Batch::new(), None);
                 }
             }
@@ -79,35 +97,84 @@ impl Spans {
         Found::One(())
     }
 
-    fn send(&self, batch: &Batch, told_gone: &mut bool) {
+    fn send(&self, batch: &Batch, logged: &mut Logged) {
         let (address, path) = (self.config.address, &self.config.path);
-        match post(address, path, &batch.message(&self.identity)) {
-            Ok(()) => {
-                if *told_gone {
+        match post(address, path, &batch.message(&self.identity), PATIENCE) {
+            Ok(rejected) => {
+                if logged.gone {
                     tracing::info!(collector = %address, "the collector takes spans again");
                 }
-                *told_gone = false;
-                self.metrics.told.told(Output::Otlp, batch.count);
+                logged.gone = false;
+                self.count(batch, &rejected, logged);
             }
             Err(error) => {
-                if !*told_gone {
+                if !logged.gone {
                     tracing::warn!(
                         collector = %address, %error,
                         "the collector takes no spans; they are dropped, and the next are tried"
                     );
                 }
-                *told_gone = true;
+                logged.gone = true;
                 self.metrics.told.untold(Output::Otlp, Untold::Write, batch.count);
             }
         }
     }
+
+    /// Of a batch that was taken some spans may have been rejected.
+    fn count(&self, batch: &Batch, rejected: &Rejected, logged: &mut Logged) {
+        let spans = rejected.spans.min(batch.count);
+        self.metrics.told.told(Output::Otlp, batch.count - spans);
+        self.metrics.told.untold(Output::Otlp, Untold::Write, spans);
+        let is_said = 0 < spans || !rejected.why.is_empty();
+        if is_said && !logged.rejects {
+            let why: String = rejected.why.chars().take(WHY_LEN_MAX).collect();
+            tracing::warn!(
+                collector = %self.config.address, spans, why = printable(&why),
+                "the collector does not take all spans; those are dropped"
+            );
+        }
+        logged.rejects = is_said;
+    }
+}
+
+// === impl Hurried ===
+
+impl Hurried {
+    fn connect(address: SocketAddr, within: Duration) -> io::Result<Self> {
+        let end = Instant::now() + within;
+        Ok(Self { stream: TcpStream::connect_timeout(&address, within)?, end })
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long"));
+        }
+        Ok(left)
+    }
+}
+
+impl Read for Hurried {
+    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.read(octets)
+    }
+}
+
+impl Write for Hurried {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// One message, on a connection of its own.
-fn post(address: SocketAddr, path: &str, message: &[u8]) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn post(address: SocketAddr, path: &str, message: &[u8], within: Duration) -> io::Result<Rejected> {
+    let mut stream = Hurried::connect(address, within)?;
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\nuser-agent: hubdns/{}\r\n\
          content-type: application/x-protobuf\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
@@ -118,10 +185,101 @@ fn post(address: SocketAddr, path: &str, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.lines().next().unwrap_or_default();
-    match status.split(' ').nth(1) {
-        Some(code) if code.starts_with('2') => Ok(()),
-        _ => Err(io::Error::other(format!("it answers {status:?}"))),
+    let head_len = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or(answer.len());
+    let (head, body) = answer.split_at(head_len);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let status = head.lines().next().unwrap_or_default();
+    if !status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+        return Err(io::Error::other(format!("it answers {status:?}")));
+    }
+    let body = body.get(4..).unwrap_or_default();
+    let is_chunked =
+        |line: &str| line.starts_with("transfer-encoding:") && line.ends_with("chunked");
+    Ok(match head.lines().any(is_chunked) {
+        true => Rejected::read(&joined(body)),
+        false => Rejected::read(body),
+    })
+}
+
+/// The chunks of a body as one (RFC 9112 section 7.1), as far as they can be read.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(at) = chunks.windows(2).position(|it| it == b"\r\n") {
+        let (size, rest) = chunks.split_at(at);
+        let size = String::from_utf8_lossy(size);
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let Some(len @ 1..) = usize::from_str_radix(size, 16).ok() else { break };
+        let Some(chunk) = rest.get(2..).and_then(|rest| rest.get(..len)) else { break };
+        body.extend_from_slice(chunk);
+        chunks = rest.get(2 + len + 2..).unwrap_or_default();
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, ErrorKind, Write},
+        net::TcpListener,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::{Rejected, post};
+
+    /// What comes of a collector that answers `parts`, and waits behind each.
+    fn posted(parts: Vec<Vec<u8>>, wait: Duration) -> std::io::Result<Rejected> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let collector = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+            while !asked.next().unwrap().unwrap().is_empty() {}
+            for part in parts {
+                // Whoever waits no longer has closed it.
+                if stream.write_all(&part).is_err() {
+                    return;
+                }
+                thread::sleep(wait);
+            }
+        });
+        let came = post(address, "/v1/traces", b"", Duration::from_millis(500));
+        collector.join().unwrap();
+        came
+    }
+
+    #[test]
+    fn a_collector_that_answers_octet_by_octet_is_given_no_longer_than_any() {
+        let begun = Instant::now();
+        let octets = vec![b"H".to_vec(); 40];
+        let error = posted(octets, Duration::from_millis(100)).unwrap_err();
+        assert!([ErrorKind::TimedOut, ErrorKind::WouldBlock].contains(&error.kind()), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn what_a_collector_rejects_is_read_of_its_answer_however_it_is_sent() {
+        // A partial success: 300 spans, "full"; behind it a field that we do not know.
+        let body = b"\x0a\x09\x08\xac\x02\x12\x04full\x15\0\0\0\0";
+        let head = |more: &str| format!("HTTP/1.1 200 OK\r\n{more}\r\n\r\n").into_bytes();
+        let whole = [head("Content-Length: 16"), body.to_vec()].concat();
+        let chunks = [
+            head("Transfer-Encoding: chunked"),
+            b"3\r\n".to_vec(),
+            body[..3].to_vec(),
+            b"\r\nd;x=y\r\n".to_vec(),
+            body[3..].to_vec(),
+            b"\r\n0\r\n\r\n".to_vec(),
+        ];
+        let rejected = Rejected { spans: 300, why: "full".to_owned() };
+        for parts in [vec![whole], chunks.to_vec()] {
+            assert_eq!(posted(parts, Duration::ZERO).unwrap(), rejected);
+        }
+        for cut in 0..9 {
+            let cut = [head("a: b"), body[..cut].to_vec()].concat();
+            assert_eq!(posted(vec![cut], Duration::ZERO).unwrap(), Rejected::default());
+        }
+        let refused = posted(vec![b"HTTP/1.1 503 Busy\r\n\r\n".to_vec()], Duration::ZERO);
+        assert!(refused.unwrap_err().to_string().contains("503"));
     }
 }

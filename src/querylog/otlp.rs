@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     line::{Clocks, Entry},
-    proto::{put_long, put_number, put_octets},
+    proto::{Value, fields, put_long, put_number, put_octets},
 };
 use crate::telemetry::{Proto, Span, Step};
 
@@ -48,8 +48,24 @@ mod attribute {
     pub(super) const NUMBER: u64 = 3;
 }
 
+/// `ExportTraceServiceResponse`, and the `ExportTracePartialSuccess` in it.
+mod answer {
+    pub(super) const PARTIAL_SUCCESS: u64 = 1;
+    pub(super) const REJECTED_SPANS: u64 = 1;
+    pub(super) const ERROR_MESSAGE: u64 = 2;
+}
+
 /// How we call ourselves.
 const NAME: &str = "hubdns";
+
+/// What a collector did not take of a batch that it took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rejected {
+    /// Spans.
+    pub(super) spans: u64,
+    /// Why, in its words; empty if it did not say.
+    pub(super) why: String,
+}
 
 /// Spans that go out together.
 pub(super) struct Batch {
@@ -170,6 +186,30 @@ impl Batch {
         let mut message = Vec::with_capacity(16 + resource_spans.len());
         put_octets(&mut message, batch::RESOURCE_SPANS, &resource_spans);
         message
+    }
+}
+
+// === impl Rejected ===
+
+impl Rejected {
+    /// As the collector's answer has it. What cannot be read rejects nothing.
+    pub(super) fn read(message: &[u8]) -> Self {
+        let mut rejected = Self::default();
+        for (field, value) in fields(message) {
+            let (answer::PARTIAL_SUCCESS, Value::Octets(partial)) = (field, value) else {
+                continue;
+            };
+            for (field, value) in fields(partial) {
+                match (field, value) {
+                    (answer::REJECTED_SPANS, Value::Number(spans)) => rejected.spans = spans,
+                    (answer::ERROR_MESSAGE, Value::Octets(why)) => {
+                        rejected.why = String::from_utf8_lossy(why).into_owned();
+                    }
+                    (_, Value::Number(_) | Value::Octets(_) | Value::Other) => (),
+                }
+            }
+        }
+        rejected
     }
 }
 

@@ -49,3 +49,44 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
         }
     }
 }
+
+/// What a field has that was read.
+#[cfg(feature = "otlp")]
+pub(super) enum Value<'m> {
+    Number(u64),
+    Octets(&'m [u8]),
+    /// Of a kind that no message that we read has.
+    Other,
+}
+
+/// The fields of a message, by number. What is cut off, or no message, ends them.
+#[cfg(feature = "otlp")]
+pub(super) fn fields(mut rest: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
+    std::iter::from_fn(move || {
+        let key = take_varint(&mut rest)?;
+        let value = match key & 7 {
+            VARINT => Value::Number(take_varint(&mut rest)?),
+            OCTETS => {
+                let len = usize::try_from(take_varint(&mut rest)?).ok()?;
+                Value::Octets(rest.split_off(..len)?)
+            }
+            FIXED_64 => rest.split_off(..8).map(|_| Value::Other)?,
+            FIXED_32 => rest.split_off(..4).map(|_| Value::Other)?,
+            _ => return None,
+        };
+        Some((key >> 3, value))
+    })
+}
+
+#[cfg(feature = "otlp")]
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let octet = *rest.split_off_first()?;
+        value |= u64::from(octet & 0x7F) << shift;
+        if octet < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}

@@ -5,7 +5,7 @@
 
 takes a port of the loopback if none is named, prints `listening on 127.0.0.1:PORT`, and is ready. It ends
 when its standard input is closed. What is no ExportTraceServiceRequest, or has fields that the definitions
-do not know, is refused.
+do not know, is refused; of a batch that is taken, queries of type TXT are rejected.
 """
 
 from __future__ import annotations
@@ -50,17 +50,22 @@ class Collector(http.server.BaseHTTPRequestHandler):
         if self.path != "/v1/traces" or kind != "application/x-protobuf" or unknown(request):
             self.send_error(400)
             return
+        answer = ExportTraceServiceResponse()
         for of_resource in request.resource_spans:
             resource = attributes(of_resource.resource.attributes)
             for of_scope in of_resource.scope_spans:
                 for span in of_scope.spans:
+                    if span.name == "query TXT":
+                        answer.partial_success.rejected_spans += 1
+                        answer.partial_success.error_message = "no TXT here"
+                        continue
                     print(json.dumps(line(resource, of_scope.scope.name, span)), flush=True)
-        answer = ExportTraceServiceResponse().SerializeToString()
+        message = answer.SerializeToString()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(message)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(message)
 
     def log_message(self, *_: object) -> None:
         """Says nothing but what was asked for."""

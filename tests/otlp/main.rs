@@ -180,3 +180,17 @@ fn a_collector_that_is_away_costs_spans_and_no_answer_and_is_found_when_it_comes
     let sent = daemon.metric("hubdns_query_log_records_total{output=\"otlp\"}");
     assert!(Some(1.0) <= sent, "{sent:?}");
 }
+
+#[test]
+fn what_a_collector_rejects_of_a_batch_is_counted_as_dropped() {
+    let collector = Collector::start(0);
+    let daemon = Hubdns::start(&config(collector.address, "all"));
+    daemon.dig(&format!("{SQS} TXT"));
+    daemon.dig(&format!("{SQS} A"));
+    collector.await_span("query A", |_| true);
+    let dropped = "hubdns_query_log_dropped_total{output=\"otlp\",reason=\"write\"}";
+    eventually("it is counted", SOON, || daemon.metric(dropped).filter(|it| *it == 1.0));
+    let told = |text: &str| daemon.log().lines().filter(|line| line.contains(text)).count();
+    assert_eq!(told("the collector does not take all spans"), 1);
+    assert_eq!(told("no TXT here"), 1);
+}
