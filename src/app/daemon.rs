@@ -337,8 +337,8 @@ impl Daemon {
     pub(super) fn write(&self, outlets: Vec<Outlet>) {
         for outlet in outlets {
             let token = self.token.clone();
-            let writes = move || outlet.run(now, &|| token.is_cancelled());
-            self.writers.spawn_blocking_on(writes, &self.aside);
+            let writes = outlet.begin(now);
+            self.writers.spawn_blocking_on(move || writes(&|| token.is_cancelled()), &self.aside);
         }
     }
 

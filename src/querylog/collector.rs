@@ -55,15 +55,19 @@ pub struct Spans {
 
 impl Spans {
     /// Sends until nobody is left who could tell of a query, or `is_ending` and all is sent.
-    pub(super) fn run(self, wall: fn() -> Duration, is_ending: &dyn Fn() -> bool) {
-        let works = self.metrics.spans.open();
+    pub(super) fn run(
+        self,
+        works: &Receiver<Span>,
+        wall: fn() -> Duration,
+        is_ending: &dyn Fn() -> bool,
+    ) {
         let mut batch = Batch::new();
         let mut begun: Option<Instant> = None;
         let mut logged = Logged::default();
         loop {
             let (ending, now) = (is_ending(), Instant::now());
             let clocks = Clocks::new(now, wall());
-            let found = self.gather(&works, &mut batch, clocks);
+            let found = self.gather(works, &mut batch, clocks);
             let over = ending || matches!(found, Found::Closed);
             if 0 < batch.count {
                 let since = *begun.get_or_insert(now);
@@ -221,11 +225,16 @@ mod tests {
     use std::{
         io::{BufRead, BufReader, ErrorKind, Write},
         net::TcpListener,
+        sync::Arc,
         thread,
         time::{Duration, Instant},
     };
 
-    use super::{Rejected, post};
+    use super::{OtlpConfig, Rejected, Span, post};
+    use crate::{
+        querylog::{Observers, ObserversConfig, Rate},
+        telemetry::Metrics,
+    };
 
     /// What comes of a collector that answers `parts`, and waits behind each.
     fn posted(parts: Vec<Vec<u8>>, wait: Duration) -> std::io::Result<Rejected> {
@@ -281,5 +290,30 @@ mod tests {
         }
         let refused = posted(vec![b"HTTP/1.1 503 Busy\r\n\r\n".to_vec()], Duration::ZERO);
         assert!(refused.unwrap_err().to_string().contains("503"));
+    }
+
+    /// A reload is told at its end, when those of its configuration are begun and hardly run.
+    #[test]
+    fn what_is_told_before_a_thread_runs_is_not_lost_and_who_is_not_begun_takes_nothing() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        // Nobody is there any more.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let otlp = OtlpConfig { address, path: "/v1/traces".to_owned(), rate: Rate::Off };
+        let config = ObserversConfig { otlp: Some(otlp), ..ObserversConfig::NOBODY };
+        let (observers, mut outlets) = Observers::open(&config, b"hub-a", &metrics).unwrap();
+        metrics.spans.tell(|| panic!("its configuration may still be refused"));
+        let writes = outlets.remove(0).begin(|| Duration::ZERO);
+        metrics.spans.tell(|| Span {
+            name: "reload",
+            began: Instant::now(),
+            took: Duration::ZERO,
+            attributes: vec![],
+            error: None,
+            steps: vec![],
+        });
+        drop(observers);
+        writes(&|| false);
+        let tried = "hubdns_query_log_dropped_total{output=\"otlp\",reason=\"write\"} 1\n";
+        assert!(metrics.render().unwrap().contains(tried));
     }
 }

@@ -24,4 +24,4 @@ pub use config::{
 };
 pub use observers::{Observed, Observers};
 pub use sampling::{QueryId, Sampler, Wanted};
-pub use writer::{OpenError, Outlet};
+pub use writer::{OpenError, Outlet, Writes};

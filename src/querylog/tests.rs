@@ -107,7 +107,7 @@ fn written(filter: Filter, told: &[Observed<'_>]) -> String {
         observers.tell(sampler.draw(&observers), query);
     }
     drop(observers);
-    outlet.run(NOW, &|| false);
+    outlet.begin(NOW)(&|| false);
     fs::read_to_string(path).unwrap()
 }
 
@@ -173,7 +173,7 @@ fn what_the_queue_has_no_room_for_is_counted_and_nobody_waits() {
     let dropped = r#"hubdns_query_log_dropped_total{output="log",reason="queue"}"#;
     assert_eq!(count(&metrics, dropped), 10);
     drop(observers);
-    outlet.run(NOW, &|| false);
+    outlet.begin(NOW)(&|| false);
     let written = count(&metrics, r#"hubdns_query_log_records_total{output="log"}"#);
     assert_eq!(written, u64::try_from(QUEUE_MAX).unwrap());
 }
@@ -203,7 +203,7 @@ fn a_disk_that_is_full_costs_lines_that_are_counted_and_the_end_comes_all_the_sa
         observers.tell(sampler.draw(&observers), &asked.answered());
     }
     // Somebody could still tell more, but we are ending.
-    outlet.run(NOW, &|| true);
+    outlet.begin(NOW)(&|| true);
     assert_eq!(
         count(&metrics, r#"hubdns_query_log_dropped_total{output="log",reason="write"}"#),
         3

@@ -53,6 +53,9 @@ pub enum Outlet {
     Spans(Spans),
 }
 
+/// What an outlet does on a thread of its own.
+pub type Writes = dyn FnOnce(&dyn Fn() -> bool) + Send;
+
 /// Writes the query log.
 pub struct Lines {
     exit: Exit<Entry>,
@@ -77,14 +80,18 @@ impl Outlet {
         Ok((entrance, Self::Lines(Lines { exit, to, torn: false })))
     }
 
-    /// Writes until nobody is left who could tell it anything, or `is_ending` and all is written.
-    /// `wall` tells the time since 1970.
-    pub fn run(self, wall: fn() -> Duration, is_ending: &dyn Fn() -> bool) {
+    /// Listens from now on, and gives what writes until nobody is left who could tell it anything, or
+    /// what it asks says that it is ending and all is written. `wall` tells the time since 1970.
+    pub fn begin(self, wall: fn() -> Duration) -> Box<Writes> {
         match self {
-            Outlet::Lines(lines) => lines.run(wall, is_ending),
-            Outlet::Frames(frames) => frames.run(wall, is_ending),
+            Outlet::Lines(lines) => Box::new(move |is_ending| lines.run(wall, is_ending)),
+            Outlet::Frames(frames) => Box::new(move |is_ending| frames.run(wall, is_ending)),
             #[cfg(feature = "otlp")]
-            Outlet::Spans(spans) => spans.run(wall, is_ending),
+            Outlet::Spans(spans) => {
+                // Here, not on its own thread: what is told before that comes would be lost.
+                let works = spans.metrics.spans.open();
+                Box::new(move |is_ending| spans.run(&works, wall, is_ending))
+            }
         }
     }
 }
