@@ -1,6 +1,12 @@
 //! Route 53 Resolver rules that send names to us, held against AWS's quotas.
 
-use std::{collections::BTreeSet, fmt::Write, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    net::SocketAddr,
+};
+
+use ring::digest::{SHA256, digest};
 
 use super::spelled::{Strange, spelled};
 use crate::base::{Name, VpcId};
@@ -13,8 +19,10 @@ const RULES_MAX: usize = 1_000;
 const ASSOCIATIONS_MAX: usize = 2_000;
 /// Resources of one CloudFormation template.
 const RESOURCES_MAX: usize = 500;
-/// Characters of a rule's name.
+/// Octets of a rule's name.
 const NAME_LEN_MAX: usize = 64;
+/// Octets of the hash in one.
+const HASH_OCTETS: usize = 4;
 
 /// The rules, and where they are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,26 +159,36 @@ impl Rules {
         }
     }
 
-    /// Every rule with its names, those that forward first. No two rules have one: where domains
-    /// are the same but for what stands between their words, the later has a number behind it.
+    /// Every rule with its names, those that forward first. They are made of its domain, not of its place:
+    /// Route 53 knows by the name that a rule was made already, and must not take one that comes for one
+    /// that went. What is too long, or the same as another's but for what stands between its words, has
+    /// a hash of the domain at its end.
     pub(super) fn named(&self) -> Vec<Rule<'_>> {
-        let mut used = BTreeSet::new();
         let forward = self.forward.iter().map(|domain| (domain, true));
         let all = forward.chain(self.system.iter().map(|domain| (domain, false)));
-        let rule = |(at, (domain, forwards)): (usize, (_, bool))| {
-            let text = Name::to_string(domain);
-            let words = |mark| text.replace(|c: char| !c.is_ascii_alphanumeric(), mark);
-            let name = distinct(format!("{}-{}", self.prefix, words("-")), "-", &mut used);
-            // Route 53 takes no longer one, and a part of it could be another's.
-            let name = match NAME_LEN_MAX < name.len() {
-                true => distinct(format!("{}-{at}", self.prefix), "-", &mut used),
-                false => name,
+        let (mut words, mut logical) = (BTreeMap::new(), BTreeMap::new());
+        for (domain, _) in all.clone() {
+            *words.entry(joined(domain, "-")).or_insert(0) += 1;
+            *logical.entry(alphanumeric(&domain.to_string())).or_insert(0) += 1;
+        }
+        let rule = |(domain, forwards): (_, bool)| {
+            let (dashes, capitals) = (joined(domain, "-"), alphanumeric(&domain.to_string()));
+            let hash = short_hash(domain);
+            let is_shared = words.get(&dashes) != Some(&1);
+            let is_run_together = logical.get(&capitals) != Some(&1);
+            let end = |is_wanted: bool, mark: &str| match is_wanted {
+                true => format!("{mark}{hash}"),
+                false => String::new(),
             };
-            let resource = distinct(format!("to_{}", words("_")), "_", &mut used);
-            let logical = distinct(format!("Rule{}", alphanumeric(&text)), "N", &mut used);
-            Rule { name, resource, logical, domain, forwards }
+            Rule {
+                name: limited(format!("{}-{dashes}", self.prefix), is_shared, &hash),
+                resource: format!("to_{}{}", joined(domain, "_"), end(is_shared, "_")),
+                logical: format!("Rule{capitals}{}", end(is_run_together, "N")),
+                domain,
+                forwards,
+            }
         };
-        all.enumerate().map(rule).collect()
+        all.map(rule).collect()
     }
 }
 
@@ -187,11 +205,24 @@ pub(super) struct Rule<'r> {
     pub(super) forwards: bool,
 }
 
-/// A text that was not used, with a number behind it where it was.
-fn distinct(text: String, mark: &str, used: &mut BTreeSet<String>) -> String {
-    let numbered = (2..).map(|n| format!("{text}{mark}{n}"));
-    let mut all = std::iter::once(text.clone()).chain(numbered);
-    all.find(|it| used.insert(it.clone())).unwrap_or(text)
+/// A domain's words with `mark` between.
+fn joined(domain: &Name, mark: &str) -> String {
+    domain.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), mark)
+}
+
+/// A name as long as Route 53 takes it; the hash tells it from others that begin alike, or are it.
+fn limited(name: String, is_shared: bool, hash: &str) -> String {
+    if !is_shared && name.len() <= NAME_LEN_MAX {
+        return name;
+    }
+    let end = name.floor_char_boundary(NAME_LEN_MAX - 1 - hash.len());
+    format!("{}-{hash}", &name[..end])
+}
+
+/// Eight hexadecimal digits, which a thousand domains share once in ten thousand times.
+fn short_hash(domain: &Name) -> String {
+    let octets = digest(&SHA256, domain.to_string().as_bytes());
+    octets.as_ref().iter().take(HASH_OCTETS).map(|it| format!("{it:02x}")).collect()
 }
 
 /// A text's words with a capital each, and nothing between.

@@ -161,10 +161,20 @@ fn rules_for_each_tool() {
 #[test]
 fn names_of_rules_are_short_enough_and_no_two_are_one() {
     let long = format!("{}.{}.example", "a".repeat(60), "b".repeat(60));
-    let forward = vec![long.parse().unwrap(), format!("c.{long}").parse().unwrap()];
-    let rules = Rules { forward, system: vec![], ..rules() };
-    let named: Vec<String> = rules.named().into_iter().map(|it| it.name).collect();
-    assert!(named.iter().all(|name| name.len() <= 64) && named[0] != named[1], "{named:?}");
+    let named = |domains: &[&str]| -> Vec<String> {
+        let forward = domains.iter().map(|it| it.parse().unwrap()).collect();
+        let rules = Rules { forward, system: vec![], ..rules() };
+        rules.named().into_iter().map(|it| it.name).collect()
+    };
+    let other = format!("{long}.test");
+    let both = named(&[&other, &long]);
+    assert!(both.iter().all(|name| name.len() <= 64) && both[0] != both[1], "{both:?}");
+    assert!(both.iter().all(|name| name.starts_with("hubdns-aaaa")), "{both:?}");
+    // The name is also the id by which Route 53 knows what it has made: who comes or goes changes none.
+    assert_eq!(named(&["new.example", &long])[1], both[1]);
+    assert_eq!(named(&[&long]), both[1..]);
+    let wide = Rules { prefix: "ä".repeat(40), ..rules() };
+    assert!(wide.named().iter().all(|rule| rule.name.len() <= 64));
 }
 
 #[test]
@@ -178,8 +188,15 @@ fn domains_that_are_the_same_but_for_their_dots_are_rules_of_their_own() {
     let distinct: BTreeSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), all.len(), "{all:?}");
     let [first, second, ..] = &named[..] else { panic!("{all:?}") };
-    assert_eq!((&*first.name, &*second.name), ("hubdns-a-b-example", "hubdns-a-b-example-2"));
-    assert_eq!((&*first.logical, &*second.logical), ("RuleABExample", "RuleABExampleN2"));
+    let hashes = [first, second].map(|it| it.name.strip_prefix("hubdns-a-b-example-").unwrap());
+    assert!(hashes.iter().all(|it| it.len() == 8) && hashes[0] != hashes[1], "{all:?}");
+    let logical = [first, second].map(|it| it.logical.strip_prefix("RuleABExampleN").unwrap());
+    assert_eq!(logical, hashes);
+    // Who is left when the first is gone does not take its name.
+    let rest = Rules { forward: rules.forward[1..2].to_vec(), ..rules.clone() };
+    let left: Vec<String> = rest.named().into_iter().map(|it| it.name).collect();
+    assert_eq!(left, ["hubdns-a-b-example"]);
+    assert!(all.iter().all(|it| **it != left[0]));
 }
 
 /// In PowerShell, HCL, a Corefile and named.conf these would be more than a name.
