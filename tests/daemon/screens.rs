@@ -115,6 +115,38 @@ fn what_others_say_moves_no_cursor() {
     }
 }
 
+/// After an upgrade the daemon of the version before goes on until it is restarted.
+#[test]
+fn a_daemon_that_knows_no_pages_is_asked_for_all_names_at_once() {
+    let daemon = Hubdns::start(&recorded());
+    let whole = ran(&mut daemon.command("names --format json")).out;
+    let mut told: Value = serde_json::from_str(&daemon.get("/api/v1/names").1).unwrap();
+    told.as_object_mut().unwrap().retain(|key, _| !["rows", "next"].contains(&key.as_str()));
+    let folder = TempDir::new().unwrap();
+    let socket = folder.path().join("control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = BufReader::new(&stream).lines().map_while(Result::ok);
+            let line = asked.next().unwrap_or_default();
+            let _ = asked.find(String::is_empty);
+            let (status, body) = match line.contains('?') {
+                true => ("400 Bad Request", json!({ "error": "unknown parameter" }).to_string()),
+                false => ("200 OK", told.to_string()),
+            };
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length:");
+            let _ = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let text = format!("[control]\nsocket = {socket:?}\n") + &recorded();
+    fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+    let words = ["names", "--config", "hubdns.toml", "--format", "json"];
+    let Ran { code, out, err } = ran(hubdns(folder.path()).args(words));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let names = |text: &str| serde_json::from_str::<Value>(text).unwrap()["views"].clone();
+    assert_eq!(names(&out), names(&whole));
+}
+
 #[test]
 fn every_order_to_a_daemon_can_be_told_as_json() {
     let daemon = Hubdns::start(&recorded());
