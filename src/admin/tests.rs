@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     answer::{self, About, Cookies, LineKind, Settings, Vantage},
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, PolicyConfig, facts},
     refresh::{Control, Publications, RoundReport, SourceStatus, Status},
     serve::ServeConfig,
@@ -131,7 +131,7 @@ impl Daemon {
     pub(super) async fn start() -> Daemon {
         let home = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
-        let forwarder = Forwarder::new(forward(), metrics.clone());
+        let forwarder = Forwarder::new(forward(), Trust::default(), metrics.clone());
         let (publisher, table) = channel();
         let (settings, settings_seen) = watch::channel(Arc::new(Settings {
             forwarder,

@@ -20,7 +20,7 @@ use super::sender::FORGED_TIMES;
 use super::{About, Cookies, Responder, Settings, Step};
 use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds, is_private},
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{
         Address, Claim, ClientZone, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig,
         ViewConfig, ViewPlan, ZoneBy,
@@ -154,7 +154,7 @@ impl Parity {
     /// `None` for a mistake of ours in what it knows.
     pub fn new() -> Option<Parity> {
         let metrics = Arc::new(Metrics::new().ok()?);
-        let forwarder = Forwarder::new(forward(), Arc::clone(&metrics));
+        let forwarder = Forwarder::new(forward(), Trust::default(), Arc::clone(&metrics));
         for (question, message) in cached()? {
             forwarder.keep(&question, Relay::read(&question, &message).ok()?);
         }

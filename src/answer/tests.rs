@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::Instant};
 use super::*;
 use crate::{
     base::{Name, RecordType},
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, PolicyConfig, facts},
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::{Metrics, Proto},
@@ -194,7 +194,7 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
 /// A responder without a table yet, and where its tables are published.
 fn responder() -> (Responder, Publisher) {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let forwarder = Forwarder::new(forward(), Arc::clone(&metrics));
+    let forwarder = Forwarder::new(forward(), Trust::default(), Arc::clone(&metrics));
     let (_, settings) = watch::channel(Arc::new(Settings {
         forwarder,
         identity: Arc::from(*b"hub"),

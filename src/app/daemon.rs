@@ -24,7 +24,7 @@ use super::{
     handover::{Inheritance, hand_over},
     reload::Loader,
     requests::{Asked, Requests},
-    start::{aws_hosts, host_lookup, in_force, raise_descriptors, refused_problem, settings},
+    start::{aws_hosts, in_force, lookup_by, raise_descriptors, refused_problem, settings, trust},
     systemd::notify,
     traffic::watch_traffic,
     watchdog::watchdog,
@@ -121,12 +121,12 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new()?);
         metrics.coverage.configure(config.coverage);
         let (publisher, table) = table::channel();
-        let settings = settings(&config, None, &metrics);
-        let (settings, outlets) =
-            settings.map_err(|problem| StartError::Problems(vec![*problem]))?;
+        let refused = |problem: Box<Problem>| StartError::Problems(vec![*problem]);
+        let trust = trust(&config).map_err(refused)?;
+        let (settings, outlets) = settings(&config, &trust, None, &metrics).map_err(refused)?;
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
-        let lookup = host_lookup(&config.lookup);
+        let lookup = lookup_by(&config.lookup, &trust);
         let mut refresher = {
             let _entered = aside.enter();
             Refresher::new(inputs(&config, &lookup), publisher, Arc::clone(&metrics), now_secs)

@@ -20,7 +20,7 @@ use super::daemon::Daemon;
 use crate::{
     answer::Settings,
     base::{Name, Pattern, ServiceName, ViewName},
-    forward::{ForwardConfig, HostLookup, LookupConfig, LookupFrom, UpstreamAddress},
+    forward::{ForwardConfig, HostLookup, LookupConfig, LookupFrom, Trust, UpstreamAddress},
     policy::{Declined, Reason, ServiceRule},
     refresh::Publications,
     table::{AnswerTable, Reader},
@@ -77,7 +77,9 @@ type Question = (Vec<UpstreamAddress>, Name);
 
 /// Asks the upstreams of each view that leaves S3 to them, each list of them once.
 pub async fn look_at_gateways(table: &AnswerTable, forward: &ForwardConfig) -> Vec<LeftToUpstream> {
-    Questions::of(table, forward).ask(forward).await
+    // Why nobody is believed `try_places` tells.
+    let trust = Trust::read(forward.all_upstreams(), forward.ca_file.as_deref());
+    Questions::of(table, forward).ask(&trust.unwrap_or_default()).await
 }
 
 /// The name of S3 itself in a region, where it is left to upstreams: by a deny list, or because its
@@ -107,16 +109,16 @@ fn addresses_of_s3(table: &AnswerTable) -> BTreeSet<IpAddr> {
 async fn given(
     upstreams: &[UpstreamAddress],
     name: &Name,
-    forward: &ForwardConfig,
+    trust: &Trust,
     own: &BTreeSet<IpAddr>,
 ) -> Given {
     let config = LookupConfig {
         from: LookupFrom::Forward,
         upstreams: upstreams.to_vec(),
-        ca_file: forward.ca_file.clone(),
+        ca_file: None,
         zones: Vec::new(),
     };
-    let found = match HostLookup::new(&config) {
+    let found = match HostLookup::new(&config, trust) {
         Ok(lookup) => lookup.lookup(&name.to_string()).await,
         Err(error) => Err(error),
     };
@@ -160,12 +162,12 @@ impl Questions {
         Self { own: addresses_of_s3(table), asked }
     }
 
-    async fn ask(self, forward: &ForwardConfig) -> Vec<LeftToUpstream> {
+    async fn ask(self, trust: &Trust) -> Vec<LeftToUpstream> {
         let Self { own, asked } = self;
         let distinct: BTreeSet<Question> =
             asked.iter().map(|(_, question)| question.clone()).collect();
         let answers = distinct.into_iter().map(|question| async {
-            let given = given(&question.0, &question.1, forward, &own).await;
+            let given = given(&question.0, &question.1, trust, &own).await;
             (question, given)
         });
         let answers: BTreeMap<Question, Given> =
@@ -232,15 +234,17 @@ impl Gateways {
         let looks = async {
             let mut told: Vec<LeftToUpstream> = Vec::new();
             loop {
-                let forward = settings.borrow_and_update().forwarder.config().clone();
+                let forwarder = settings.borrow_and_update().forwarder.clone();
                 publications.borrow_and_update();
                 // Lists that are silent take seconds: the table is not held meanwhile.
                 let questions = {
                     let published = table.hold();
-                    published.in_force().then(|| Questions::of(published.table(), &forward))
+                    published
+                        .in_force()
+                        .then(|| Questions::of(published.table(), forwarder.config()))
                 };
                 let found = match questions {
-                    Some(questions) => questions.ask(&forward).await,
+                    Some(questions) => questions.ask(forwarder.trust()).await,
                     None => Vec::new(),
                 };
                 tell(&found, &told, &metrics);

@@ -17,7 +17,7 @@ use crate::{
         CallPace, DiscoverError, Drains, HostLookup, Lack, Source, drains_path, read_drains,
         read_state,
     },
-    forward::{ForwardConfig, ForwardError, Forwarder, UpstreamAddress},
+    forward::{ForwardConfig, ForwardError, Forwarder, Trust, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
     policy,
     table::{AnswerTable, compile},
@@ -163,6 +163,9 @@ pub async fn accepts_tcp(upstream: SocketAddr) -> io::Result<()> {
 pub async fn ask_upstreams(config: &Config) -> Vec<(UpstreamAddress, Result<Rcode, ForwardError>)> {
     let upstreams: BTreeSet<&UpstreamAddress> = config.forward.all_upstreams().collect();
     let Ok(metrics) = Metrics::new().map(Arc::new) else { return Vec::new() };
+    // Why nobody is believed `try_places` tells.
+    let trust = Trust::read(config.forward.all_upstreams(), config.forward.ca_file.as_deref());
+    let trust = trust.unwrap_or_default();
     let asks = upstreams.into_iter().map(|upstream| {
         let alone = ForwardConfig {
             upstreams: vec![upstream.clone()],
@@ -170,7 +173,7 @@ pub async fn ask_upstreams(config: &Config) -> Vec<(UpstreamAddress, Result<Rcod
             views: Vec::new(),
             ..config.forward.clone()
         };
-        let forwarder = Forwarder::new(alone, Arc::clone(&metrics));
+        let forwarder = Forwarder::new(alone, trust.clone(), Arc::clone(&metrics));
         async move { (upstream.clone(), forwarder.probe().await) }
     });
     futures_util::future::join_all(asks).await

@@ -13,10 +13,7 @@ use super::{
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
     effects::effects,
     handover::{hand_over, release_address},
-    start::{
-        aws_hosts, certificate_doubts, host_lookup, in_force, refused_problem, settings,
-        trust_problem,
-    },
+    start::{aws_hosts, certificate_doubts, in_force, lookup_by, refused_problem, settings, trust},
     systemd::{notify, notify_reloading},
 };
 use crate::{
@@ -24,6 +21,7 @@ use crate::{
     answer::Settings,
     base::Chain,
     config::{self, Config, ConfigErrors, Problem},
+    forward::Trust,
     querylog::Outlet,
     refresh::retire,
     serve::{Inherited, Opened, Refused, ServeConfig},
@@ -40,6 +38,9 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 const NOT_TAKEN_YET: &str = "warning: the control loop is busy: answers and sources are those of the \
                              configuration before until it has taken the new one, which it will; see \
                              `hubdns status`";
+
+/// What has changed where the certificates have that upstreams by TLS are verified by.
+const AUTHORITIES: &str = "the certificates of forward.ca_file";
 
 /// Where a daemon listens that is not to listen yet.
 static NOWHERE: ServeConfig = ServeConfig::NOWHERE;
@@ -148,11 +149,11 @@ impl Daemon {
         let rehearsed = config::parse(text, file).map_err(|errors| Fault::all(&errors));
         let rehearsed = rehearsed.and_then(|config| {
             // Not `settings`: upstreams are asked nothing on trial.
-            trust_problem(&config).map_or(Ok(()), |problem| Err(vec![Fault::new(&problem)]))?;
-            cookies(&config, Some(&self.settings.borrow()))
-                .map_err(|problem| vec![Fault::new(&problem)])?;
+            let refused = |problem: Box<Problem>| vec![Fault::new(&problem)];
+            let trust = trust(&config).map_err(refused)?;
+            cookies(&config, Some(&self.settings.borrow())).map_err(refused)?;
             drop(self.open_new(&config)?);
-            Ok(effects(&self.config, &config))
+            Ok(self.effects(&config, &trust))
         });
         rehearsed.unwrap_or_else(|faults| ReloadDocument {
             problems: faults.into_iter().map(|fault| fault.shown).collect(),
@@ -163,13 +164,27 @@ impl Daemon {
     /// A configuration with all it needs, or every reason why it cannot be had.
     fn examine(&self, loaded: Result<Config, ConfigErrors>) -> Result<Acceptable, Vec<Fault>> {
         let config = loaded.map_err(|errors| Fault::all(&errors))?;
-        if let Some(problem) = trust_problem(&config) {
-            return Err(vec![Fault::new(&problem)]);
-        }
-        let (settings, outlets) = settings(&config, Some(&self.settings.borrow()), &self.metrics)
-            .map_err(|problem| vec![Fault::new(&problem)])?;
+        let refused = |problem: Box<Problem>| vec![Fault::new(&problem)];
+        let trust = trust(&config).map_err(refused)?;
+        let current = self.settings.borrow().clone();
+        let (settings, outlets) =
+            settings(&config, &trust, Some(&current), &self.metrics).map_err(refused)?;
         let opened = self.open_new(&config)?;
         Ok(Acceptable { config, settings, outlets, opened })
+    }
+
+    /// What a configuration does in place of the one in force, where upstreams are believed for these.
+    fn effects(&self, config: &Config, trust: &Trust) -> ReloadDocument {
+        let mut effects = effects(&self.config, config);
+        if self.renews(trust) {
+            effects.changed.push(AUTHORITIES.to_owned());
+        }
+        effects
+    }
+
+    /// Whether upstreams by TLS are believed for others than these.
+    fn renews(&self, trust: &Trust) -> bool {
+        self.settings.borrow().forwarder.trust() != trust
     }
 
     /// What a configuration listens on and we do not yet.
@@ -211,13 +226,16 @@ impl Daemon {
         let mut outcome = ReloadDocument {
             done: true,
             warnings: warnings.iter().map(|warning| warning.render(false)).collect(),
-            ..effects(&self.config, &config)
+            ..self.effects(&config, settings.forwarder.trust())
         };
+        let finds_otherwise =
+            self.config.lookup != config.lookup || self.renews(settings.forwarder.trust());
         for key in &outcome.at_next_start {
             tracing::warn!(key, "changed, and takes effect at the next start");
         }
         self.keep_cache(&settings).await;
         self.write(outlets);
+        let trust = settings.forwarder.trust().clone();
         let replaced = self.settings.send_replace(Arc::new(settings));
         self.aside.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
@@ -225,9 +243,9 @@ impl Daemon {
             self.metrics.forward.forget_upstream(gone);
         }
         self.metrics.coverage.configure(config.coverage);
-        if self.config.lookup != config.lookup {
+        if finds_otherwise {
             tell_aws_hosts(&config.lookup);
-            self.lookup = host_lookup(&config.lookup);
+            self.lookup = lookup_by(&config.lookup, &trust);
             self.aws_hosts.send_replace(aws_hosts(&config.lookup));
         }
         if !self.configurer.put(inputs(&config, &self.lookup), TAKEN_WITHIN).await {

@@ -22,7 +22,7 @@ use crate::{
     base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
-    forward::{self, ForwardZone, Forwarder, LookupConfig, UpstreamAddress, client_config},
+    forward::{self, ForwardZone, Forwarder, LookupConfig, Trust, UpstreamAddress},
     querylog::{Observers, OpenError, Outlet},
     serve::{
         BindError, Certificate, CertificateError, Doubt, Entry, Inherited, PemFile, Refused,
@@ -122,7 +122,7 @@ fn try_all(
     if let Err(problem) = cookies(config, None) {
         problems.push(*problem);
     }
-    problems.extend(trust_problem(config));
+    problems.extend(trust(config).err().map(|problem| *problem));
     problems.extend(query_log_untaken(config));
     problems
 }
@@ -159,15 +159,16 @@ pub(super) fn refused_problem(config: &Config, refused: &Refused) -> Problem {
     }
 }
 
-/// Why upstreams by TLS could not be believed, if there are any.
-pub(super) fn trust_problem(config: &Config) -> Option<Problem> {
-    let is_needed = config.forward.all_upstreams().any(UpstreamAddress::is_tls);
-    let ca_file = config.forward.ca_file.as_deref();
-    let error = is_needed.then(|| client_config(ca_file)).and_then(Result::err)?;
-    let what = "upstreams by TLS cannot be verified";
-    let help = "`forward.ca_file` names a PEM file of the authorities whose certificates they \
-                have; \"\" means the system's (Debian: ca-certificates)";
-    Some(config.places.problem(Place::CaFile, what, &Chain(&error).to_string(), help))
+/// Whom upstreams by TLS are believed for, those for AWS's hosts included. The file is read anew each
+/// time: who renews it sends a reload.
+pub(super) fn trust(config: &Config) -> Result<Trust, Box<Problem>> {
+    let upstreams = config.forward.all_upstreams().chain(config.lookup.all_upstreams());
+    Trust::read(upstreams, config.forward.ca_file.as_deref()).map_err(|error| {
+        let what = "upstreams by TLS cannot be verified";
+        let help = "`forward.ca_file` names a PEM file of the authorities whose certificates they \
+                    have; \"\" means the system's (Debian: ca-certificates)";
+        Box::new(config.places.problem(Place::CaFile, what, &Chain(&error).to_string(), help))
+    })
 }
 
 /// A `listen` entry that cannot be opened, with its place in the file.
@@ -188,21 +189,32 @@ fn table(service: Encrypted) -> &'static str {
     Service::Encrypted(service).table()
 }
 
-/// How AWS's hosts are found: by the upstreams of this configuration, never through ourselves.
+/// How AWS's hosts are found by a command: by the upstreams of this configuration.
 pub fn host_lookup(config: &LookupConfig) -> HostLookup {
-    match forward::HostLookup::new(config) {
+    match Trust::read(config.all_upstreams(), config.ca_file.as_deref()) {
+        Ok(trust) => lookup_by(config, &trust),
+        Err(error) => no_lookup(&Chain(&error).to_string()),
+    }
+}
+
+/// How AWS's hosts are found: by the upstreams of this configuration, never through ourselves.
+pub(super) fn lookup_by(config: &LookupConfig, trust: &Trust) -> HostLookup {
+    match forward::HostLookup::new(config, trust) {
         Ok(lookup) => Arc::new(move |host| {
             let lookup = lookup.clone();
             async move { lookup.lookup(&host).await }.boxed()
         }),
-        Err(error) => {
-            let why = Arc::<str>::from(error.to_string());
-            Arc::new(move |_| {
-                let why = io::Error::other(why.to_string());
-                async move { Err(why) }.boxed()
-            })
-        }
+        Err(error) => no_lookup(&error.to_string()),
     }
+}
+
+/// No host is found, for this reason.
+fn no_lookup(why: &str) -> HostLookup {
+    let why = Arc::<str>::from(why);
+    Arc::new(move |_| {
+        let why = io::Error::other(why.to_string());
+        async move { Err(why) }.boxed()
+    })
 }
 
 /// The same for whoever looks: the status, the log.
@@ -223,14 +235,16 @@ pub(super) fn aws_hosts(config: &LookupConfig) -> AwsHostsDocument {
 /// forwarder that would be the same is kept, with its cache.
 pub(super) fn settings(
     config: &Config,
+    trust: &Trust,
     current: Option<&Settings>,
     metrics: &Arc<Metrics>,
 ) -> Result<(Settings, Vec<Outlet>), Box<Problem>> {
     let cookies = cookies(config, current)?;
-    let forwarder = match current {
-        Some(current) if *current.forwarder.config() == config.forward => current.forwarder.clone(),
-        Some(_) | None => Forwarder::new(config.forward.clone(), Arc::clone(metrics)),
-    };
+    let kept = current.map(|current| &current.forwarder);
+    let kept = kept.filter(|it| *it.config() == config.forward && it.trust() == trust).cloned();
+    let forwarder = kept.unwrap_or_else(|| {
+        Forwarder::new(config.forward.clone(), trust.clone(), Arc::clone(metrics))
+    });
     let identity: Arc<[u8]> = identity(&config.serve).into_bytes().into();
     let about = About {
         version: config.serve.version.as_deref().map(Arc::from),

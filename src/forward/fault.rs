@@ -60,7 +60,7 @@ impl ExchangeError {
             ExchangeError::Network(_) => UpstreamFailure::Network,
             ExchangeError::Local(_) => UpstreamFailure::Local,
             ExchangeError::Line(error) => match &**error {
-                LineError::Trust(_) | LineError::Handshake(_) => UpstreamFailure::Tls,
+                LineError::Trust | LineError::Handshake(_) => UpstreamFailure::Tls,
                 LineError::Connect(error) if is_ours(error) => UpstreamFailure::Local,
                 LineError::Connect(_) | LineError::Ended => UpstreamFailure::Network,
             },

@@ -13,16 +13,18 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
+    address::UpstreamAddress,
     answered::Answered,
     budget::BudgetStanding,
     cache::{Cache, Failure, Kept, Remembered, Renewal},
-    config::ForwardConfig,
+    config::{ForwardConfig, StillRight},
     error::ForwardError,
     flight::fly,
     key::{Key, Sought},
     landing::{Carried, Flights, Flying, Heard, Landing, Outcome},
     loops::{Loop, Loops, may_be_ours},
     routes::{Purpose, Routes},
+    trust::Trust,
 };
 use crate::{
     base::{Name, Rcode, RecordType, ViewName},
@@ -39,6 +41,7 @@ pub struct Forwarder(Arc<Inner>);
 
 struct Inner {
     config: ForwardConfig,
+    trust: Trust,
     routes: Routes,
     loops: Loops,
     cache: Cache,
@@ -58,15 +61,16 @@ enum Departure {
 // === impl Forwarder ===
 
 impl Forwarder {
-    /// A forwarder with an empty cache.
-    pub fn new(config: ForwardConfig, metrics: Arc<Metrics>) -> Self {
+    /// A forwarder with an empty cache. `trust` is whom upstreams by TLS are believed for.
+    pub fn new(config: ForwardConfig, trust: Trust, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
-            routes: Routes::new(&config, &metrics),
+            routes: Routes::new(&config, &trust, &metrics),
             loops: Loops::new(Arc::clone(&metrics)),
             cache: Cache::new(&config.cache, Arc::clone(&metrics)),
             flights: Mutex::default(),
             tasks: TaskTracker::new(),
             config,
+            trust,
             metrics,
         }))
     }
@@ -79,6 +83,11 @@ impl Forwarder {
     /// What it was made from.
     pub fn config(&self) -> &ForwardConfig {
         &self.0.config
+    }
+
+    /// Whom upstreams by TLS are believed for.
+    pub fn trust(&self) -> &Trust {
+        &self.0.trust
     }
 
     /// The answer within its TTL, if it is in the cache. Never waits. Must be called within the
@@ -151,7 +160,12 @@ impl Forwarder {
     /// upstream should not have every name asked again. What is in flight is not taken along. Takes
     /// as long as looking at every entry of the cache.
     pub fn take_over(&self, other: &Forwarder) {
-        let right = self.0.config.still_right(&other.0.config);
+        let is_by_tls = |it: &Forwarder| it.config().all_upstreams().any(UpstreamAddress::is_tls);
+        let right = match is_by_tls(self) && is_by_tls(other) && !self.trust().covers(other.trust())
+        {
+            true => StillRight::Nothing,
+            false => self.0.config.still_right(&other.0.config),
+        };
         let heir = |realm| self.0.routes.realms().heir(other.0.routes.realms(), realm);
         self.0.cache.take_over(&other.0.cache, &right, heir);
     }

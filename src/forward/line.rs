@@ -19,7 +19,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
-use super::{address::UpstreamAddress, trust::TrustError};
+use super::{address::UpstreamAddress, trust::Trust};
 
 mod converse;
 
@@ -36,7 +36,8 @@ const ORDERS_MAX: usize = 64;
 pub(super) struct Lines {
     address: SocketAddr,
     name: ServerName<'static>,
-    config: Result<Arc<ClientConfig>, Arc<TrustError>>,
+    /// None where nobody is believed.
+    config: Option<Arc<ClientConfig>>,
     line: Mutex<Option<Line>>,
     tasks: TaskTracker,
 }
@@ -67,7 +68,7 @@ struct Order {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LineError {
     #[error("no certificates to trust")]
-    Trust(#[source] Arc<TrustError>),
+    Trust,
     #[error("no connection")]
     Connect(#[source] io::Error),
     #[error("the TLS handshake failed")]
@@ -80,16 +81,13 @@ pub(super) enum LineError {
 
 impl Lines {
     /// No connection yet. `None` for an upstream that is not asked by TLS.
-    pub(super) fn new(
-        upstream: &UpstreamAddress,
-        config: &Result<Arc<ClientConfig>, Arc<TrustError>>,
-    ) -> Option<Lines> {
+    pub(super) fn new(upstream: &UpstreamAddress, trust: &Trust) -> Option<Lines> {
         let UpstreamAddress::Tls { address, name } = upstream else { return None };
         let by_name = name.as_deref().and_then(|name| ServerName::try_from(name.to_owned()).ok());
         Some(Lines {
             address: *address,
             name: by_name.unwrap_or_else(|| ServerName::from(address.ip())),
-            config: config.clone(),
+            config: trust.client_config().cloned(),
             line: Mutex::default(),
             tasks: TaskTracker::new(),
         })
@@ -120,7 +118,7 @@ impl Lines {
 
     /// The connection to use, a new one if there is none.
     fn line(&self) -> Result<Line, LineError> {
-        let config = self.config.as_ref().map_err(|error| LineError::Trust(Arc::clone(error)))?;
+        let config = self.config.as_ref().ok_or(LineError::Trust)?;
         let mut current = self.line.lock().unwrap_or_else(|broken| broken.into_inner());
         if let Some(line) = current.as_ref()
             && !line.orders.is_closed()

@@ -4,15 +4,16 @@
 //! need a table to get one. So neither the host's resolv.conf nor the forwarder has a part in it,
 //! and a loop that stops the forwarder does not stop discovery.
 
-use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     net::runtime::TokioRuntimeProvider,
 };
+use rustls::ClientConfig;
 
-use super::{address::UpstreamAddress, config::LookupConfig, trust::client_config};
+use super::{address::UpstreamAddress, config::LookupConfig, trust::Trust};
 use crate::base::Name;
 
 /// What the upstreams get to answer, two side by side, before they are asked again. With the two
@@ -43,18 +44,18 @@ enum Way {
 // === impl HostLookup ===
 
 impl HostLookup {
-    /// A lookup as `config` says. Fails when the resolver cannot be made.
-    pub fn new(config: &LookupConfig) -> io::Result<HostLookup> {
+    /// A lookup as `config` says, whose upstreams by TLS are believed for `trust`. Fails when the
+    /// resolver cannot be made, or one is asked by TLS and nobody is believed.
+    pub fn new(config: &LookupConfig, trust: &Trust) -> io::Result<HostLookup> {
         let nobody = "no upstream is configured to look hosts up with";
         let refused = "the configuration refuses to forward the host's zone";
-        let ca_file = config.ca_file.as_deref();
         let zone = |(name, upstreams): (&Name, &[UpstreamAddress])| {
-            Ok((name.clone(), Way::new(upstreams, ca_file, refused)?))
+            Ok((name.clone(), Way::new(upstreams, trust, refused)?))
         };
         let zones = config.zones.iter().map(|it| (&it.name, it.upstreams.as_slice()));
         let mut zones = zones.map(zone).collect::<io::Result<Vec<_>>>()?;
         zones.sort_by_key(|(name, _)| std::cmp::Reverse(name.labels().count()));
-        Ok(HostLookup { default: Way::new(&config.upstreams, ca_file, nobody)?, zones })
+        Ok(HostLookup { default: Way::new(&config.upstreams, trust, nobody)?, zones })
     }
 
     /// The addresses of `host`.
@@ -80,11 +81,7 @@ impl HostLookup {
 // === impl Way ===
 
 impl Way {
-    fn new(
-        upstreams: &[UpstreamAddress],
-        ca_file: Option<&Path>,
-        or_else: &'static str,
-    ) -> io::Result<Way> {
+    fn new(upstreams: &[UpstreamAddress], trust: &Trust, or_else: &'static str) -> io::Result<Way> {
         if upstreams.is_empty() {
             return Ok(Way::Nobody(or_else));
         }
@@ -110,8 +107,9 @@ impl Way {
         let resolver = ResolverConfig::from_parts(None, Vec::new(), servers);
         let mut builder = TokioResolver::builder_with_config(resolver, provider);
         if upstreams.iter().any(UpstreamAddress::is_tls) {
-            let trust = client_config(ca_file).map_err(io::Error::other)?;
-            builder = builder.with_tls_config((*trust).clone());
+            let nobody = || io::Error::other("no certificates to trust for upstreams by TLS");
+            let settings = trust.client_config().ok_or_else(nobody)?;
+            builder = builder.with_tls_config(ClientConfig::clone(settings));
         }
         builder.options_mut().timeout = TIMEOUT;
         builder.options_mut().negative_max_ttl = Some(ABSENCE_MAX);
@@ -122,7 +120,7 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostLookup, Way};
+    use super::{HostLookup, Trust, Way};
     use crate::forward::{ForwardZone, LookupConfig, LookupFrom};
 
     #[tokio::test]
@@ -137,7 +135,7 @@ mod tests {
             ca_file: None,
             zones: vec![zone("aws.example", &["192.0.2.1:53"]), zone("no.aws.example", &[])],
         };
-        let lookup = HostLookup::new(&config).unwrap();
+        let lookup = HostLookup::new(&config, &Trust::default()).unwrap();
         let why = |host| match lookup.way(host) {
             Way::Ask(_) => "asked",
             Way::Nobody(why) => why,

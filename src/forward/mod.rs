@@ -55,4 +55,4 @@ pub use loops::Loop;
 pub use peers::{PeerError, ask_peer};
 pub use probing::Look;
 pub use report::{AskedFor, UpstreamReport};
-pub use trust::{TrustError, client_config};
+pub use trust::{Trust, TrustError};

@@ -24,11 +24,11 @@ use super::{
     error::ForwardError,
     key::Key,
     realms::{RealmList, Realms},
-    trust::client_config,
+    trust::Trust,
     upstream::{Given, Upstream},
 };
 use crate::{
-    base::{Chain, Name},
+    base::Name,
     telemetry::{Metrics, Spared},
 };
 
@@ -88,17 +88,12 @@ pub(super) struct Upstreams {
 // === impl Routes ===
 
 impl Routes {
-    pub(super) fn new(config: &ForwardConfig, metrics: &Metrics) -> Self {
-        let is_any_by_tls = config.all_upstreams().any(UpstreamAddress::is_tls);
-        let tls = is_any_by_tls.then(|| client_config(config.ca_file.as_deref()).map_err(Arc::new));
-        if let Some(Err(error)) = &tls {
-            tracing::error!(error = %Chain(&**error), "upstreams by TLS cannot be asked");
-        }
+    pub(super) fn new(config: &ForwardConfig, trust: &Trust, metrics: &Metrics) -> Self {
         let (limited, budget) = budget::of(config, &metrics.forward.budget);
         let given = Given {
             trusted: &config.trusted,
             randomizes: config.case_randomization == CaseRandomization::Auto,
-            tls: &tls,
+            trust,
             metrics: &metrics.forward,
         };
         let mut known: HashMap<UpstreamAddress, Arc<Upstream>> = HashMap::new();
@@ -278,7 +273,7 @@ mod tests {
             budget: crate::forward::BudgetConfig::DEFAULT,
             cache: CacheConfig::NONE,
         };
-        Routes::new(&config, &Metrics::new().unwrap())
+        Routes::new(&config, &Trust::default(), &Metrics::new().unwrap())
     }
 
     /// Flights to `name` until there are too many.

@@ -12,8 +12,10 @@ use std::{
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, pem, pem::PemObject},
+    pki_types::{CertificateDer, TrustAnchor, pem, pem::PemObject},
 };
+
+use super::address::UpstreamAddress;
 
 /// The protocol's name in the handshake (RFC 7858 section 3.2).
 const ALPN: &[u8] = b"dot";
@@ -44,17 +46,12 @@ pub enum TrustError {
     Library(#[from] rustls::Error),
 }
 
-/// The settings of connections to upstreams: the certificates of `ca_file`, or of the system.
-pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
-    let roots = match ca_file {
-        Some(file) => of_file(file)?,
-        None => of_system()?,
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(Arc::new(config))
+/// Whose certificates upstreams by TLS may have, by default nobody's. Two are equal if the same
+/// authorities are believed, whatever file told them.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    authorities: Vec<TrustAnchor<'static>>,
+    config: Option<Arc<ClientConfig>>,
 }
 
 fn of_file(file: &Path) -> Result<RootCertStore, TrustError> {
@@ -82,6 +79,47 @@ fn of_system() -> Result<RootCertStore, TrustError> {
     }
 }
 
+// === impl Trust ===
+
+impl Trust {
+    /// Reads the certificates of `ca_file`, or without one those of the system; nothing where none of
+    /// the `upstreams` is asked by TLS.
+    pub fn read<'u>(
+        mut upstreams: impl Iterator<Item = &'u UpstreamAddress>,
+        ca_file: Option<&Path>,
+    ) -> Result<Trust, TrustError> {
+        if !upstreams.any(UpstreamAddress::is_tls) {
+            return Ok(Trust::default());
+        }
+        let roots = match ca_file {
+            Some(file) => of_file(file)?,
+            None => of_system()?,
+        };
+        let authorities = roots.roots.clone();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?;
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Trust { authorities, config: Some(Arc::new(config)) })
+    }
+
+    /// The settings of connections; none where nobody is believed.
+    pub(super) fn client_config(&self) -> Option<&Arc<ClientConfig>> {
+        self.config.as_ref()
+    }
+
+    /// Whether everybody is believed whom `other` believes.
+    pub(super) fn covers(&self, other: &Trust) -> bool {
+        other.authorities.iter().all(|authority| self.authorities.contains(authority))
+    }
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        self.authorities == other.authorities
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -92,15 +130,27 @@ mod tests {
     fn a_file_without_a_certificate_is_told_apart_from_none() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ca.pem");
-        assert!(matches!(client_config(Some(&file)), Err(TrustError::File { .. })));
+        let by_tls: UpstreamAddress = "tls://192.0.2.1".parse().unwrap();
+        let read = || Trust::read([&by_tls].into_iter(), Some(&file));
+        assert!(matches!(read(), Err(TrustError::File { .. })));
         for text in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             fs::write(&file, text).unwrap();
-            assert!(matches!(client_config(Some(&file)), Err(TrustError::Empty { .. })), "{text}");
+            assert!(matches!(read(), Err(TrustError::Empty { .. })), "{text}");
         }
     }
 
     #[test]
-    fn the_systems_certificates_are_found() {
-        assert!(client_config(None).is_ok());
+    fn the_systems_certificates_are_found_where_they_are_needed() {
+        let read = |upstream: &str| {
+            let upstream: UpstreamAddress = upstream.parse().unwrap();
+            Trust::read([&upstream].into_iter(), None).unwrap()
+        };
+        let systems = read("tls://192.0.2.1");
+        assert!(systems.client_config().is_some());
+        assert_eq!(systems, read("tls://192.0.2.2"));
+        let nobodys = read("192.0.2.1");
+        assert_eq!(nobodys, Trust::default());
+        assert!(nobodys.client_config().is_none());
+        assert!(systems.covers(&nobodys) && !nobodys.covers(&systems));
     }
 }

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::ClientConfig;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -23,7 +22,7 @@ use super::{
     latency::{Latency, PATIENCE_MAX},
     line::{Lines, STALLED_AFTER},
     ports::Ports,
-    trust::TrustError,
+    trust::Trust,
 };
 use crate::telemetry::{
     ForwardMetrics, Seldom, Spared, UpstreamFailure, UpstreamLack, UpstreamMetrics,
@@ -76,8 +75,7 @@ pub(super) struct Upstream {
 pub(super) struct Given<'g> {
     pub(super) trusted: &'g [UpstreamAddress],
     pub(super) randomizes: bool,
-    /// `None` when none of them is asked by TLS.
-    pub(super) tls: &'g Option<Result<Arc<ClientConfig>, Arc<TrustError>>>,
+    pub(super) trust: &'g Trust,
     pub(super) metrics: &'g ForwardMetrics,
 }
 
@@ -101,7 +99,7 @@ struct Known {
 
 impl Upstream {
     pub(super) fn new(address: UpstreamAddress, given: &Given<'_>) -> Self {
-        let lines = given.tls.as_ref().and_then(|tls| Lines::new(&address, tls));
+        let lines = Lines::new(&address, given.trust);
         let metrics = given.metrics.upstream(&address);
         Self {
             trusted: given.trusted.contains(&address),
@@ -334,10 +332,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        forward::{habit::LACK_BELIEVED, trust::client_config},
-        telemetry::Metrics,
-    };
+    use crate::{forward::habit::LACK_BELIEVED, telemetry::Metrics};
 
     fn upstream(address: &str) -> Upstream {
         made(address, true)
@@ -345,12 +340,8 @@ mod tests {
 
     fn made(address: &str, randomizes: bool) -> Upstream {
         let metrics = Metrics::new().unwrap();
-        let given = Given {
-            trusted: &[],
-            randomizes,
-            tls: &Some(client_config(None).map_err(Arc::new)),
-            metrics: &metrics.forward,
-        };
+        let given =
+            Given { trusted: &[], randomizes, trust: &Trust::default(), metrics: &metrics.forward };
         Upstream::new(address.parse().unwrap(), &given)
     }
 

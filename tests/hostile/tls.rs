@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
+    slice,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hubdns::forward::{HostLookup, LookupConfig, LookupFrom};
+use hubdns::forward::{HostLookup, LookupConfig, LookupFrom, Trust};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
@@ -325,6 +326,73 @@ fn a_real_unbound_answers_by_tls() {
     assert_eq!(unbound.queries().len(), 2);
 }
 
+/// Puts these certificates into a file of authorities, and has the daemon read its configuration again.
+fn believe(daemon: &Hubdns, file: &Path, authorities: &[PathBuf]) -> String {
+    let certificates: String =
+        authorities.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
+    std::fs::write(file, certificates).unwrap();
+    let output = daemon.command("reload").output().unwrap();
+    assert!(output.status.success(), "{output:?} {}", daemon.log());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn authorities_that_were_renewed_in_their_file_are_believed_after_a_reload() {
+    let certificates = Certificates::new();
+    certificates.make("good", "DNS:dns.test", "ca");
+    let [clients, ours] =
+        [(); 2].map(|()| Server::start(&certificates.server_config("good"), Way::Answers));
+    let (ca, stranger) = (certificates.path("ca.pem"), certificates.path("stranger.pem"));
+    let file = certificates.path("authorities.pem");
+    std::fs::copy(&stranger, &file).unwrap();
+    let daemon = Hubdns::start(&format!(
+        "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{}/src/discover/demo\"\n\
+         [[source]]\nname = \"away\"\nkind = \"ec2\"\nregion = \"eu-west-1\"\n\
+         endpoint_url = \"http://ec2.aws.example:9\"\n\
+         [forward]\nupstreams = []\nca_file = \"{}\"\n\
+         [[forward.zone]]\nname = \"test\"\nupstreams = [\"tls://{}#dns.test\"]\n\
+         [discovery_dns]\nupstreams = [\"tls://{}#dns.test\"]\n",
+        env!("CARGO_MANIFEST_DIR"),
+        file.display(),
+        clients.address,
+        ours.address,
+    ));
+    let told = "the certificates of forward.ca_file";
+    assert_eq!(ask(&daemon, "www.test").status, "SERVFAIL");
+    assert!(!believe(&daemon, &file, slice::from_ref(&stranger)).contains(told), "the same ones");
+    assert!(clients.asked().is_empty() && ours.asked().is_empty());
+
+    let outcome = believe(&daemon, &file, slice::from_ref(&ca));
+    assert!(outcome.contains(told), "{outcome}");
+    let answers = |name: &str| {
+        let answer = ask(&daemon, name);
+        assert_eq!(answer.data("A"), ["192.0.2.1"], "{}", answer.raw);
+    };
+    answers("new.test");
+    eventually("AWS's hosts are looked up", Duration::from_secs(20), || {
+        (!ours.asked().is_empty()).then_some(())
+    });
+    // One more is no reason to ask anew, and one less is.
+    believe(&daemon, &file, &[ca, stranger.clone()]);
+    answers("new.test");
+    assert_eq!(clients.asked().len(), 1);
+    believe(&daemon, &file, &[stranger]);
+    assert_eq!(ask(&daemon, "new.test").status, "SERVFAIL");
+}
+
+#[test]
+fn authorities_of_resolvers_for_awss_hosts_alone_are_looked_at_too() {
+    let certificates = Certificates::new();
+    let config = format!(
+        "[[source]]\nname = \"hub\"\nkind = \"ec2\"\nregion = \"eu-west-1\"\n\
+         [forward]\nca_file = \"{}\"\n[discovery_dns]\nupstreams = [\"tls://192.0.2.1#dns.test\"]\n",
+        certificates.path("absent.pem").display(),
+    );
+    let mut daemon = Hubdns::spawn(&config, &[]);
+    assert!(!daemon.process().wait(Duration::from_secs(20)).success());
+    assert!(daemon.log().contains("upstreams by TLS cannot be verified"), "{}", daemon.log());
+}
+
 #[test]
 fn hosts_of_our_own_calls_are_looked_up_by_tls_too() {
     let certificates = Certificates::new();
@@ -339,7 +407,9 @@ fn hosts_of_our_own_calls_are_looked_up_by_tls_too() {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            HostLookup::new(&config).unwrap().lookup("ec2.eu-west-1.amazonaws.com").await
+            let trust = Trust::read(config.all_upstreams(), config.ca_file.as_deref()).unwrap();
+            let lookup = HostLookup::new(&config, &trust).unwrap();
+            lookup.lookup("ec2.eu-west-1.amazonaws.com").await
         })
     };
     let started = Instant::now();

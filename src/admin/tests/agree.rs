@@ -246,7 +246,7 @@ impl Hub {
         let metrics = Arc::new(Metrics::new().unwrap());
         let forward = ForwardConfig { upstreams: vec![], ..forward() };
         let (sender, settings) = watch::channel(Arc::new(Settings {
-            forwarder: Forwarder::new(forward, Arc::clone(&metrics)),
+            forwarder: Forwarder::new(forward, Trust::default(), Arc::clone(&metrics)),
             identity: Arc::from(*b"hub"),
             cookies: Cookies::random(|| 0),
             rates: None,

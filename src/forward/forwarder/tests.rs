@@ -134,7 +134,7 @@ fn config(upstreams: &[SocketAddr]) -> ForwardConfig {
 }
 
 fn forwarder(config: ForwardConfig) -> Forwarder {
-    Forwarder::new(config, Arc::new(Metrics::new().unwrap()))
+    Forwarder::new(config, Trust::default(), Arc::new(Metrics::new().unwrap()))
 }
 
 async fn forwarder_to(script: Script) -> (Forwarder, Double) {
@@ -327,7 +327,7 @@ async fn the_longest_zone_decides_and_an_empty_one_refuses() {
 async fn hosts_are_looked_up_at_the_upstreams() {
     let upstream = Double::start(|query| vec![(0, a_record(query, 9, 60))]).await;
     let config = crate::forward::LookupConfig::new(vec![], &config(&[upstream.address]));
-    let lookup = crate::forward::HostLookup::new(&config).unwrap();
+    let lookup = crate::forward::HostLookup::new(&config, &Trust::default()).unwrap();
     let found = lookup.lookup("ec2.eu-west-1.amazonaws.com").await.unwrap();
     assert!(found.contains(&"192.0.2.9".parse().unwrap()), "{found:?}");
     assert!(upstream.asked() > 0);

@@ -16,7 +16,12 @@ fn address(text: &str) -> UpstreamAddress {
 
 fn upstream(metrics: &Metrics) -> Upstream {
     let metrics = &metrics.forward;
-    let given = Given { trusted: &[], randomizes: false, tls: &None, metrics };
+    let given = Given {
+        trusted: &[],
+        randomizes: false,
+        trust: &crate::forward::Trust::default(),
+        metrics,
+    };
     Upstream::new(address(UPSTREAM), &given)
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     answer::{About, Cookies, Settings},
     base::RecordType,
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder},
+    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, facts},
     serve::ListenAddress,
     table::{channel, compile},
@@ -34,7 +34,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         views: vec![],
         cache: CacheConfig::NONE,
     };
-    let forwarder = Forwarder::new(forward, Arc::clone(&metrics));
+    let forwarder = Forwarder::new(forward, Trust::default(), Arc::clone(&metrics));
     let line = format!("vpce-1 com.amazonaws.eu-west-1.sqs eu-west-1a=10.0.1.5 names={OURS}");
     let allow = vec!["127.0.0.1/32".parse().unwrap()];
     let config = policy::PolicyConfig { allow, ..facts::config() };
