@@ -7,6 +7,7 @@ mod accounts;
 mod aws_hosts;
 mod budget;
 mod changes;
+mod check;
 mod commands;
 mod connections;
 mod cookies;

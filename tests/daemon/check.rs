@@ -1,0 +1,278 @@
+//! `hubdns check`: what is wrong and what is doubtful of a file, on this machine and for another.
+
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    commands::{Ran, ran},
+    recorded, small_hub, source,
+    support::{Ec2Double, Hubdns, Unbound, hubdns},
+    upstream,
+};
+
+/// `hubdns check` of a text.
+fn check(config: &str) -> Ran {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("hubdns.toml"), config).unwrap();
+    ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]))
+}
+
+/// A source in files that are not there.
+pub(crate) const FILES: &str = "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"hub\"\n";
+
+/// A configuration that needs nothing of the machine, listening there.
+fn listening_on(entry: &str) -> String {
+    format!(
+        "[server]\nlisten = [\"{entry}\"]\n{FILES}[admin]\nlisten = \"\"\n\
+         [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n"
+    )
+}
+
+#[test]
+fn a_good_file_is_good() {
+    let Ran { code, out, err } = check(&listening_on("127.0.0.1:0"));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn five_mistakes_are_told_at_once_with_their_places() {
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nlistn = []\n[refresh]\ninterval_secs = \"5\"\n\
+                [answers]\nttl_secs = 0\n[[source]]\nname = \"hub\"\nkind = \"ecs\"\n\
+                [[view]]\nname = \"a\"\n[[view]]\nname = \"a\"\n";
+    // What systemd is told is that no start will change it.
+    for (command, status) in [("check", 1), ("run", 78)] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+        let Ran { code, out, err } =
+            ran(hubdns(folder.path()).args([command, "--config", "hubdns.toml"]));
+        assert_eq!((code, out.as_str()), (Some(status), ""));
+        for place in ["3:1", "5:17", "7:12", "10:8", "14:8"] {
+            assert!(err.contains(&format!("hubdns.toml:{place}\n")), "{place} in\n{err}");
+        }
+        assert_eq!(err.matches("error: ").count(), 5, "{err}");
+        assert!(err.matches(" = help: ").count() == 5 && err.contains('^'), "{err}");
+        assert!(!err.contains("panicked") && !err.contains("backtrace"), "{err}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_the_next_step() {
+    let folder = TempDir::new().unwrap();
+    let Ran { code, err, .. } =
+        ran(hubdns(folder.path()).args(["check", "--config", "nowhere.toml"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("nowhere.toml") && err.contains("--config"), "{err}");
+}
+
+#[test]
+fn an_address_that_another_has_is_told_with_its_place() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for (entry, told) in [
+        (address.to_string(), format!("UDP {address} is in use")),
+        ("192.0.2.1:53".to_owned(), "this machine has no address 192.0.2.1:53".to_owned()),
+        ("interface:ens77:53".to_owned(), "there is no interface ens77; there are ".to_owned()),
+    ] {
+        let Ran { code, err, .. } = check(&listening_on(&entry));
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("hubdns.toml:2:11\n") && err.contains("^^^"), "{err}");
+        assert!(err.contains(&told), "{told} in\n{err}");
+    }
+}
+
+#[test]
+fn an_admin_address_that_another_has_is_told_with_its_place() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = listening_on("127.0.0.1:0")
+        .replace("[admin]\nlisten = \"\"", &format!("[admin]\nlisten = \"{address}\""));
+    let Ran { code, err, .. } = check(&text);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("`admin.listen`") && err.contains(&address), "{err}");
+    assert!(err.contains("hubdns.toml:8:10\n") && err.contains("^^^"), "{err}");
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_told_when_an_upstream_needs_them() {
+    let with = |upstream: &str| {
+        let forward =
+            format!("[forward]\nca_file = \"/nowhere.pem\"\nupstreams = [\"{upstream}\"]\n");
+        check(&(listening_on("127.0.0.1:0") + &forward))
+    };
+    let Ran { code, err, .. } = with("tls://192.0.2.1#dns.example");
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("upstreams by TLS cannot be verified"), "{err}");
+    assert!(err.contains("/nowhere.pem") && err.contains("PEM"), "{err}");
+    let Ran { code, err, .. } = with("192.0.2.1");
+    assert_eq!(code, Some(0), "{err}");
+}
+
+#[test]
+fn a_running_daemons_own_addresses_are_good() {
+    let mut daemon = Hubdns::start(&recorded());
+    let Ran { code, out, err } = ran(&mut daemon.command("check"));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
+    // A second daemon on them is refused, with the place.
+    let Ran { code, err, .. } = ran(&mut daemon.command("run"));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("is in use") && err.contains("hubdns.toml:"), "{err}");
+    // That may pass; what the file says does not, which has a status of its own.
+    daemon.write_config(&(recorded() + "[answers]\nttl = 7\n"));
+    let Ran { code, err, .. } = ran(&mut daemon.command("run"));
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("unknown key `ttl`"), "{err}");
+}
+
+/// Root without its right to everything, which is then anybody.
+const ANYBODY: [&str; 3] = ["setpriv", "--bounding-set", "-dac_override"];
+
+/// The same command, run by another: `["script", ...]`.
+fn run_by(words: &[&str], command: &Command) -> Command {
+    let mut by = Command::new(words[0]);
+    by.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    by.current_dir(command.get_current_dir().unwrap()).env_clear();
+    by.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    by
+}
+
+#[test]
+fn a_daemon_that_may_not_be_asked_makes_no_address_a_problem() {
+    let daemon = Hubdns::start(&recorded());
+    let socket = daemon.dir().join("control.sock");
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
+    let Ran { code, out, err } = ran(&mut run_by(&ANYBODY, &daemon.command("check")));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains(": good") && err.contains("no address in use was looked at"), "{err}");
+    assert!(err.contains("run this as root"), "{err}");
+    let Ran { out, .. } = ran(&mut run_by(&ANYBODY, &daemon.command("doctor")));
+    assert!(out.contains("skipped port: none was tried: a daemon has them"), "{out}");
+    for about in ["loop", "link-local", "descriptors"] {
+        assert!(out.contains(&format!("skipped {about}: the daemon could not be asked")), "{out}");
+    }
+    assert!(!out.contains("is in use"), "{out}");
+}
+
+/// Else what is doubtful is found by a second run, when all that is wrong is put right.
+#[test]
+fn what_is_doubtful_is_told_beside_what_is_wrong() {
+    let daemon = Hubdns::start(&recorded());
+    let socket = daemon.dir().join("control.sock");
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
+    let text = fs::read_to_string(daemon.dir().join("hubdns.toml")).unwrap();
+    let anybody = ["setpriv", "--bounding-set", "-dac_override"];
+    // Wrong in the file, and wrong on this machine.
+    let address = "listen = [\"127.0.0.1:";
+    for (from, to, key) in [
+        ("interval_secs = 5", "interval_secs = 0", "refresh.interval_secs"),
+        (address, "listen = [\"192.0.2.1:", "server.listen"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        fs::write(daemon.dir().join("hubdns.toml"), text.replacen(from, to, 1)).unwrap();
+        let Ran { code, err, .. } = ran(&mut run_by(&anybody, &daemon.command("check")));
+        assert_eq!((code, err.matches("error: ").count()), (Some(1), 1), "{err}");
+        assert_eq!(err.matches("\n\nwarning: ").count(), 1, "{err}");
+        assert!(err.contains("no address in use was looked at"), "{err}");
+        let mut command = run_by(&anybody, &daemon.command("check --format json"));
+        let Ran { code, out, .. } = ran(&mut command);
+        let checked: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &checked["problems"][0]["key"]), (Some(1), &key.into()), "{out}");
+        let [doubt, untried] = &checked["warnings"].as_array().unwrap()[..] else {
+            panic!("{out}")
+        };
+        assert_eq!(doubt["key"], "forward.upstreams");
+        assert!(untried["what"].as_str().unwrap().starts_with("no address in use was looked at"));
+    }
+    // What is wrong itself is no doubt as well.
+    fs::write(daemon.dir().join("hubdns.toml"), text.replace("upstreams = []", "upstreams = 5"))
+        .unwrap();
+    let Ran { out, .. } = ran(&mut daemon.command("check --format json"));
+    let checked: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(checked["problems"][0]["key"], "forward.upstreams");
+    assert!(checked["warnings"].as_array().unwrap().iter().all(|it| it["key"] == ""), "{out}");
+}
+
+#[test]
+fn a_query_log_that_cannot_be_written_is_a_problem_before_the_start() {
+    let folder = TempDir::new().unwrap();
+    let check = |file: &str, rate: &str| {
+        let log = format!("[log]\nqueries = \"{rate}\"\nqueries_file = \"{file}\"\n");
+        let text = listening_on("127.0.0.1:0") + &log;
+        fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+        ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]))
+    };
+    let place = folder.path().to_str().unwrap();
+    for file in [format!("{place}/none/queries.jsonl"), place.to_owned()] {
+        let Ran { code, err, .. } = check(&file, "all");
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("`log.queries_file`: the query log") && err.contains(&file), "{err}");
+        assert_eq!(check(&file, "off").code, Some(0), "nothing is opened then");
+    }
+    let file = format!("{place}/queries.jsonl");
+    let Ran { code, err, .. } = check(&file, "all");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!Path::new(&file).exists(), "what is tried is not made");
+    let mut by_hand = hubdns(folder.path());
+    by_hand.args(["check", "--config", "hubdns.toml"]);
+    let may_write = |mode| {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        ran(&mut run_by(&ANYBODY, &by_hand)).code == Some(0)
+    };
+    assert!(may_write(0o700) && !may_write(0o500));
+    fs::write(&file, "").unwrap();
+    assert_eq!(check(&file, "all").code, Some(0));
+    // systemd makes the folder at a start.
+    let Ran { code, err, .. } = check("/var/log/hubdns/queries.jsonl", "all");
+    assert_eq!(code, Some(0), "{err}");
+}
+
+#[test]
+fn a_file_for_another_machine_is_checked_without_that_machine() {
+    let folder = TempDir::new().unwrap();
+    let tls = "[server.tls]\nlisten = [\"192.0.2.1:853\"]\ncertificate = \"/nowhere/cert.pem\"\n\
+               key = \"/nowhere/key.pem\"\n";
+    fs::write(folder.path().join("hubdns.toml"), listening_on("192.0.2.1:53") + tls).unwrap();
+    let check = |option: &[&str]| {
+        ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]).args(option))
+    };
+    assert_eq!(check(&[]).code, Some(1));
+    let Ran { code, out, err } = check(&["--elsewhere"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn check_online_asks_every_source_and_upstream() {
+    let (double, mut unbound) = (Ec2Double::start(), Unbound::start());
+    small_hub(&double);
+    let daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
+    let Ran { code, err, .. } = ran(&mut daemon.command("check --online"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("source hub: 1 endpoints, 1 services, 2 interfaces"), "{err}");
+    assert!(err.contains(&format!("upstream {}: answers (NOERROR)", unbound.address())), "{err}");
+    unbound.stop();
+    double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "error", "times": 0,
+        "status": 403, "code": "UnauthorizedOperation" }));
+    let Ran { code, err, .. } = ran(&mut daemon.command("check --online"));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("ec2:DescribeVpcEndpoints"), "{err}");
+    assert!(!err.contains("answers ("), "{err}");
+}
