@@ -1,13 +1,13 @@
 //! `hubdns migrate` and `hubdns export rules` of the demo's hub, and what the document shows of them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     commands::{Ran, ran},
-    support::hubdns,
+    support::{hubdns, venv},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -185,6 +185,28 @@ fn a_view_that_is_told_by_its_listeners_is_sent_to_them() {
     };
     assert_eq!(targets("spoke"), ["10.20.1.10:5353", "10.20.2.10:5353"]);
     assert_eq!(targets("default"), ["10.20.1.10:53"]);
+}
+
+/// Of each scope, with VPCs and without, and an endpoint that is asked for or told.
+#[test]
+fn cloudformation_would_take_each_template_of_rules() {
+    let lint = venv().parent().unwrap().join("stack/bin/cfn-lint");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("rules.yaml");
+    for scope in ["region", "partition", "names"] {
+        for more in [
+            "",
+            "--endpoint rslvr-out-0123456789abcdef0 --vpc vpc-0a11223344556677a,vpc-0b22334455667788b",
+        ] {
+            let words = format!("export rules --format cloudformation --scope {scope} {more}");
+            let Ran { code, out, err } = on_the_demo(&words);
+            assert_eq!(code, Some(0), "{words}: {err}");
+            fs::write(&file, out).unwrap();
+            let linted = Command::new(&lint).arg(&file).output().expect("run tests/setup.sh");
+            let told = String::from_utf8_lossy(&linted.stdout);
+            assert!(linted.status.success() && told.is_empty(), "{words}: {told}");
+        }
+    }
 }
 
 /// The AWS CLI knows the API's own model: it sends an input only if it is right by that. There is
