@@ -58,7 +58,7 @@ fn the_scripts_of_the_image_make_one_that_boots() {
         "target: DROP",
         "icmp-block-inversion: yes",
         "services: dhcpv6-client dns-over-tls https hubdns",
-        "ports: 5301-5310/tcp 5301-5310/udp",
+        "ports: 5301-5310/udp 5301-5310/tcp",
     ] {
         assert!(zone.contains(line), "{zone}");
     }
@@ -74,5 +74,10 @@ fn the_scripts_of_the_image_make_one_that_boots() {
     machine.sh("mkdir -p /run/log/journal && systemctl daemon-reload");
     let _imds = gives(&machine, &format!("#hubdns\n{GOOD}"));
     machine.sh("systemctl start hubdns");
+    assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
+    // A configuration that is refused later has its script, which calls for nothing now.
+    let script = "/usr/lib/hubdns/hubdns-refused";
+    assert!(machine.sh("systemctl cat hubdns-refused").contains(&format!("ExecStart={script}\n")));
+    machine.sh(&format!("MONITOR_EXIT_STATUS=1 {script} && systemctl start hubdns-refused"));
     assert_eq!(machine.dig(DNS, SQS), SQS_ADDRESSES);
 }
