@@ -222,7 +222,7 @@ fn the_aws_cli_takes_each_kind_of_rule() {
     assert_eq!(rules.len(), 5, "{out}");
     let folder = TempDir::new().unwrap();
     let sent = |rule: &Value| {
-        let mut aws = std::process::Command::new("aws");
+        let mut aws = Command::new("aws");
         crate::support::loopback_env(&mut aws, folder.path())
             .env("AWS_MAX_ATTEMPTS", "1")
             .args(["--endpoint-url", "http://127.0.0.1:1", "route53resolver"])
