@@ -42,7 +42,10 @@ fn of_values(path: &str, old: Option<&Value>, new: Option<&Value>, lines: &mut V
         (None, Some(Value::Table(new))) => of_tables(&format!("{path}."), &none, new, lines),
         (old, new) if old == new => (),
         (old, new) => match (named(old), named(new)) {
-            (Some(old), Some(new)) => of_named(path, &old, &new, lines),
+            // No list and an empty one are not the same: that of a view's upstreams means nobody.
+            (Some(old), Some(new)) if !old.is_empty() || !new.is_empty() => {
+                of_named(path, &old, &new, lines);
+            }
             (_, _) => match (old, new) {
                 (Some(Value::Array(old)), Some(Value::Array(new))) => {
                     lines.push(format!("{path}: {}", of_lists(old, new)));
@@ -140,6 +143,14 @@ mod tests {
         zones."10.1.0.0/24": "eu-west-1a" -> "eu-west-1b"
         zones."10.2.0.0/24": nothing -> "eu-west-1a"
         "#);
+    }
+
+    #[test]
+    fn a_list_that_comes_or_goes_empty_is_told() {
+        let lab = "[[view]]\nname = \"lab\"\nclients = [\"10.7.0.0/16\"]\n";
+        let nobody = format!("{lab}[view.forward]\nupstreams = []\n");
+        assert_eq!(told(lab, &nobody), "view \"lab\".forward.upstreams: nothing -> []");
+        assert_eq!(told(&nobody, lab), "view \"lab\".forward.upstreams: [] -> nothing");
     }
 
     #[test]
