@@ -7,12 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::DropGuard;
 
-use super::{config::RefreshConfig, status::SourceStatus, step::Guard};
+use super::{status::SourceStatus, step::Guard};
 use crate::{
     base::{ServiceName, SourceName},
     discover::SourceConfig,
@@ -69,8 +70,8 @@ pub(super) enum Redefined {
 
 /// A scout at work, which ends with this.
 pub(super) struct Scouting {
-    /// What it looks at, and how often.
-    pub(super) config: (SourceConfig, RefreshConfig),
+    /// What it looks at, and how often: at all, and at services.
+    pub(super) config: (SourceConfig, Duration, Duration),
     pub(super) _ends: DropGuard,
 }
 

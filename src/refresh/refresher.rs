@@ -236,7 +236,7 @@ impl Refresher {
             let interval = source.interval.unwrap_or(config.interval);
             self.metrics.control.source(source.name.as_str(), interval, ACTIONS, CODES);
             let Some(known) = self.known.get_mut(&source.name) else { continue };
-            let wanted = (source.clone(), self.inputs.refresh.clone());
+            let wanted = (source.clone(), interval, config.services_interval);
             if keep && known.scout.as_ref().is_some_and(|scout| scout.config == wanted) {
                 known.ask(self.ticket);
                 continue;
@@ -380,5 +380,49 @@ impl Refresher {
             drained: self.drained.list(),
             flapping: self.unhealthy.borrow().flapping().clone(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use super::*;
+    use crate::{discover::SourceKind, refresh::configuring::tests::inputs, table};
+
+    /// What a reload changes, and how many scouts are sent for it.
+    type Change<'c> = (&'c dyn Fn(&mut Inputs), usize);
+
+    #[tokio::test]
+    async fn a_reload_opens_a_session_anew_only_where_what_it_is_for_has_changed() {
+        let source = SourceConfig {
+            name: "hub".into(),
+            kind: SourceKind::Demo,
+            vpc_ids: vec![],
+            tags: BTreeMap::new(),
+            subnets: false,
+            interval: None,
+        };
+        let before = Inputs { sources: vec![source], ..inputs(60) };
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut refresher = Refresher::new(before.clone(), table::channel().0, metrics, || 0);
+        refresher.send_scouts(false);
+        let (minute, folder) = (Duration::from_secs(61), tempfile::tempdir().unwrap());
+        let changes: [Change<'_>; 7] = [
+            (&|_| (), 0),
+            (&|it| it.refresh.shrink_guard_percent = 50, 0),
+            (&|it| it.refresh.state_file = Some(PathBuf::from(folder.path()).join("state")), 0),
+            (&|it| it.sources[0].interval = Some(minute), 1),
+            (&|it| it.refresh.interval = minute, 0),
+            (&|it| it.refresh.services_interval = minute, 1),
+            (&|it| it.sources[0].vpc_ids = vec!["vpc-1".into()], 1),
+        ];
+        let mut wanted = before;
+        for (at, (change, sent)) in changes.into_iter().enumerate() {
+            change(&mut wanted);
+            let scouts = refresher.tasks.len();
+            refresher.reconfigure(wanted.clone()).await;
+            assert_eq!(refresher.tasks.len() - scouts, sent, "the change {at}");
+        }
     }
 }
