@@ -31,6 +31,8 @@ pub(super) const SERVICES_FILE: &str = "vpc-endpoint-services.json";
 pub(super) const INTERFACES_FILE: &str = "network-interfaces.json";
 /// What `aws ec2 describe-vpc-endpoint-associations` prints, where there are any.
 pub(super) const ASSOCIATIONS_FILE: &str = "vpc-endpoint-associations.json";
+/// What makes it.
+const ASSOCIATIONS_COMMAND: &str = "aws ec2 describe-vpc-endpoint-associations --output json";
 /// What `aws ec2 describe-subnets` prints, where zones are discovered.
 pub(super) const SUBNETS_FILE: &str = "subnets.json";
 
@@ -56,10 +58,15 @@ fn read(folder: &Path) -> Result<Recorded, DiscoverError> {
     })
 }
 
+/// That the folder has no associations.
+pub(super) fn associations_missing(folder: &Path) -> DiscoverError {
+    let path = folder.join(ASSOCIATIONS_FILE);
+    DiscoverError::FileMissing { path, command: ASSOCIATIONS_COMMAND }
+}
+
 /// A folder of before there were any has none, and neither has one of a hub without VPC Lattice.
 fn associations(folder: &Path) -> Result<Option<Vec<RecordedAssociation>>, DiscoverError> {
-    let command = "aws ec2 describe-vpc-endpoint-associations --output json";
-    match file::<AssociationsFile>(folder.join(ASSOCIATIONS_FILE), command) {
+    match file::<AssociationsFile>(folder.join(ASSOCIATIONS_FILE), ASSOCIATIONS_COMMAND) {
         Ok(read) => Ok(Some(read.vpc_endpoint_associations)),
         Err(DiscoverError::FileMissing { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -3,7 +3,7 @@
 //! The endpoints and their addresses are as ever; something beside them could not be had, most
 //! often because the role lacks an action that came later.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::error::DiscoverError;
 use crate::base::{Chain, Region};
@@ -13,8 +13,8 @@ use crate::base::{Chain, Region};
 pub struct Lack {
     /// What.
     pub of: Dispensable,
-    /// Why not.
-    pub error: DiscoverError,
+    /// Why not, when it was asked for last.
+    pub error: Arc<DiscoverError>,
 }
 
 /// What a look can do without.
@@ -30,6 +30,12 @@ pub enum Dispensable {
 
 // === impl Lack ===
 
+impl Lack {
+    pub(super) fn new(of: Dispensable, error: DiscoverError) -> Self {
+        Self { of, error: Arc::new(error) }
+    }
+}
+
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of {
@@ -43,6 +49,6 @@ impl fmt::Display for Lack {
         if let (Dispensable::Services(region), Some(_)) = (&self.of, self.error.permission()) {
             write!(f, " (does an SCP, or a condition of the role's policy, deny {region}?)")?;
         }
-        write!(f, ": {}", Chain(&self.error))
+        write!(f, ": {}", Chain(&*self.error))
     }
 }

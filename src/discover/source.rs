@@ -11,12 +11,12 @@ use super::{
     demo::demo,
     disk::aside,
     error::DiscoverError,
-    files::read_files,
+    files::{associations_missing, read_files},
     lack::{Dispensable, Lack},
     lookup::HostLookup,
-    normalise::normalise,
+    normalise::{normalise, wanted},
     pace::CallPace,
-    recorded::Recorded,
+    recorded::{Recorded, RecordedEndpoint},
     subnets::read_subnets,
     trial::Trial,
 };
@@ -29,7 +29,7 @@ use crate::{
 pub struct Source {
     config: SourceConfig,
     /// What the last look at files went without.
-    lack: Option<Lack>,
+    lacks: Vec<Lack>,
     #[cfg(feature = "ec2")]
     ec2: Ec2,
 }
@@ -47,7 +47,7 @@ impl Source {
             #[cfg(feature = "ec2")]
             ec2: Ec2::new(config.clone(), lookup, &pace),
             config,
-            lack: None,
+            lacks: Vec::new(),
         }
     }
 
@@ -57,7 +57,7 @@ impl Source {
         let of_ec2 = self.ec2.lacks();
         #[cfg(not(feature = "ec2"))]
         let of_ec2 = Vec::new();
-        self.lack.take().into_iter().chain(of_ec2).collect()
+        std::mem::take(&mut self.lacks).into_iter().chain(of_ec2).collect()
     }
 
     /// The `[[source]]`'s name.
@@ -90,12 +90,20 @@ impl Source {
         match &self.config.kind {
             SourceKind::Files { path } => {
                 let mut recorded = read_files(path).await?;
+                let mut lacks = Vec::new();
                 if self.config.subnets {
                     match read_subnets(path).await {
                         Ok(subnets) => recorded.subnets = Some(subnets),
-                        Err(error) => self.lack = Some(Lack { of: Dispensable::Zones, error }),
+                        Err(error) => lacks.push(Lack::new(Dispensable::Zones, error)),
                     }
                 }
+                let mut taken = recorded.endpoints.iter().filter(|it| wanted(&self.config, it));
+                if recorded.associations.is_none() && taken.any(RecordedEndpoint::has_associations)
+                {
+                    let error = associations_missing(path);
+                    lacks.push(Lack::new(Dispensable::Associations, error));
+                }
+                self.lacks = lacks;
                 Ok((None, recorded))
             }
             SourceKind::Demo => Ok((None, demo())),
@@ -166,6 +174,36 @@ mod tests {
         assert_eq!(facts.source, SourceName::from("hub"));
         assert_eq!(facts.region.unwrap().as_str(), "eu-west-1");
         assert_eq!((facts.endpoints.len(), facts.services.len()), (27, 25));
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_the_associations_that_its_endpoints_need_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+        write("vpc-endpoint-services.json", r#"{"ServiceDetails": []}"#);
+        write("network-interfaces.json", r#"{"NetworkInterfaces": []}"#);
+        let endpoints = |kind: &str| {
+            let endpoint = format!(
+                r#"{{"VpcEndpointId": "vpce-1", "VpcEndpointType": "{kind}", "VpcId": "vpc-1",
+                    "ServiceName": "s", "State": "available"}}"#
+            );
+            write("vpc-endpoints.json", &format!(r#"{{"VpcEndpoints": [{endpoint}]}}"#));
+        };
+        let mut hub = source(SourceKind::Files { path: folder.path().to_owned() });
+        let mut told = async || {
+            hub.fetch(false).await.unwrap();
+            hub.lacks().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        endpoints("Interface");
+        assert!(told().await.is_empty());
+        endpoints("Resource");
+        let lacks = told().await.join("\n");
+        assert!(lacks.starts_with("names of Resource and ServiceNetwork endpoints: "), "{lacks}");
+        assert!(lacks.contains("aws ec2 describe-vpc-endpoint-associations"), "{lacks}");
+        // What is withdrawn is told by a list that lacks it.
+        write("vpc-endpoint-associations.json", r#"{"VpcEndpointAssociations": []}"#);
+        assert!(told().await.is_empty());
     }
 
     #[cfg(not(feature = "ec2"))]

@@ -68,7 +68,7 @@ impl Ec2 {
     }
 
     /// What the last look went without.
-    pub(super) fn lacks(&mut self) -> Vec<Lack> {
+    pub(super) fn lacks(&self) -> Vec<Lack> {
         let zones = self.subnets.lack(Dispensable::Zones);
         let associations = self.associations.lack(Dispensable::Associations);
         let services = self.known.lacks();
@@ -91,7 +91,10 @@ impl Ec2 {
             .map(|it| it.vpc_endpoint_id.clone())
             .collect();
         // In each look: a service network's associations come and go as endpoints do.
-        if !ids.is_empty() {
+        let asks = due || !self.associations.is_lacking() || self.associations.tries_again();
+        if ids.is_empty() {
+            self.associations = Remembered::default();
+        } else if asks {
             let told = calls::associations(session, &ids).await.and_then(|found| {
                 check_associations(&found, Action::DescribeVpcEndpointAssociations)?;
                 Ok(found)
@@ -102,7 +105,7 @@ impl Ec2 {
             recorded.associations = self.associations.found.take();
         }
         if self.config.subnets {
-            if due || self.subnets.failed || self.subnets.found.is_none() {
+            if due || self.subnets.is_new() || self.subnets.tries_again() {
                 let told = calls::subnets(session).await.and_then(|found| {
                     subnets(&found, Action::DescribeSubnets)?;
                     Ok(found)

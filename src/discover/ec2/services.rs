@@ -27,7 +27,7 @@ pub(super) struct KnownServices {
 /// The services of one region.
 #[derive(Debug, Default)]
 struct OfRegion {
-    /// Also those that AWS did not know.
+    /// Also those that AWS did not know, or did not tell.
     asked: BTreeSet<String>,
     told: Remembered<RecordedService>,
 }
@@ -90,11 +90,11 @@ impl KnownServices {
     }
 
     /// What the last look went without.
-    pub(super) fn lacks(&mut self) -> Vec<Lack> {
-        let lack = |(region, known): (&Region, &mut OfRegion)| {
+    pub(super) fn lacks(&self) -> Vec<Lack> {
+        let lack = |(region, known): (&Region, &OfRegion)| {
             known.told.lack(Dispensable::Services(region.clone()))
         };
-        self.elsewhere.iter_mut().filter_map(lack).collect()
+        self.elsewhere.iter().filter_map(lack).collect()
     }
 }
 
@@ -106,8 +106,8 @@ fn checked(found: Vec<RecordedService>) -> Result<Vec<RecordedService>, Discover
 // === impl OfRegion ===
 
 impl OfRegion {
-    fn needs(&self, names: &BTreeSet<String>, due: bool) -> bool {
-        due || self.told.failed || !names.is_subset(&self.asked)
+    fn needs(&mut self, names: &BTreeSet<String>, due: bool) -> bool {
+        due || !names.is_subset(&self.asked) || self.told.tries_again()
     }
 
     fn take(
@@ -115,9 +115,7 @@ impl OfRegion {
         names: &BTreeSet<String>,
         told: Result<Vec<RecordedService>, DiscoverError>,
     ) {
-        if told.is_ok() {
-            self.asked.clone_from(names);
-        }
+        self.asked.clone_from(names);
         self.told.take(told);
     }
 

@@ -57,18 +57,22 @@ async fn a_region_that_is_denied_costs_the_names_of_its_services_alone() {
     let (services, lacks) = looked(&mut ec2, true).await;
     assert_eq!(services, ["ap-south-1.kms", "here.sqs"]);
     insta::assert_snapshot!(lacks.join("\n"), @r#"names of services in us-east-1 (does an SCP, or a condition of the role's policy, deny us-east-1?): AWS refused DescribeVpcEndpointServices: the caller lacks the permission ec2:DescribeVpcEndpointServices: service error: unhandled error (UnauthorizedOperation): Error { code: "UnauthorizedOperation", message: "said EC2" }"#);
-    // It alone is asked again, and then what it told is kept.
+    // It is told all the while, and asked again when all is due, or a person wants it.
     let all = || (api.count(CALL), api.count(VIRGINIA));
+    assert_eq!(all(), (3, 1));
+    for _ in 0..20 {
+        assert_eq!(looked(&mut ec2, false).await.1, lacks);
+    }
     assert_eq!(all(), (3, 1));
     let whole = ["ap-south-1.kms", "here.sqs", "us-east-1.sqs"];
     *virginia.lock().unwrap() = None;
-    let (services, lacks) = looked(&mut ec2, false).await;
+    let (services, lacks) = looked(&mut ec2, true).await;
     assert_eq!(
         (services.as_slice(), lacks.len(), all()),
-        (&whole.map(str::to_owned)[..], 0, (4, 2))
+        (&whole.map(str::to_owned)[..], 0, (6, 2))
     );
     looked(&mut ec2, false).await;
-    assert_eq!(all(), (4, 2));
+    assert_eq!(all(), (6, 2));
     *virginia.lock().unwrap() = Some(refusal(403, "UnauthorizedOperation"));
     let (services, lacks) = looked(&mut ec2, true).await;
     assert_eq!((services.as_slice(), lacks.len()), (&whole.map(str::to_owned)[..], 1));
@@ -91,4 +95,19 @@ async fn nor_does_one_that_cannot_be_reached_hangs_or_tells_nonsense() {
         let codes: Vec<&str> = ec2.lacks().iter().map(|lack| lack.error.code()).collect();
         assert_eq!(codes, [code]);
     }
+}
+
+#[tokio::test]
+async fn one_that_failed_is_asked_alone_by_the_next_look_and_then_more_and_more_rarely() {
+    let virginia: Virginia = Arc::new(Mutex::new(Some(refusal(400, "InvalidParameterValue"))));
+    let api = api_with(&virginia);
+    let mut ec2 = source(&api).await;
+    looked(&mut ec2, true).await;
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        looked(&mut ec2, false).await;
+        asked.push(api.count(VIRGINIA));
+    }
+    assert_eq!(asked, [2, 2, 3, 3, 3, 3, 4, 4]);
+    assert_eq!(api.count(CALL), 2 + 4);
 }
