@@ -51,14 +51,25 @@ impl Refresher {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, sync::Arc, time::Duration};
+    use std::{
+        collections::BTreeMap,
+        net::{IpAddr, TcpListener},
+        sync::Arc,
+        time::Duration,
+    };
 
-    use tokio::{sync::watch, time::timeout};
+    use tokio::{
+        sync::{oneshot, watch},
+        time::{sleep, timeout},
+    };
     use tokio_util::sync::CancellationToken;
 
+    use super::PROBER_BACK_AFTER;
     use crate::{
-        health::Unhealthy,
-        refresh::{Refresher, configuring, configuring::tests::inputs},
+        discover::{SourceConfig, SourceKind},
+        health::{HealthConfig, Unhealthy},
+        policy::{PolicyConfig, facts},
+        refresh::{Inputs, Refresher, configuring, configuring::tests::inputs, history::Cause},
         table,
         telemetry::Metrics,
     };
@@ -88,5 +99,65 @@ mod tests {
         assert!(refresher.unhealthy.has_changed().is_err(), "nobody is left who could tell");
         refresher.follow_health().await;
         assert!(refresher.followed.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_prober_that_died_is_back_after_a_while_and_what_it_left_out_at_once() {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = || TcpListener::bind(("127.0.0.2", port)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let source = SourceConfig {
+            name: "hub".into(),
+            kind: SourceKind::Files { path: folder.path().to_owned() },
+            vpc_ids: vec![],
+            tags: BTreeMap::new(),
+            subnets: false,
+            interval: None,
+        };
+        let health = HealthConfig { tcp_port: Some(port), interval: Duration::from_millis(100) };
+        let inputs = Inputs { sources: vec![source], health, ..inputs(60) };
+        let (publisher, reader) = table::channel();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut refresher = Refresher::new(inputs, publisher, metrics, || 0);
+        let endpoint = "vpce-1 s.a a=127.0.0.1 b=127.0.0.2 names=x.example";
+        refresher.known.restore(facts::inventory(endpoint), 0);
+        let compiled = refresher.compile(refresher.known.inventory(None)).await;
+        refresher.publish(compiled, Cause::LastGood);
+        let (dies, death) = oneshot::channel::<()>();
+        refresher.probers.spawn(async {
+            let _ = death.await;
+            panic!("as by a mistake of ours");
+        });
+        let (_configurer, configurations) = configuring();
+        let token = CancellationToken::new();
+        let given = || {
+            let published = reader.load();
+            let view = published.table().view(PolicyConfig::REST_VIEW).unwrap();
+            view.entries()[0].claim().addresses.len()
+        };
+        let gives = async |count: usize, why: &str| {
+            let seen = async {
+                while given() != count {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            assert!(timeout(PROBER_BACK_AFTER / 2, seen).await.is_ok(), "{why}");
+        };
+        let answers = Duration::from_secs(1);
+        let watched = async {
+            let listens = second();
+            sleep(answers).await;
+            drop(listens);
+            gives(1, "an address is down").await;
+            dies.send(()).unwrap();
+            gives(2, "nobody tells of it any more").await;
+            let listens = second();
+            sleep(PROBER_BACK_AFTER + answers).await;
+            drop(listens);
+            gives(1, "another prober tells").await;
+            token.cancel();
+        };
+        tokio::join!(refresher.run(configurations, token.clone()), watched);
     }
 }
