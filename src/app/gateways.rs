@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon::Daemon;
 use crate::{
     answer::Settings,
-    base::{Name, Pattern, ServiceName, ViewName},
+    base::{Name, Pattern, ServiceName, ViewName, is_private},
     forward::{ForwardConfig, HostLookup, LookupConfig, LookupFrom, Trust, UpstreamAddress},
     policy::{Declined, Reason, ServiceRule},
     refresh::Publications,
@@ -125,22 +125,11 @@ async fn given(
     match found {
         Ok(found) if found.is_empty() => Given::Nothing("it has no address".to_owned()),
         Ok(found) => {
-            let private = found.into_iter().find(|ip| own.contains(ip) || is_private(*ip));
+            let private =
+                found.into_iter().find(|ip| own.contains(ip) || is_private(ip.to_canonical()));
             private.map_or(Given::Public, Given::Private)
         }
         Err(error) => Given::Nothing(error.to_string()),
-    }
-}
-
-/// Whether an address is none of the Internet's.
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            // 100.64.0.0/10 is for carriers (RFC 6598), and for VPCs.
-            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
-            ip.is_private() || is_shared || ip.is_loopback() || ip.is_link_local()
-        }
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 
@@ -285,7 +274,7 @@ fn tell(found: &[LeftToUpstream], told: &[LeftToUpstream], metrics: &Metrics) {
 mod tests {
     use std::sync::Arc;
 
-    use super::{is_private, left_to_upstream};
+    use super::left_to_upstream;
     use crate::policy::{Declined, Reason};
 
     #[test]
@@ -313,20 +302,5 @@ mod tests {
             left("com.amazonaws.eu-west-1.sqs", "sqs.eu-west-1.amazonaws.com", denied()),
             None
         );
-    }
-
-    #[test]
-    fn what_no_gateway_endpoints_route_is_for() {
-        for (ip, expected) in [
-            ("10.0.1.9", true),
-            ("100.64.0.1", true),
-            ("100.128.0.1", false),
-            ("52.218.0.1", false),
-            ("::ffff:10.0.1.9", true),
-            ("fd00::1", true),
-            ("2a05:d050::1", false),
-        ] {
-            assert_eq!(is_private(ip.parse().unwrap()), expected, "{ip}");
-        }
     }
 }

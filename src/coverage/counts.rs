@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use super::{
     kept::{Kept, Slot},
     names::{Found, Host, Known},
 };
-use crate::base::Name;
+use crate::base::{Name, is_private};
 
 /// `[coverage]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,19 +199,7 @@ const OTHER: &str = "other";
 /// Whether traffic to an address leaves private networks. What an upstream answers with private
 /// addresses, from a private hosted zone or an endpoint's own private DNS, does not leak.
 fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            // 100.64.0.0/10 (RFC 6598) is within networks, too.
-            let is_shared = a == 100 && (64..128).contains(&b);
-            let is_within = ip.is_private() || ip.is_loopback() || ip.is_link_local();
-            !(is_within || is_shared || ip.is_unspecified())
-        }
-        IpAddr::V6(ip) => {
-            !(ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local())
-                && ip != Ipv6Addr::UNSPECIFIED
-        }
-    }
+    !is_private(ip) && !ip.is_unspecified()
 }
 
 #[cfg(test)]

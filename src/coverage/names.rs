@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use foldhash::quality::FixedState;
+
 use crate::base::Name;
 
 /// 1,900 templates, 150 kB.
@@ -22,7 +24,7 @@ pub struct Known {
     /// By region, their places in `places`.
     by_region: HashMap<&'static str, usize>,
     /// What names end with; how templates have it, and the place of names without a region.
-    suffixes: HashMap<&'static str, (&'static str, usize)>,
+    suffixes: HashMap<Name, (&'static str, usize), FixedState>,
 }
 
 /// One name that SDKs call, the same in every region.
@@ -92,7 +94,7 @@ impl Known {
     /// Whether the names of some partition end so: `amazonaws.com`, and not `api.aws`, which is for
     /// dual-stack ones alone.
     pub fn is_partition(&self, domain: &Name) -> bool {
-        let suffix = self.suffixes.get(domain.to_string().as_str());
+        let suffix = self.suffixes.get(domain.as_wire());
         suffix.is_some_and(|(stands_for, _)| *stands_for == "{s}")
     }
 
@@ -108,7 +110,7 @@ impl Known {
             places: Vec::new(),
             by_template: HashMap::new(),
             by_region: HashMap::new(),
-            suffixes: HashMap::new(),
+            suffixes: HashMap::default(),
         };
         for line in text.lines() {
             let fields: Vec<&str> = line.split('\t').collect();
@@ -116,7 +118,7 @@ impl Known {
                 ["partition", name, s, d] => {
                     let place = known.places.len();
                     for (suffix, stands_for) in [(s, "{s}"), (d, "{d}")] {
-                        known.suffixes.entry(suffix).or_insert((stands_for, place));
+                        known.ends_with(suffix, stands_for, place);
                     }
                     known.places.push(Place { name, is_region: false, suffixes: [s, d] });
                 }
@@ -131,7 +133,7 @@ impl Known {
                     if let Some((_, suffix)) = template.split_once("{r}.")
                         && !suffix.starts_with('{')
                     {
-                        known.suffixes.entry(suffix).or_insert((suffix, 0));
+                        known.ends_with(suffix, suffix, 0);
                     }
                     known.by_template.insert(template, known.hosts.len());
                     known.hosts.push(Host { template, endpoint, covering, service });
@@ -145,19 +147,29 @@ impl Known {
         known
     }
 
-    /// What `name` is, if it is one of AWS's.
+    fn ends_with(&mut self, suffix: &str, stands_for: &'static str, place: usize) {
+        if let Ok(suffix) = suffix.parse() {
+            self.suffixes.entry(suffix).or_insert((stands_for, place));
+        }
+    }
+
+    /// What `name` is, if it is one of AWS's. Most that are forwarded are not, which is told without
+    /// an allocation.
     pub(super) fn find(&self, name: &Name) -> Option<Found> {
+        let above = name.suffixes().skip(1);
+        let known = |suffix: &[u8]| Some((suffix.len(), *self.suffixes.get(suffix)?));
+        let (wire_len, (stands_for, place)) = above.filter_map(known).next()?;
         let text = name.to_string();
-        let starts = text.match_indices('.').map(|(at, _)| at);
-        let (at, (stands_for, place)) =
-            starts.filter_map(|at| Some((at, *self.suffixes.get(text.get(at + 1..)?)?))).next()?;
         let mut place = place;
-        let labels = text.get(..at)?.split('.').map(|label| match self.by_region.get(label) {
-            Some(region) => {
-                place = *region;
-                "{r}"
+        // A text has two octets less than its wire form, and a dot before it.
+        let labels = text.get(..text.len().checked_sub(wire_len - 1)?)?.split('.').map(|label| {
+            match self.by_region.get(label) {
+                Some(region) => {
+                    place = *region;
+                    "{r}"
+                }
+                None => label,
             }
-            None => label,
         });
         let labels: Vec<&str> = labels.chain([stands_for]).collect();
         let exact = self.by_template.get(labels.join(".").as_str());
