@@ -252,6 +252,7 @@ impl Daemon {
             tracing::warn!("the control loop is slow to take the new configuration");
             outcome.warnings.push(NOT_TAKEN_YET.to_owned());
         }
+        let config = config.reloaded_over(&self.config);
         self.in_force.send_replace(Arc::new(in_force(&config)));
         let wanted = self.wanted(&config);
         hand_over(&opened);

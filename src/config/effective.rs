@@ -35,7 +35,25 @@ impl Effective {
         // One in which nothing stands means what its absence does.
         table.retain(|_, value| value.as_table().is_none_or(|below| !below.is_empty()));
         leave_secrets_out(&mut table);
-        let toml = toml::to_string(&table).unwrap_or_default();
+        Self::of(&table)
+    }
+
+    /// This one, with these keys of tables as they are in `other`.
+    pub(super) fn keeping(&self, other: &Effective, keys: &[(&str, &str)]) -> Self {
+        // Both are texts that were made of tables.
+        let read = |it: &Effective| toml::from_str::<Table>(&it.toml).unwrap_or_default();
+        let (mut table, other) = (read(self), read(other));
+        for (name, key) in keys {
+            let kept = other.get(*name).and_then(|below| below.get(key));
+            if let (Some(Value::Table(below)), Some(kept)) = (table.get_mut(*name), kept) {
+                below.insert((*key).to_owned(), kept.clone());
+            }
+        }
+        Self::of(&table)
+    }
+
+    fn of(table: &Table) -> Self {
+        let toml = toml::to_string(table).unwrap_or_default();
         let octets = digest(&SHA256, toml.as_bytes());
         let hash = octets.as_ref().iter().take(HASH_OCTETS).map(|it| format!("{it:02x}")).collect();
         Self { toml, hash }

@@ -29,7 +29,7 @@ mod tests;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     time::Duration,
 };
 
@@ -98,6 +98,24 @@ pub struct Config {
     pub places: Places,
 }
 
+// === impl Config ===
+
+impl Config {
+    /// This one where `started` was put in force by a start: what a start alone reads stays as it is there.
+    pub fn reloaded_over(self, started: &Config) -> Config {
+        Config {
+            admin: started.admin.clone(),
+            control_socket: started.control_socket.clone(),
+            log: started.log,
+            effective: self.effective.keeping(&started.effective, &AT_START),
+            ..self
+        }
+    }
+}
+
+/// The tables and keys that a start alone reads.
+const AT_START: [(&str, &str); 3] = [("admin", "listen"), ("control", "socket"), ("log", "format")];
+
 /// The configuration in a file, whose folder relative paths start from.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     let text = fs::read_to_string(path)
@@ -120,7 +138,10 @@ fn parse_with(
     let Some(written) = read_file(&mut found, text) else {
         return Err(found.into_errors(None));
     };
-    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    // As one who works in another folder would say it, so that both mean the same.
+    let folder = Path::new(file).parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let folder = &path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let forward = forward::forward(&mut found, &written);
     let rate = clients::rate(&mut found, &written.clients);
     let mut config = Config {

@@ -48,9 +48,47 @@ fn a_reload_says_what_is_in_force_and_it_is() {
     assert_eq!(dig_at(new, "queue.example A").data("A").len(), 3);
 }
 
+/// Compared is what runs, until it is started again.
+#[test]
+fn what_waits_for_the_next_start_is_told_as_long_as_it_waits_and_no_longer() {
+    let config = recorded() + "[forward]\nupstreams = [\"127.0.0.9\"]\n";
+    let mut daemon = Hubdns::start(&config);
+    let in_force = |daemon: &Hubdns| {
+        let (_, document) = daemon.get("/api/v1/config");
+        document
+    };
+    let before = in_force(&daemon);
+    let told = |daemon: &mut Hubdns| {
+        let reload = ran(&mut daemon.command("reload"));
+        let plan = ran(&mut daemon.command("plan"));
+        assert_eq!(reload.code, Some(0), "{}", reload.err);
+        let waits = |it: &Ran| it.out.contains("at the next start: admin.listen, log.format");
+        assert_eq!(waits(&reload), waits(&plan), "{}{}", reload.out, plan.out);
+        (waits(&reload), plan.code)
+    };
+    let more =
+        format!("[admin]\nlisten = \"127.0.0.1:{}\"\n[log]\nformat = \"text\"\n", free_port());
+    daemon.write_config(&(config.clone() + &more));
+    for _ in 0..2 {
+        assert_eq!(told(&mut daemon), (true, Some(2)));
+        assert_eq!(in_force(&daemon), before);
+    }
+    daemon.write_config(&config);
+    for _ in 0..2 {
+        assert_eq!(told(&mut daemon), (false, Some(0)));
+    }
+    // From a folder above, and so with another spelling of each path in it.
+    let above = daemon.dir().parent().unwrap().to_owned();
+    let name = daemon.dir().file_name().unwrap().to_str().unwrap().to_owned();
+    let words = ["plan", "--config", &format!("{name}/hubdns.toml")];
+    let plan = ran(crate::support::hubdns(&above).args(words));
+    assert_eq!(plan.code, Some(0), "{}{}", plan.out, plan.err);
+}
+
 #[test]
 fn a_reload_that_is_refused_shows_every_problem_as_check_does_and_changes_nothing() {
-    let config = recorded();
+    // With an upstream: of none `check` warns besides.
+    let config = recorded() + "[forward]\nupstreams = [\"127.0.0.9\"]\n";
     let mut daemon = Hubdns::start(&config);
     let before = status(&daemon);
     daemon.write_config(&format!("{config}[answers]\nttl_secs = 0\n[cache]\nentries = \"many\"\n"));
