@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     admin::json::{
-        ErrorDocument, RoundDocument, SourceDocument, StatusDocument, from_text, to_text,
+        ErrorDocument, RoundDocument, SourceDocument, StatusDocument, UpstreamsDocument, from_text,
+        to_text,
     },
     base::printable,
 };
@@ -26,15 +27,16 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         Err(text) => return run::refuse(&text),
     };
     let runtime = small_runtime()?;
-    let look = || -> anyhow::Result<StatusDocument> {
-        Ok(from_text(&runtime.block_on(ask::look(&socket, "/api/v1/status"))?)?)
+    let ask = |path| runtime.block_on(ask::look(&socket, path));
+    let look = || -> anyhow::Result<(StatusDocument, UpstreamsDocument)> {
+        Ok((from_text(&ask("/api/v1/status")?)?, from_text(&ask("/api/v1/upstreams")?)?))
     };
     let on_terminal = io::stdout().is_terminal();
     loop {
         let looked = look();
         let text = match (&looked, args.daemon.format) {
-            (Ok(status), Format::Text) => screen(status),
-            (Ok(status), Format::Json) => to_text(status),
+            (Ok((status, upstreams)), Format::Text) => screen(status, upstreams),
+            (Ok((status, _)), Format::Json) => to_text(status),
             // Who watches a restart wants to see it come back, and silence is no news.
             (Err(error), Format::Text) if args.watch.is_some() => {
                 printable_lines(&format!("{error:#}")) + "\n"
@@ -49,14 +51,14 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             (_, _) => say(&text)?,
         }
         let Some(secs) = args.watch else {
-            let status = looked?;
+            let (status, _) = looked?;
             return Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         };
         thread::sleep(Duration::from_secs(secs.into()));
     }
 }
 
-fn screen(status: &StatusDocument) -> String {
+fn screen(status: &StatusDocument, upstreams: &UpstreamsDocument) -> String {
     let mut lines = vec![match status.ready {
         true => format!("ready      hubdns {}", status.version),
         false => format!("NOT READY  hubdns {}", status.version),
@@ -85,6 +87,10 @@ fn screen(status: &StatusDocument) -> String {
     }
     if let Some(it) = &status.last_round {
         line("round", round(it));
+    }
+    for failing in upstreams.upstreams.iter().filter(|it| it.state == "failing") {
+        let (address, zones) = (printable(&failing.address), printable(&failing.zones.join(", ")));
+        line("upstream", format!("{address} does not answer; it is asked for {zones}"));
     }
     if let Some(budget) = &status.budget {
         let (packets, peak, hard) = (budget.packets, budget.peak, budget.hard);
@@ -120,7 +126,7 @@ mod tests {
     use super::screen;
     use crate::admin::json::{
         DrainedZoneDocument, FlappingDocument, RoundDocument, SourceDocument, StatusDocument,
-        ViewSummary,
+        UpstreamDocument, UpstreamsDocument, ViewSummary,
     };
 
     fn hub() -> SourceDocument {
@@ -160,9 +166,24 @@ mod tests {
         }
     }
 
+    /// Upstreams in these states.
+    fn upstreams(states: &[&str]) -> UpstreamsDocument {
+        let upstream = |(at, state): (usize, &&str)| UpstreamDocument {
+            address: format!("10.0.0.{}:53", at + 2),
+            zones: vec![".".to_owned(), "corp.example".to_owned()],
+            state: (*state).to_owned(),
+            rtt_micros: None,
+            asked_without: vec![],
+            limited: false,
+            trusted: false,
+        };
+        let upstreams = states.iter().enumerate().map(upstream).collect();
+        UpstreamsDocument { upstreams, budget: None, loops: vec![] }
+    }
+
     #[test]
     fn a_daemon_in_order_is_a_line_a_thing() {
-        insta::assert_snapshot!(screen(&document()), @r"
+        insta::assert_snapshot!(screen(&document(), &upstreams(&[])), @r"
         ready      hubdns 0.1.0
         table      generation 7, hash 0123456789abcdef
         view       default: 120 names, 4 not answered
@@ -186,7 +207,7 @@ mod tests {
         status.flapping = vec![FlappingDocument { ip: "10.0.1.5".parse().unwrap(), changes: 6 }];
         let late = SourceDocument { name: "late".to_owned(), age_secs: None, ..hub() };
         status.sources.push(late);
-        insta::assert_snapshot!(screen(&status), @r"
+        insta::assert_snapshot!(screen(&status, &upstreams(&["up", "failing"])), @r"
         NOT READY  hubdns 0.1.0
                    draining: answers go on
         table      generation 7, hash none yet
@@ -196,6 +217,7 @@ mod tests {
         drained    zone euw1-az1 since 2023-11-14T22:13:20Z
         flapping   10.0.1.5: 6 changes
         round      unchanged 12 s ago
+        upstream   10.0.0.3:53 does not answer; it is asked for ., corp.example
         listeners  none
         ");
     }
