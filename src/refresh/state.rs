@@ -156,7 +156,7 @@ impl Writer {
                     tracing::warn!(
                         reason = error.word(), error = %Chain(&error),
                         "the state file cannot be written; a restart without AWS would serve what \
-                         it held before"
+                         it held before, if anything"
                     );
                 }
                 self.failing = true;

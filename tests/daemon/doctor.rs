@@ -293,7 +293,7 @@ fn a_certificate_that_ends_soon_and_a_disk_that_is_not_there_are_told() {
     let pair = Pair::ending("hub.example");
     let table = pair.table("tls", "127.0.0.1:{tls_port}");
     let state = "[refresh]\nstate_file = \"/nonexistent/hubdns/inventory.json\"\n";
-    let daemon = Hubdns::start(&(recorded() + &table + state));
+    let mut daemon = Hubdns::start(&(recorded() + &table + state));
     let Ran { out, .. } = ran(&mut daemon.command("doctor"));
     let [certificate] = about(&out, "certificate")[..] else { panic!("{out}") };
     let told = "warned  certificate: of [server.tls] ends in ";
@@ -302,6 +302,13 @@ fn a_certificate_that_ends_soon_and_a_disk_that_is_not_there_are_told() {
     assert!((9..=10).contains(&days), "{out}");
     let [disk] = about(&out, "disk")[..] else { panic!("{out}") };
     assert!(disk.starts_with("warned  disk: /nonexistent/hubdns cannot be looked at"), "{out}");
+    // A file is where a folder should be.
+    let file = daemon.dir().join("hubdns.toml");
+    let state = format!("[refresh]\nstate_file = \"{}/state.json\"\n", file.display());
+    daemon.write_config(&(recorded() + &state));
+    let out = ran(&mut daemon.command("doctor")).out;
+    let [disk] = about(&out, "disk")[..] else { panic!("{out}") };
+    assert!(disk.starts_with("failed  disk: ") && disk.contains("is no folder"), "{out}");
 }
 
 #[test]

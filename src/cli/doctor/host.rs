@@ -146,6 +146,11 @@ fn look_at_disk(list: &mut CheckList, folder: &Path) {
             format!("{place} cannot be written: the last good inventory is lost in a restart"),
             "mount it for writing, or name another `refresh.state_file`",
         ),
+        Ok(_) if !folder.is_dir() => list.failed(
+            "disk",
+            format!("{place} is no folder: the last good inventory is lost in a restart"),
+            "name a file in a folder in `refresh.state_file`",
+        ),
         Ok(disk) => {
             let free = disk.blocks_available() * disk.fragment_size();
             let what = format!("{} MB are free at {place}", free / 1_000_000);
