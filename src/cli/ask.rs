@@ -139,7 +139,11 @@ pub(super) fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
     let config = match config::load(&daemon.config) {
         Ok(config) => config,
         Err(ConfigErrors::Wrong { rest: Some(rest), .. }) => *rest,
-        Err(errors) => return Err(errors.render(color())),
+        Err(errors) => {
+            let help = "a daemon that runs is asked without the file by `--socket PATH`: in a unit \
+                        /run/hubdns/control.sock";
+            return Err(format!("{}\nhelp: {help}", errors.render(color()).trim_end()));
+        }
     };
     config.control_socket.ok_or_else(|| {
         "hubdns: no daemon to ask: `control.socket` is \"\" in this configuration; name a socket \

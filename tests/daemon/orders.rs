@@ -100,6 +100,16 @@ fn a_reload_that_is_refused_shows_every_problem_as_check_does_and_changes_nothin
         assert!(err.contains(line.trim()), "{line}\nis not in\n{err}");
     }
     assert!(err.contains("refused; the configuration in force stays"), "{err}");
+    // Nothing in it can be read, the socket's place neither: there is another way to the daemon.
+    daemon.write_config(&format!("{config}oops\n"));
+    let socket = daemon.dir().join("control.sock").display().to_string();
+    for words in ["status", "refresh", "coverage", "flush"] {
+        let Ran { code, err, .. } = ran(&mut daemon.command(words));
+        assert!(code == Some(1) && err.contains("`--socket PATH`"), "{words}: {err}");
+        let words = [words, "--socket", &socket];
+        let Ran { code, err, .. } = ran(crate::support::hubdns(daemon.dir()).args(words));
+        assert_eq!(code, Some(0), "{words:?}: {err}");
+    }
     for key in ["generation", "table_hash", "listeners"] {
         assert_eq!(status(&daemon)[key], before[key]);
     }
