@@ -40,6 +40,13 @@ use tokio::runtime::{Builder, Runtime};
 use crate::base::printable;
 use args::{Args, Command};
 
+/// Who reads standard output: a command that prints again and again ends with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Stays,
+    Gone,
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -100,16 +107,22 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Prints to standard output. A reader that has gone away (`hubdns names | head`) is no error.
 fn say(text: &str) -> io::Result<()> {
+    say_on(text).map(|_| ())
+}
+
+/// Prints what more is to follow; whether there is still a reader for it.
+fn say_on(text: &str) -> io::Result<Reader> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Ok(()) => Ok(Reader::Stays),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error),
     }
 }
 
 /// Prints to a terminal in place of all that stands there.
-fn repaint(text: &str) -> io::Result<()> {
-    say(&format!("\x1b[H\x1b[2J{text}"))
+fn repaint(text: &str) -> io::Result<Reader> {
+    say_on(&format!("\x1b[H\x1b[2J{text}"))
 }
 
 /// Prints to standard error what may hold words of AWS, of a daemon or of a file: none of them moves

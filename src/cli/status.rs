@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
+    Reader,
     args::{Format, StatusArgs},
-    ask, printable_lines, repaint, run, say, small_runtime,
+    ask, printable_lines, repaint, run, say_on, small_runtime,
 };
 use crate::{
     admin::json::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Prints it; the exit status tells whether the daemon is ready. To watch goes on until it is
-/// interrupted.
+/// interrupted or nobody reads any more.
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let socket = match ask::socket(&args.daemon) {
         Ok(socket) => socket,
@@ -46,14 +47,17 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             }
             (Err(_), _) => String::new(),
         };
-        match (args.watch, args.daemon.format) {
+        let reader = match (args.watch, args.daemon.format) {
             (Some(_), Format::Text) if on_terminal => repaint(&text)?,
-            (_, _) => say(&text)?,
-        }
+            (_, _) => say_on(&text)?,
+        };
         let Some(secs) = args.watch else {
             let (status, _) = looked?;
             return Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         };
+        if reader == Reader::Gone {
+            return Ok(ExitCode::SUCCESS);
+        }
         thread::sleep(Duration::from_secs(secs.into()));
     }
 }

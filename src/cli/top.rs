@@ -12,8 +12,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    Reader,
     args::{Format, TopArgs},
-    ask, repaint, run, say, small_runtime,
+    ask, repaint, run, say_on, small_runtime,
 };
 use crate::{
     admin::json::{RateDocument, TopDocument, to_text},
@@ -64,18 +65,20 @@ pub(super) fn top(args: &TopArgs) -> anyhow::Result<ExitCode> {
                 Ok(looked) => looked,
                 // Who watches a restart wants to see it come back.
                 Err(error) if on_terminal => {
-                    repaint(&format!("{}\n", printable(&format!("{error:#}"))))?;
-                    continue;
+                    match repaint(&format!("{}\n", printable(&format!("{error:#}"))))? {
+                        Reader::Stays => continue,
+                        Reader::Gone => return Ok(ExitCode::SUCCESS),
+                    }
                 }
                 Err(error) => return Err(error),
             };
             let document = rates(&before, &now, at - read);
-            match (args.daemon.format, on_terminal) {
+            let reader = match (args.daemon.format, on_terminal) {
                 (Format::Text, true) => repaint(&screen(&document))?,
-                (Format::Text, false) => say(&screen(&document))?,
-                (Format::Json, _) => say(&to_text(&document))?,
-            }
-            if !on_terminal {
+                (Format::Text, false) => say_on(&screen(&document))?,
+                (Format::Json, _) => say_on(&to_text(&document))?,
+            };
+            if !on_terminal || reader == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
             (before, read) = (now, at);

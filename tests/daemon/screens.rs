@@ -5,9 +5,9 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixListener,
-    process::Command,
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -88,6 +88,35 @@ fn status_that_is_watched_is_told_again_and_outlives_a_restart() {
     // The last one may be on its way.
     let errors = documents.map_while(Result::ok).filter(|it| it["error"].is_string()).count();
     assert!(1 <= errors, "{told}");
+}
+
+#[test]
+fn status_that_is_watched_ends_with_its_reader() {
+    let daemon = Hubdns::start(&recorded());
+    let nobody = TempDir::new().unwrap();
+    let mut of_none = hubdns(nobody.path());
+    of_none.args(["status", "--watch", "1", "--socket", "none.sock"]);
+    for mut command in [daemon.command("status --watch 1"), of_none] {
+        let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(watching.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let ended = end_of(&mut watching);
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?} after {first}");
+    }
+}
+
+/// How a command ended, soon; one that goes on is ended.
+fn end_of(command: &mut Child) -> Option<ExitStatus> {
+    let end = Instant::now() + SOON;
+    while Instant::now() < end {
+        if let Some(status) = command.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    command.kill().unwrap();
+    command.wait().unwrap();
+    None
 }
 
 /// Whoever is at a socket, or behind an `endpoint_url`, says what it likes.
