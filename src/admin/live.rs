@@ -55,6 +55,7 @@ pub async fn ask_live(
             agrees: Some(false),
             rcode: None,
             addresses: Vec::new(),
+            errors: Vec::new(),
             what: format!("DIFFERS: {server}: {}", Chain(&error)),
         },
     }
@@ -73,7 +74,7 @@ fn there(server: SocketAddr, name: &Name, rtype: RecordType) -> String {
 
 fn not_asked(why: String) -> LiveDocument {
     let what = format!("not asked: {why}");
-    LiveDocument { agrees: None, rcode: None, addresses: Vec::new(), what }
+    LiveDocument { agrees: None, rcode: None, addresses: Vec::new(), errors: Vec::new(), what }
 }
 
 fn compared(
@@ -82,8 +83,10 @@ fn compared(
     server: &str,
     trial: Trial,
 ) -> LiveDocument {
-    let Trial { rcode, addresses, truncated } = trial;
-    let answer = format!("{rcode} with {}", listed(&addresses));
+    let Trial { rcode, addresses, errors, truncated } = trial;
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let why: String = errors.iter().map(|error| format!("; {error}")).collect();
+    let answer = format!("{rcode} with {}{why}", listed(&addresses));
     let has_addresses = [RecordType::A, RecordType::AAAA].contains(&rtype);
     let given: BTreeSet<IpAddr> = explained.given.iter().map(|given| given.ip).collect();
     let agrees = match explained.decision.as_str() {
@@ -105,7 +108,7 @@ fn compared(
         None => format!("{server} answers {answer}"),
     };
     let addresses = addresses.into_iter().collect();
-    LiveDocument { agrees, rcode: Some(rcode.to_string()), addresses, what }
+    LiveDocument { agrees, rcode: Some(rcode.to_string()), addresses, errors, what }
 }
 
 fn listed(addresses: &BTreeSet<IpAddr>) -> String {
@@ -175,6 +178,7 @@ impl Asker {
             agrees: Some(false),
             rcode: None,
             addresses: Vec::new(),
+            errors: Vec::new(),
             what: format!(
                 "DIFFERS: {} did not answer within {} s",
                 here(explained.listener),

@@ -150,6 +150,19 @@ impl fmt::Display for Rcode {
     }
 }
 
+// === impl ExtendedError ===
+
+/// As `EDE 23: no upstream can be reached`.
+impl fmt::Display for ExtendedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code: Ede(code), text } = self;
+        match text.is_empty() {
+            true => write!(f, "EDE {code}"),
+            false => write!(f, "EDE {code}: {text}"),
+        }
+    }
+}
+
 // === impl Ede ===
 
 #[expect(missing_docs, reason = "each constant is the code of that name")]

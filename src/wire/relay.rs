@@ -272,7 +272,7 @@ impl Relay {
 
 /// The extended errors of a response's OPT, as long as we would tell them; what is not UTF-8 loses
 /// its words.
-fn extended_errors(message: &Message<[u8]>) -> Box<[ExtendedError]> {
+pub(super) fn extended_errors(message: &Message<[u8]>) -> Box<[ExtendedError]> {
     let Some(opt) = message.opt() else {
         return Box::default();
     };

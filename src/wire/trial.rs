@@ -7,8 +7,8 @@ use domain::{
     rdata::{A, Aaaa},
 };
 
-use super::{HEADER_LEN, put_u16};
-use crate::base::{Name, Rcode, RecordType};
+use super::{HEADER_LEN, put_u16, relay::extended_errors};
+use crate::base::{ExtendedError, Name, Rcode, RecordType};
 
 /// What a client has room for by UDP (RFC 9715 section 3).
 pub const TRIAL_LEN_MAX: u16 = 1_232;
@@ -22,6 +22,8 @@ pub struct Trial {
     pub rcode: Rcode,
     /// The addresses of the answer.
     pub addresses: BTreeSet<IpAddr>,
+    /// Why it is so, in the words of who answers.
+    pub errors: Box<[ExtendedError]>,
     /// Whether there is more, by TCP.
     pub truncated: bool,
 }
@@ -45,7 +47,7 @@ pub fn trial_query(id: u16, name: &Name, rtype: RecordType) -> Vec<u8> {
 
 /// The answer to the question with this id; `None` for anything else.
 pub fn trial_answer(id: u16, message: &[u8]) -> Option<Trial> {
-    let message = Message::from_octets(message).ok()?;
+    let message = Message::from_slice(message).ok()?;
     let header = message.header();
     let is_ours = header.qr() && header.id() == id;
     let records = message.answer().ok()?;
@@ -54,6 +56,7 @@ pub fn trial_answer(id: u16, message: &[u8]) -> Option<Trial> {
     is_ours.then(|| Trial {
         rcode: Rcode(message.opt_rcode().to_int()),
         addresses: v4.chain(v6).collect(),
+        errors: extended_errors(message),
         truncated: header.tc(),
     })
 }

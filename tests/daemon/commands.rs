@@ -77,6 +77,18 @@ fn an_explanation_tells_whether_the_daemon_answers_just_that() {
 }
 
 #[test]
+fn an_explanation_tells_why_a_live_answer_has_failed() {
+    let daemon = Hubdns::start(&recorded());
+    let why = "EDE 0: no upstream is configured, so only our own names are answered";
+    let Ran { code, out, .. } = ran(&mut daemon.command("explain www.corp.example"));
+    let live = format!("  live      {} answers SERVFAIL with no addresses; {why}", daemon.dns());
+    assert!(code == Some(3) && out.lines().any(|line| line == live), "{live} in\n{out}");
+    let Ran { out, .. } = ran(&mut daemon.command("explain www.corp.example --format json"));
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["live"]["errors"], json!([why]), "{out}");
+}
+
+#[test]
 fn names_and_explain_are_the_same_without_the_daemon() {
     let double = Ec2Double::start();
     double.create_hub(json!([

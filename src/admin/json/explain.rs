@@ -68,6 +68,9 @@ pub struct LiveDocument {
     pub rcode: Option<String>,
     /// The addresses of the answer.
     pub addresses: Vec<IpAddr>,
+    /// Its extended errors (RFC 8914), which say why: `EDE 23: no upstream can be reached`.
+    #[serde(default)]
+    pub errors: Vec<String>,
     /// All of it in a sentence.
     pub what: String,
 }
