@@ -7,7 +7,7 @@ use std::{fmt::Write, net::SocketAddr};
 
 use serde_json::json;
 
-use super::spelled::{Strange, spelled};
+use super::spelled::{Strange, is_a_servers, spelled};
 use crate::base::Name;
 
 /// The port of DNS, which need not be said.
@@ -39,6 +39,14 @@ pub enum ForwarderError {
     /// Nobody to send names to.
     #[error("no target: say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`")]
     NoTargets,
+    /// An address that no server has. Loopback is one: a resolver may be on the hub's own host.
+    #[error(
+        "{target} is no address of a server; say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`"
+    )]
+    Target {
+        /// It.
+        target: SocketAddr,
+    },
     /// A name that cannot be written.
     #[error(transparent)]
     Strange(#[from] Strange),
@@ -65,6 +73,9 @@ pub fn forwarders(
     }
     if targets.is_empty() {
         return Err(ForwarderError::NoTargets);
+    }
+    if let Some(target) = targets.iter().find(|target| !is_a_servers(**target)) {
+        return Err(ForwarderError::Target { target: *target });
     }
     spelled(domains)?;
     let one_port = match software {

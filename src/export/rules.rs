@@ -3,12 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use ring::digest::{SHA256, digest};
 
-use super::spelled::{Strange, spelled};
+use super::spelled::{Strange, is_a_servers, spelled};
 use crate::base::{Name, VpcId};
 
 /// Targets of one rule.
@@ -50,6 +50,23 @@ pub enum RulesError {
     /// Nobody to send names to.
     #[error("no target: say the hubs' addresses, as `--targets 10.0.0.10,10.0.1.10`")]
     NoTargets,
+    /// An address that means another host, or none, where the rule is.
+    #[error(
+        "{target} is no address of a hub that Route 53 Resolver could reach; say the hubs' addresses \
+         in their VPC, as `--targets 10.0.0.10,10.0.1.10`"
+    )]
+    Target {
+        /// It.
+        target: SocketAddr,
+    },
+    /// What is no id of a VPC.
+    #[error(
+        "{vpc:?} is no id of a VPC; `--vpc` and `--hub-vpc` take such as vpc-0123456789abcdef0"
+    )]
+    Vpc {
+        /// It.
+        vpc: String,
+    },
     /// A name that cannot be written.
     #[error(transparent)]
     Strange(#[from] Strange),
@@ -115,6 +132,22 @@ pub enum RulesError {
     },
 }
 
+/// Whether a text has the form of a VPC's id.
+fn is_vpc_id(text: &str) -> bool {
+    let is_of_id = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+    text.strip_prefix("vpc-").is_some_and(|id| !id.is_empty() && id.bytes().all(is_of_id))
+}
+
+/// Whether the outbound endpoint, another host, can reach a server there.
+fn is_reached(target: SocketAddr) -> bool {
+    let ip = target.ip().to_canonical();
+    let is_link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    is_a_servers(target) && !ip.is_loopback() && !is_link_local
+}
+
 // === impl Rules ===
 
 impl Rules {
@@ -122,6 +155,13 @@ impl Rules {
     pub fn check(&self, hubs: &BTreeSet<VpcId>) -> Result<String, RulesError> {
         let (forward, system) = (self.forward.len(), self.system.len());
         let (rules, vpcs) = (forward + system, self.vpcs.len());
+        let mut ids = self.vpcs.iter().map(String::as_str).chain(hubs.iter().map(VpcId::as_str));
+        if let Some(vpc) = ids.find(|id| !is_vpc_id(id)) {
+            return Err(RulesError::Vpc { vpc: vpc.to_owned() });
+        }
+        if let Some(target) = self.targets.iter().find(|target| !is_reached(**target)) {
+            return Err(RulesError::Target { target: *target });
+        }
         if let Some(vpc) = self.vpcs.iter().find(|vpc| hubs.contains(&VpcId::from(vpc.as_str()))) {
             return Err(RulesError::Hub { vpc: vpc.clone() });
         }

@@ -1,4 +1,7 @@
-//! What may stand in the texts of others: an error where a name is more than letters and digits.
+//! What may stand in the texts of others: an error where a name is more than letters and digits, or
+//! an address nobody's.
+
+use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Name;
 
@@ -22,4 +25,11 @@ pub(super) fn spelled<'n>(names: impl IntoIterator<Item = &'n Name>) -> Result<(
     };
     let strange = names.into_iter().find(|name| !name.labels().all(is_plain));
     strange.map_or(Ok(()), |name| Err(Strange { name: name.clone() }))
+}
+
+/// Whether a server can have this address and port: questions are sent there.
+pub(super) fn is_a_servers(target: SocketAddr) -> bool {
+    let ip = target.ip().to_canonical();
+    let is_all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || is_all || target.port() == 0)
 }

@@ -293,3 +293,28 @@ fn a_zone_file_has_addresses_and_cnames() {
     let domains = domains(&table, None, Scope::Region);
     assert!(domains.iter().any(|it| it.to_string() == "orders.example"), "{domains:?}");
 }
+
+#[test]
+fn what_is_no_hub_s_address_and_no_vpc_is_refused() {
+    let addressed = |target: &str| {
+        let targets = vec!["10.0.0.10:53".parse().unwrap(), target.parse().unwrap()];
+        let of_rules = Rules { targets: targets.clone(), ..rules() }.check(&BTreeSet::new());
+        let of_others = forwarders(Software::Bind, &rules().forward, &targets);
+        (of_rules.map(|_| ()), of_others.map(|_| ()))
+    };
+    let elsewhere = |target: &str| Err(RulesError::Target { target: target.parse().unwrap() });
+    for target in ["0.0.0.0:53", "[::]:53", "224.0.0.1:53", "255.255.255.255:53", "10.0.0.1:0"] {
+        let nobodys = Err(ForwarderError::Target { target: target.parse().unwrap() });
+        assert_eq!(addressed(target), (elsewhere(target), nobodys));
+    }
+    for target in ["127.0.0.1:53", "[::1]:53", "169.254.169.253:53", "[fe80::1]:53"] {
+        assert_eq!(addressed(target), (elsewhere(target), Ok(())));
+    }
+    assert_eq!(addressed("[fd00::10]:53"), (Ok(()), Ok(())));
+    for vpc in ["nope", "vpc-", "vpc-0A", "subnet-0a11"] {
+        let told = Err(RulesError::Vpc { vpc: vpc.to_owned() });
+        let with = Rules { vpcs: vec![vpc.to_owned()], ..rules() };
+        assert_eq!(with.check(&BTreeSet::new()), told);
+        assert_eq!(rules().check(&BTreeSet::from([vpc.into()])), told);
+    }
+}
