@@ -34,7 +34,7 @@ pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
 pub use offline::{
     Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, known_inventory,
-    offline_inventory, offline_table, table_asked, table_of,
+    offline_inventory, offline_table, table_asked, table_of, unread_recordings,
 };
 pub use reload::Loader;
 pub use runtimes::Runtimes;

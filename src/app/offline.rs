@@ -12,10 +12,10 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     base::{Az, Chain, Rcode, SourceName},
-    config::Config,
+    config::{Config, Problem},
     discover::{
-        CallPace, DiscoverError, Drains, HostLookup, Lack, Source, drains_path, read_drains,
-        read_state,
+        CallPace, DiscoverError, Drains, HostLookup, Lack, Source, SourceKind, drains_path,
+        read_drains, read_files, read_state,
     },
     forward::{ForwardConfig, ForwardError, Forwarder, Trust, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
@@ -43,6 +43,25 @@ pub enum OfflineError {
     /// No source told anything, and there is no last good inventory.
     #[error("no source could be asked and there is no state file: {0}")]
     Nothing(String),
+}
+
+/// Why recordings that are there could not be taken. A folder that is not there yet is no problem, but
+/// a warning of the file's own.
+pub async fn unread_recordings(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for source in &config.sources {
+        if let SourceKind::Files { path } = &source.kind
+            && path.is_dir()
+            && let Err(error) = read_files(path).await
+        {
+            let what = Chain(&error).to_string();
+            let why = "a look would take nothing of this folder";
+            let help = "`hubdns discover --save DIR` writes all of its files; until they can be read a \
+                        start has what the state file holds, if there is one";
+            problems.push(config.places.recording_problem(source.name.as_str(), &what, why, help));
+        }
+    }
+    problems
 }
 
 /// Asks every source of the configuration once.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     admin::json::{AskedOnceDocument, CheckedDocument, ProblemDocument, to_text},
-    app::{ask_sources, ask_upstreams, host_lookup},
+    app::{ask_sources, ask_upstreams, host_lookup, try_places, unread_recordings},
     base::Chain,
     config::{self, Config, ConfigErrors, NO_FILE, Problem},
 };
@@ -22,14 +22,16 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let json = args.format == Format::Json;
     let untried: RefCell<Option<String>> = RefCell::default();
     // What hubdns itself has it may keep.
-    let held = |config: &Config| {
+    let look = |config: &Config| {
         let (held, why) = runtime.block_on(held::held(config));
         *untried.borrow_mut() = why.map(|why| format!("no address in use was looked at: {why}"));
-        held
+        let mut problems = try_places(config, &held);
+        problems.extend(runtime.block_on(unread_recordings(config)));
+        problems
     };
     let loaded = match args.elsewhere {
         true => config::load(path),
-        false => run::load_and_try(path, &held),
+        false => run::load_and_try(path, &look),
     };
     let untried = untried.into_inner();
     let warnings = match &loaded {

@@ -70,13 +70,11 @@ pub(super) fn load(path: &Path) -> Result<Config, String> {
     config::load(path).map_err(|errors: ConfigErrors| errors.render(color()))
 }
 
-/// The configuration whose addresses can be had, or every problem. `held` tells which hubdns itself
-/// has.
+/// The configuration in which `try_them` finds nothing, or every problem.
 pub(super) fn load_and_try(
     path: &Path,
-    held: &dyn Fn(&Config) -> Held,
+    try_them: &dyn Fn(&Config) -> Vec<Problem>,
 ) -> Result<Config, ConfigErrors> {
-    let try_them = |config: &Config| try_places(config, &held(config));
     match config::load(path) {
         Err(ConfigErrors::Wrong { problems, rest: Some(mut rest) }) => {
             rest.warnings.extend(certificate_doubts(&rest, now_secs()));

@@ -1,9 +1,9 @@
 //! Where addresses and paths stand in the file, for problems that only a start can find.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    file::File,
+    file::{File, Source},
     located::Text,
     problem::{Problem, SourceText},
     words,
@@ -41,6 +41,8 @@ pub struct Places {
     cookie_secret_file: Option<Range<usize>>,
     ca_file: Range<usize>,
     query_log: Range<usize>,
+    /// The path of each source in files, by the source's name.
+    recordings: BTreeMap<String, Range<usize>>,
 }
 
 /// Those of `[server.tls]` or `[server.https]`.
@@ -75,6 +77,7 @@ impl Places {
             cookie_secret_file: file.server.cookie_secret_file.as_ref().map(|it| it.span.clone()),
             ca_file: file.forward.ca_file.span.clone(),
             query_log: file.log.queries_file.span.clone(),
+            recordings: file.source.iter().filter_map(|it| recording(&it.value)).collect(),
         }
     }
 
@@ -88,6 +91,12 @@ impl Places {
     pub fn warning(&self, place: Place, what: &str, why: &str, help: &str) -> Problem {
         let (key, span) = self.find(place);
         Problem::doubted_later(Arc::clone(&self.source), &key, span, [what, why, help])
+    }
+
+    /// A problem with the recording of the source of this name.
+    pub fn recording_problem(&self, source: &str, what: &str, why: &str, help: &str) -> Problem {
+        let span = self.recordings.get(source).cloned().unwrap_or(0..0);
+        Problem::found_later(Arc::clone(&self.source), "source.path", span, [what, why, help])
     }
 
     /// The key at a place, and where it stands in the file.
@@ -119,6 +128,11 @@ impl Places {
         };
         (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
     }
+}
+
+/// A source's name, and where its path stands.
+fn recording(source: &Source) -> Option<(String, Range<usize>)> {
+    Some((source.name.as_ref()?.value.clone(), source.path.as_ref()?.span.clone()))
 }
 
 /// Where the entries that can be read stand, as in the configuration itself.

@@ -47,6 +47,32 @@ fn a_good_file_is_good() {
 }
 
 #[test]
+fn a_recording_that_no_start_could_read_is_told() {
+    let folder = TempDir::new().unwrap();
+    let recording = folder.path().join("hub");
+    fs::create_dir(&recording).unwrap();
+    fs::write(folder.path().join("hubdns.toml"), listening_on("127.0.0.1:0")).unwrap();
+    let checked =
+        |words: &str| ran(hubdns(folder.path()).arg("check").args(words.split_whitespace()));
+    for (file, list) in [
+        ("vpc-endpoints.json", "VpcEndpoints"),
+        ("vpc-endpoint-services.json", "ServiceDetails"),
+        ("network-interfaces.json", "NetworkInterfaces"),
+    ] {
+        let Ran { code, out, err } = checked("--config hubdns.toml");
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        let missing = format!("{file} is missing: `aws ec2 ");
+        assert!(err.contains(&missing) && err.contains("hubdns.toml:6:8\n"), "{err}");
+        assert_eq!(checked("--elsewhere --config hubdns.toml").code, Some(0));
+        fs::write(recording.join(file), format!("{{\"{list}\": [")).unwrap();
+        let Ran { code, err, .. } = checked("--config hubdns.toml");
+        assert!(code == Some(1) && err.contains(&format!("{file}:1:")), "{err}");
+        fs::write(recording.join(file), format!("{{\"{list}\": []}}")).unwrap();
+    }
+    assert_eq!(checked("--config hubdns.toml").code, Some(0));
+}
+
+#[test]
 fn five_mistakes_are_told_at_once_with_their_places() {
     let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nlistn = []\n[refresh]\ninterval_secs = \"5\"\n\
                 [answers]\nttl_secs = 0\n[[source]]\nname = \"hub\"\nkind = \"ecs\"\n\
