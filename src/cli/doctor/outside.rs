@@ -5,6 +5,7 @@ use crate::{
     app::{Asked, accepts_tcp, ask_upstreams, host_lookup},
     base::Chain,
     config::Config,
+    discover::DiscoverError,
 };
 
 /// A host of AWS's that every partition's resolvers know, by which look-ups are tried.
@@ -27,11 +28,9 @@ pub(super) fn look_at_sources(list: &mut CheckList, asked: &[Asked]) {
                     );
                 }
             }
-            Err(error) => list.failed(
-                "source",
-                format!("{}: {}", asked.source, Chain(error)),
-                "docs/IAM.md has the role's permissions; `hubdns discover` asks again",
-            ),
+            Err(error) => {
+                list.failed("source", format!("{}: {}", asked.source, Chain(error)), next_of(error))
+            }
         }
     }
 }
@@ -73,5 +72,33 @@ pub(super) async fn look_at_upstreams(list: &mut CheckList, config: &Config) {
                 list.failed("upstream", format!("{upstream} by TCP: {error}"), &next);
             }
         }
+    }
+}
+
+/// What to do about a source that tells nothing. Files have no part in a role.
+fn next_of(error: &DiscoverError) -> &'static str {
+    let is_of_files = matches!(
+        error,
+        DiscoverError::FileMissing { .. }
+            | DiscoverError::File { .. }
+            | DiscoverError::FileTooBig { .. }
+            | DiscoverError::Json { .. }
+    );
+    match is_of_files {
+        true => "`hubdns discover --save DIR` writes such files anew",
+        false => "docs/IAM.md has the role's permissions; `hubdns discover` asks again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DiscoverError, next_of};
+
+    #[test]
+    fn who_reads_files_is_not_sent_to_a_role() {
+        let path = "hub/vpc-endpoints.json".into();
+        let missing = DiscoverError::FileMissing { path, command: "aws" };
+        assert!(next_of(&missing).contains("discover --save"));
+        assert!(next_of(&DiscoverError::NoRegion).contains("docs/IAM.md"));
     }
 }
