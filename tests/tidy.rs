@@ -195,10 +195,39 @@ fn files_are_small_and_introduce_themselves() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Every `.rs` file under `src/`, sorted. Fails when there are none: a wrong path must not pass.
+/// What an ordinary run leaves out, a script runs, and is red when it did not.
+#[test]
+fn a_test_that_is_ignored_is_run_by_the_script_that_it_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut found, mut faults) = (0, Vec::new());
+    for file in under("tests").into_iter().chain(sources()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().map(str::trim).filter(|line| line.starts_with("#[ignore")) {
+            found += 1;
+            let script =
+                line.rsplit_once(": ").map_or("", |(_, rest)| rest.trim_end_matches("\"]"));
+            let script = fs::read_to_string(root.join(script)).unwrap_or_default();
+            let folder = file.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
+            let module = format!(" {}::", file.file_stem().unwrap().to_str().unwrap());
+            let runs = ["--run-ignored only", "--no-tests fail", &format!("--test {folder} ")];
+            let is_chosen = !script.contains(":: ") || script.contains(&module);
+            if !runs.iter().all(|it| script.contains(it)) || !is_chosen {
+                faults.push(format!("{}: no script runs it: {line}", file.display()));
+            }
+        }
+    }
+    assert!(0 < found && faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Every `.rs` file under `src/`.
 fn sources() -> Vec<PathBuf> {
+    under("src")
+}
+
+/// Every `.rs` file under a folder, sorted. Fails when there are none: a wrong path must not pass.
+fn under(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut pending = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(dir) = pending.pop() {
         for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
@@ -210,7 +239,7 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     found.sort();
-    assert!(!found.is_empty(), "no sources under src/");
+    assert!(!found.is_empty(), "no sources under {folder}/");
     found
 }
 
