@@ -212,14 +212,25 @@ fn the_drop_in_that_ends_a_machine_does_so_for_a_wrong_configuration_alone() {
 
     let mut machine = Machine::boot();
     machine.install("[forward]\nupstreams = []\n");
-    machine.write(place.trim_start_matches("# "), &rest.replace("sleep 60", "sleep 0"));
+    machine.write(place.trim_start_matches("# "), &rest.replace("sleep 60", "sleep 3"));
     machine.sh("systemctl daemon-reload && systemctl start hubdns");
     machine.sh("systemctl kill --kill-who=main --signal=KILL hubdns");
     answers(&machine);
     machine.sh("systemctl start hubdns-refused");
     assert!(!machine.is_down());
 
-    machine.configure("[answers]\nttl = 7\n");
-    machine.try_sh("systemctl restart --no-block hubdns");
+    let refused = |machine: &Machine| {
+        machine.configure("[answers]\nttl = 7\n");
+        machine.try_sh("systemctl restart --no-block hubdns");
+        let waits = || machine.try_sh("systemctl is-active hubdns-refused").0 == "activating\n";
+        eventually("the last seconds run", SOON, || waits().then_some(()));
+    };
+    refused(&machine);
+    machine.configure("[forward]\nupstreams = []\n");
+    machine.sh("systemctl restart hubdns");
+    answers(&machine);
+    assert!(!machine.is_down());
+
+    refused(&machine);
     eventually("the machine ends", SOON, || machine.is_down().then_some(()));
 }
