@@ -1,7 +1,7 @@
 //! Route 53 Resolver rules that send names to us, held against AWS's quotas.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::Write,
     net::{IpAddr, SocketAddr},
 };
@@ -199,31 +199,20 @@ impl Rules {
         }
     }
 
-    /// Every rule with its names, those that forward first. They are made of its domain, not of its place:
-    /// Route 53 knows by the name that a rule was made already, and must not take one that comes for one
-    /// that went. What is too long, or the same as another's but for what stands between its words, has
-    /// a hash of the domain at its end.
+    /// Every rule with its names, those that forward first. They are made of its domain alone, not of its
+    /// place nor of other domains: Route 53 knows by the name that a rule was made already, and must not
+    /// take one that comes for one that went.
     pub(super) fn named(&self) -> Vec<Rule<'_>> {
         let forward = self.forward.iter().map(|domain| (domain, true));
         let all = forward.chain(self.system.iter().map(|domain| (domain, false)));
-        let (mut words, mut logical) = (BTreeMap::new(), BTreeMap::new());
-        for (domain, _) in all.clone() {
-            *words.entry(joined(domain, "-")).or_insert(0) += 1;
-            *logical.entry(alphanumeric(&domain.to_string())).or_insert(0) += 1;
-        }
         let rule = |(domain, forwards): (_, bool)| {
-            let (dashes, capitals) = (joined(domain, "-"), alphanumeric(&domain.to_string()));
-            let hash = short_hash(domain);
-            let is_shared = words.get(&dashes) != Some(&1);
-            let is_run_together = logical.get(&capitals) != Some(&1);
-            let end = |is_wanted: bool, mark: &str| match is_wanted {
-                true => format!("{mark}{hash}"),
-                false => String::new(),
-            };
+            let words = words(domain);
+            let logical =
+                format!("Rule{}{}", alphanumeric(&domain.to_string()), short_hash(domain));
             Rule {
-                name: limited(format!("{}-{dashes}", self.prefix), is_shared, &hash),
-                resource: format!("to_{}{}", joined(domain, "_"), end(is_shared, "_")),
-                logical: format!("Rule{capitals}{}", end(is_run_together, "N")),
+                name: limited(format!("{}-{words}", self.prefix), domain),
+                resource: format!("to_{words}"),
+                logical,
                 domain,
                 forwards,
             }
@@ -238,25 +227,34 @@ pub(super) struct Rule<'r> {
     pub(super) name: String,
     /// As Terraform has it; it does not begin with a digit.
     pub(super) resource: String,
-    /// As CloudFormation has it: `RuleEuWest1AmazonawsCom`.
+    /// As CloudFormation has it, which takes letters and digits alone: `RuleEuWest1AmazonawsCom` and a
+    /// hash, since in that others have their place, too.
     pub(super) logical: String,
     pub(super) domain: &'r Name,
     /// Whether it forwards; else it is an exception.
     pub(super) forwards: bool,
 }
 
-/// A domain's words with `mark` between.
-fn joined(domain: &Name, mark: &str) -> String {
-    domain.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), mark)
+/// A domain with `_` for its dots; one that has other octets than host names have, or `_`, has a hash at
+/// its end. So no two are the same.
+fn words(domain: &Name) -> String {
+    let text = domain.to_string();
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let words = text.replace(|c: char| !is_kept(c), "_");
+    match text.chars().all(|c| is_kept(c) || c == '.') {
+        true => words,
+        false => format!("{words}_{}", short_hash(domain)),
+    }
 }
 
-/// A name as long as Route 53 takes it; the hash tells it from others that begin alike, or are it.
-fn limited(name: String, is_shared: bool, hash: &str) -> String {
-    if !is_shared && name.len() <= NAME_LEN_MAX {
+/// A name as long as Route 53 takes it; the hash tells one that is cut from others that begin alike.
+fn limited(name: String, domain: &Name) -> String {
+    if name.len() <= NAME_LEN_MAX {
         return name;
     }
+    let hash = short_hash(domain);
     let end = name.floor_char_boundary(NAME_LEN_MAX - 1 - hash.len());
-    format!("{}-{hash}", &name[..end])
+    format!("{}_{hash}", &name[..end])
 }
 
 /// Eight hexadecimal digits, which a thousand domains share once in ten thousand times.

@@ -1,6 +1,6 @@
 //! What is exported of a small hub, as others read it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, slice};
 
 use super::{
     ForwarderError, Routes, Rules, RulesError, Scope, Software, cloudformation, domains,
@@ -179,24 +179,29 @@ fn names_of_rules_are_short_enough_and_no_two_are_one() {
 
 #[test]
 fn domains_that_are_the_same_but_for_their_dots_are_rules_of_their_own() {
-    let domains = ["a-b.example", "a.b.example", "a--b.example", "a1.example", "a.1.example"];
+    let domains = [
+        "a-b.example",
+        "a.b.example",
+        "a--b.example",
+        "a1.example",
+        "a.1.example",
+        "a_b.example",
+        "a*b.example",
+    ];
     let forward = domains.map(|it| it.parse().unwrap()).to_vec();
     let rules = Rules { forward, system: vec![], ..rules() };
-    let named = rules.named();
-    let all: Vec<&String> =
-        named.iter().flat_map(|it| [&it.name, &it.resource, &it.logical]).collect();
-    let distinct: BTreeSet<_> = all.iter().collect();
-    assert_eq!(distinct.len(), all.len(), "{all:?}");
-    let [first, second, ..] = &named[..] else { panic!("{all:?}") };
-    let hashes = [first, second].map(|it| it.name.strip_prefix("hubdns-a-b-example-").unwrap());
-    assert!(hashes.iter().all(|it| it.len() == 8) && hashes[0] != hashes[1], "{all:?}");
-    let logical = [first, second].map(|it| it.logical.strip_prefix("RuleABExampleN").unwrap());
-    assert_eq!(logical, hashes);
-    // Who is left when the first is gone does not take its name.
-    let rest = Rules { forward: rules.forward[1..2].to_vec(), ..rules.clone() };
-    let left: Vec<String> = rest.named().into_iter().map(|it| it.name).collect();
-    assert_eq!(left, ["hubdns-a-b-example"]);
-    assert!(all.iter().all(|it| **it != left[0]));
+    let of = |rules: &Rules| -> Vec<[String; 3]> {
+        rules.named().into_iter().map(|it| [it.name, it.resource, it.logical]).collect()
+    };
+    let all = of(&rules);
+    assert_eq!(all[0][..2], ["hubdns-a-b_example", "to_a-b_example"]);
+    let distinct: BTreeSet<&String> = all.iter().flatten().collect();
+    assert_eq!(distinct.len(), 3 * domains.len(), "{all:?}");
+    // Whatever comes or goes, each keeps its names.
+    for (domain, names) in rules.forward.iter().zip(&all) {
+        let alone = Rules { forward: vec![domain.clone()], ..rules.clone() };
+        assert_eq!(of(&alone), slice::from_ref(names));
+    }
 }
 
 /// In PowerShell, HCL, a Corefile and named.conf these would be more than a name.
@@ -209,7 +214,7 @@ fn names_that_are_more_than_a_word_are_written_nowhere() {
             Rules { forward: vec![domain.clone()], ..rules() }.check(&BTreeSet::new()).unwrap_err();
         assert!(told.to_string().starts_with(name), "{told}");
         for software in [Software::Bind, Software::Windows, Software::Dnsmasq, Software::Coredns] {
-            let told = forwarders(software, std::slice::from_ref(&domain), &targets).unwrap_err();
+            let told = forwarders(software, slice::from_ref(&domain), &targets).unwrap_err();
             assert!(told.to_string().starts_with(name), "{told}");
         }
     }
