@@ -13,7 +13,10 @@ use super::{
     daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
     effects::effects,
     handover::{hand_over, release_address},
-    start::{aws_hosts, certificate_doubts, in_force, lookup_by, refused_problem, settings, trust},
+    start::{
+        aws_hosts, certificate_doubts, in_force, lookup_by, query_log_problem, refused_problem,
+        settings, trust,
+    },
     systemd::{notify, notify_reloading},
 };
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
     base::Chain,
     config::{self, Config, ConfigErrors, Problem},
     forward::Trust,
-    querylog::Outlet,
+    querylog::{Observers, Outlet},
     refresh::retire,
     serve::{Inherited, Opened, Refused, ServeConfig},
     telemetry::Span,
@@ -152,6 +155,8 @@ impl Daemon {
             let refused = |problem: Box<Problem>| vec![Fault::new(&problem)];
             let trust = trust(&config).map_err(refused)?;
             cookies(&config, Some(&self.settings.borrow())).map_err(refused)?;
+            Observers::try_file(&config.observers)
+                .map_err(|error| refused(Box::new(query_log_problem(&config, &error))))?;
             drop(self.open_new(&config)?);
             Ok(self.effects(&config, &trust))
         });

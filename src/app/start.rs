@@ -271,7 +271,7 @@ fn observers(
 }
 
 /// A file that no query can be logged to, with its place in the configuration.
-fn query_log_problem(config: &Config, error: &OpenError) -> Problem {
+pub(super) fn query_log_problem(config: &Config, error: &OpenError) -> Problem {
     let what = format!("`log.queries_file`: {}", Chain(error));
     let help = "a file in a folder that the user can write to that hubdns runs as (a unit names it \
                 with LogsDirectory=); \"\" is standard output";

@@ -162,6 +162,15 @@ fn what_a_daemon_has_drained_is_no_change() {
     assert_eq!(code, Some(0), "{out}");
 }
 
+#[test]
+fn a_query_log_that_a_reload_would_not_have_is_refused_by_the_plan() {
+    let daemon = Hubdns::start(&files(SMALL));
+    let log = "[log]\nqueries = \"all\"\nqueries_file = \"/nonexistent/queries.jsonl\"\n";
+    written(&daemon, log, &[]);
+    let Ran { code, out, err } = plan(&daemon, "--config new.toml");
+    assert!(code == Some(1) && err.contains("/nonexistent/queries.jsonl"), "{out}{err}");
+}
+
 /// A daemon keeps what it knows of such a source: nothing of it is lost by a reload.
 #[test]
 fn what_comes_of_a_source_that_cannot_be_asked_is_not_told_as_gone() {
