@@ -129,15 +129,14 @@ impl Spans {
         let spans = rejected.spans.min(batch.count);
         self.metrics.told.told(Output::Otlp, batch.count - spans);
         self.metrics.told.untold(Output::Otlp, Untold::Write, spans);
-        let is_said = 0 < spans || !rejected.why.is_empty();
-        if is_said && !logged.rejects {
+        if 0 < spans && !logged.rejects {
             let why: String = rejected.why.chars().take(WHY_LEN_MAX).collect();
             tracing::warn!(
                 collector = %self.config.address, spans, why = printable(&why),
                 "the collector does not take all spans; those are dropped"
             );
         }
-        logged.rejects = is_said;
+        logged.rejects = 0 < spans;
     }
 }
 
@@ -191,7 +190,7 @@ fn post(address: SocketAddr, path: &str, message: &[u8], within: Duration) -> io
     stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer)?;
     let head_len = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap_or(answer.len());
     let (head, body) = answer.split_at(head_len);
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let head = String::from_utf8_lossy(head);
     let status = head.lines().next().unwrap_or_default();
     if !status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
         return Err(io::Error::other(format!("it answers {status:?}")));
@@ -199,7 +198,7 @@ fn post(address: SocketAddr, path: &str, message: &[u8], within: Duration) -> io
     let body = body.get(4..).unwrap_or_default();
     let is_chunked =
         |line: &str| line.starts_with("transfer-encoding:") && line.ends_with("chunked");
-    Ok(match head.lines().any(is_chunked) {
+    Ok(match head.to_ascii_lowercase().lines().any(is_chunked) {
         true => Rejected::read(&joined(body)),
         false => Rejected::read(body),
     })
