@@ -10,12 +10,13 @@ use std::{
 
 use tokio::{net::TcpStream, time::timeout};
 
+use super::start::host_lookup;
 use crate::{
     base::{Az, Chain, Rcode, SourceName},
     config::{Config, Problem},
     discover::{
-        CallPace, DiscoverError, Drains, HostLookup, Lack, Source, SourceKind, drains_path,
-        read_drains, read_files, read_state,
+        CallPace, DiscoverError, Drains, HostLookup, Lack, Source, SourceConfig, SourceKind,
+        drains_path, read_drains, read_state,
     },
     forward::{ForwardConfig, ForwardError, Forwarder, Trust, UpstreamAddress},
     inventory::{Inventory, SourceFacts},
@@ -48,26 +49,27 @@ pub enum OfflineError {
 /// Why recordings that are there could not be taken. A folder that is not there yet is no problem, but
 /// a warning of the file's own.
 pub async fn unread_recordings(config: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for source in &config.sources {
-        if let SourceKind::Files { path } = &source.kind
-            && path.is_dir()
-            && let Err(error) = read_files(path).await
-        {
-            let what = Chain(&error).to_string();
-            let why = "a look would take nothing of this folder";
-            let help = "`hubdns discover --save DIR` writes all of its files; until they can be read a \
-                        start has what the state file holds, if there is one";
-            problems.push(config.places.recording_problem(source.name.as_str(), &what, why, help));
-        }
-    }
-    problems
+    let is_there = |source: &&SourceConfig| matches!(&source.kind, SourceKind::Files { path } if path.is_dir());
+    let recordings = config.sources.iter().filter(is_there);
+    let asked = ask(recordings, &host_lookup(&config.lookup)).await;
+    let problem = |Asked { source, facts, .. }: Asked| {
+        let what = Chain(&facts.err()?).to_string();
+        let why = "a look would take nothing of this folder";
+        let help = "`hubdns discover --save DIR` writes all of its files; until they can be taken a \
+                    start has what the state file holds, if there is one";
+        Some(config.places.recording_problem(source.as_str(), &what, why, help))
+    };
+    asked.into_iter().filter_map(problem).collect()
 }
 
 /// Asks every source of the configuration once.
 pub async fn ask_sources(config: &Config, lookup: &HostLookup) -> Vec<Asked> {
+    ask(config.sources.iter(), lookup).await
+}
+
+async fn ask(sources: impl Iterator<Item = &SourceConfig>, lookup: &HostLookup) -> Vec<Asked> {
     let pace = CallPace::new();
-    let asks = config.sources.iter().map(|source| {
+    let asks = sources.map(|source| {
         let mut source = Source::new(source.clone(), lookup.clone(), pace.clone());
         async move {
             let facts = source.fetch(true).await.map(Arc::new);

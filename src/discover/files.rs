@@ -37,7 +37,7 @@ const ASSOCIATIONS_COMMAND: &str = "aws ec2 describe-vpc-endpoint-associations -
 pub(super) const SUBNETS_FILE: &str = "subnets.json";
 
 /// Reads the recording in `folder`.
-pub async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
+pub(super) async fn read_files(folder: &Path) -> Result<Recorded, DiscoverError> {
     let folder = folder.to_owned();
     aside(move || read(&folder)).await
 }

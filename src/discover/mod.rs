@@ -30,7 +30,7 @@ pub use config::{Role, RoleName, SourceConfig, SourceKind};
 pub use demo::demo;
 pub use drains::{Drains, drains_path, read_drains, write_drains};
 pub use error::{ACTIONS, Action, CODES, Cause, DiscoverError};
-pub use files::{FILE_BYTES_MAX, read_files};
+pub use files::FILE_BYTES_MAX;
 pub use lack::{Dispensable, Lack};
 pub use lookup::HostLookup;
 pub use normalise::normalise;

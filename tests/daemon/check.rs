@@ -70,6 +70,10 @@ fn a_recording_that_no_start_could_read_is_told() {
         fs::write(recording.join(file), format!("{{\"{list}\": []}}")).unwrap();
     }
     assert_eq!(checked("--config hubdns.toml").code, Some(0));
+    // It can be read, and has a hole.
+    fs::write(recording.join("vpc-endpoints.json"), "{\"VpcEndpoints\": [{}]}").unwrap();
+    let Ran { code, err, .. } = checked("--config hubdns.toml");
+    assert!(code == Some(1) && err.contains("hubdns.toml:6:8\n"), "{err}");
 }
 
 #[test]
