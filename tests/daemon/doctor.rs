@@ -253,6 +253,37 @@ fn interfaces_that_are_not_reached_are_told_by_endpoint() {
     assert!(none.starts_with("failed  ") && none.contains("Connection refused"), "{out}");
 }
 
+/// A security group that lets nobody in is the first mistake of a hub, and not one of its endpoints' ports.
+#[test]
+fn a_hub_that_reaches_none_of_its_endpoints_fails() {
+    let unbound = Unbound::start();
+    let (_recording, _listener, config) = hub(&[("svc0", &[NOBODY]), ("svc1", &[NOBODY])]);
+    let config = config.replace("interval_secs = 60", "interval_secs = 1");
+    let daemon = Hubdns::start(&(config + &upstream(&unbound)));
+    let unheard = || daemon.metric("hubdns_endpoints_unheard").filter(|it| *it == 2.0);
+    eventually("both are told", SOON, unheard);
+    let Ran { code, out, .. } = ran(&mut daemon.command("doctor"));
+    assert_eq!(code, Some(1), "{out}");
+    let [never] = about(&out, "endpoint")[..] else { panic!("{out}") };
+    assert!(never.starts_with("failed  endpoint: TCP ") && never.contains("never"), "{out}");
+}
+
+#[test]
+fn a_file_that_is_not_in_force_is_told() {
+    let mut daemon = Hubdns::start(&recorded());
+    let daemon_lines = |daemon: &Hubdns| {
+        let Ran { out, .. } = ran(&mut daemon.command("doctor"));
+        let lines: Vec<String> = about(&out, "daemon").into_iter().map(str::to_owned).collect();
+        lines
+    };
+    assert_eq!(daemon_lines(&daemon).len(), 1);
+    daemon.write_config(&(recorded() + "[health]\ninterval_secs = 59\n"));
+    let [_, other] = &daemon_lines(&daemon)[..] else { panic!("it is told") };
+    assert!(other.starts_with("warned  daemon: another configuration than this file"), "{other}");
+    assert_eq!(ran(&mut daemon.command("reload")).code, Some(0));
+    assert_eq!(daemon_lines(&daemon).len(), 1);
+}
+
 /// They may listen on other ports, which is no fault of the hub.
 #[test]
 fn endpoints_that_were_never_heard_are_warned_of_once_and_none_is_asked_where_none_is_probed() {

@@ -51,6 +51,12 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
             list.failed("daemon", format!("is not ready: {}", reasons.join("; ")), SEE_LOG);
         }
     }
+    if status.config_hash.as_ref().is_some_and(|hash| *hash != config.effective.hash) {
+        let what =
+            "another configuration than this file is in force, and judged below by this file";
+        let next = "`hubdns plan` tells what differs, `hubdns reload` puts the file in force";
+        list.warned("daemon", what.to_owned(), next);
+    }
     let metrics = ask::daemon(config, "/metrics").await.ok().flatten().unwrap_or_default();
     let running = Running { status, metrics };
     look_at_loops(list, &running.status);

@@ -100,7 +100,11 @@ async fn look_at_addresses(list: &mut CheckList, names: &NamesDocument, port: u1
             "what listens on other ports alone (email-smtp, cassandra, transfer.server, a company's own) \
              is well; for the rest, security groups and network ACLs have to let TCP {port} in"
         );
-        list.warned("endpoint", what, &next);
+        // That all of a hub's endpoints listen elsewhere is less likely than a rule that is missing.
+        match reached {
+            0 => list.failed("endpoint", what, &next),
+            _ => list.warned("endpoint", what, &next),
+        }
     }
 }
 

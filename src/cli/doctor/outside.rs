@@ -5,7 +5,7 @@ use crate::{
     app::{Asked, accepts_tcp, ask_upstreams, host_lookup},
     base::Chain,
     config::Config,
-    discover::DiscoverError,
+    discover::{Action, DiscoverError},
 };
 
 /// A host of AWS's that every partition's resolvers know, by which look-ups are tried.
@@ -77,14 +77,7 @@ pub(super) async fn look_at_upstreams(list: &mut CheckList, config: &Config) {
 
 /// What to do about a source that tells nothing. Files have no part in a role.
 fn next_of(error: &DiscoverError) -> &'static str {
-    let is_of_files = matches!(
-        error,
-        DiscoverError::FileMissing { .. }
-            | DiscoverError::File { .. }
-            | DiscoverError::FileTooBig { .. }
-            | DiscoverError::Json { .. }
-    );
-    match is_of_files {
+    match error.action() == Action::Files.as_str() {
         true => "`hubdns discover --save DIR` writes such files anew",
         false => "docs/IAM.md has the role's permissions; `hubdns discover` asks again",
     }
@@ -92,13 +85,21 @@ fn next_of(error: &DiscoverError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{DiscoverError, next_of};
+    use super::{Action, DiscoverError, next_of};
 
     #[test]
     fn who_reads_files_is_not_sent_to_a_role() {
         let path = "hub/vpc-endpoints.json".into();
         let missing = DiscoverError::FileMissing { path, command: "aws" };
-        assert!(next_of(&missing).contains("discover --save"));
+        let action = Action::Files;
+        let holed = DiscoverError::Garbage {
+            action,
+            what: "an endpoint without an id".into(),
+            source: None,
+        };
+        for error in [missing, holed] {
+            assert!(next_of(&error).contains("discover --save"), "{error}");
+        }
         assert!(next_of(&DiscoverError::NoRegion).contains("docs/IAM.md"));
     }
 }
