@@ -125,8 +125,7 @@ async fn given(
     match found {
         Ok(found) if found.is_empty() => Given::Nothing("it has no address".to_owned()),
         Ok(found) => {
-            let private =
-                found.into_iter().find(|ip| own.contains(ip) || is_private(ip.to_canonical()));
+            let private = found.into_iter().find(|ip| own.contains(ip) || is_private(*ip));
             private.map_or(Given::Public, Given::Private)
         }
         Err(error) => Given::Nothing(error.to_string()),

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 /// Whether an address is one of a private network (RFC 1918, RFC 6598, RFC 4193), of a link or of a
-/// host. An IPv4 one has to be given as IPv4.
+/// host. One of IPv4 that is written as IPv6 (RFC 4291 section 2.5.5.2) is what it is of IPv4.
 pub fn is_private(ip: IpAddr) -> bool {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => {
             // RFC 6598: 100.64.0.0/10.
             let is_shared = matches!(ip.octets(), [100, 64..=127, ..]);
@@ -39,6 +39,8 @@ mod tests {
             ("fe7f:ffff::", "fec0::", false),
             ("::1", "::1", true),
             ("::", "::2", false),
+            ("::ffff:10.0.0.0", "::ffff:10.255.255.255", true),
+            ("::ffff:9.255.255.255", "::ffff:11.0.0.0", false),
         ] {
             for ip in [first, last] {
                 assert_eq!(is_private(ip.parse().unwrap()), own, "{ip}");

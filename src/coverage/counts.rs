@@ -199,7 +199,7 @@ const OTHER: &str = "other";
 /// Whether traffic to an address leaves private networks. What an upstream answers with private
 /// addresses, from a private hosted zone or an endpoint's own private DNS, does not leak.
 fn is_public(ip: IpAddr) -> bool {
-    !is_private(ip) && !ip.is_unspecified()
+    !is_private(ip) && !ip.to_canonical().is_unspecified()
 }
 
 #[cfg(test)]
@@ -231,7 +231,15 @@ mod tests {
     #[test]
     fn public_addresses_of_awss_names_are_counted_and_nothing_else() {
         let coverage = Coverage::default();
-        for address in ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"] {
+        for address in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "::ffff:0.0.0.0",
+        ] {
             assert_eq!(mark(&coverage, "sqs.eu-west-1.amazonaws.com", address), None);
         }
         assert_eq!(mark(&coverage, "www.example.com", "192.0.2.1"), None);
