@@ -163,7 +163,6 @@ fn planned(names: usize) -> (Plan, PolicyConfig) {
         alias_sets: Vec::new(),
         views: Vec::new(),
         zones: Vec::new(),
-        vouched: vec![],
         discover_zones: false,
     };
     (plan, config)

@@ -6,7 +6,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use hubdns::{
-    answer::{Vantage, explain},
+    answer::{Exempt, Vantage, explain},
     config,
     discover::{SourceConfig, SourceKind, normalise, read_files},
     forward::ForwardConfig,
@@ -159,7 +159,8 @@ fn the_document_on_views_explains_as_the_program_does() {
         let listener = format!("10.0.0.10:{port}");
         let vantage = Vantage::new(from.parse().unwrap(), listener.parse().unwrap());
         let rtype = "A".parse().unwrap();
-        let told = explain(&table, &forward, &name.parse().unwrap(), rtype, vantage);
+        let told =
+            explain(&table, &forward, &Exempt::default(), &name.parse().unwrap(), rtype, vantage);
         let listener = if port == 53 { String::new() } else { format!(" --listener {listener}") };
         format!("```text\n$ hubdns explain {name} --from {from}{listener}\n{told}```\n")
     });

@@ -8,7 +8,7 @@ use std::{fmt::Write, io, path::Path, sync::Arc};
 
 use futures_util::FutureExt;
 use hubdns::{
-    answer::{Vantage, explain},
+    answer::{Exempt, Vantage, explain},
     config::{self, Config},
     discover::{CallPace, HostLookup, Source},
     inventory::Inventory,
@@ -46,7 +46,8 @@ fn told(scenario: &str, asked: &[&str]) -> String {
             listener: "10.20.0.53:53".parse().unwrap(),
         };
         let (name, rtype) = (name.parse().unwrap(), rtype.parse().unwrap());
-        let explained = explain(&table, &config.forward, &name, rtype, vantage);
+        let exempt = Exempt::new(&config.exempt);
+        let explained = explain(&table, &config.forward, &exempt, &name, rtype, vantage);
         write!(text, "\n$ hubdns explain {asked} --from 10.20.1.99\n{explained}").unwrap();
     }
     text

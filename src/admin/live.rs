@@ -86,7 +86,9 @@ fn compared(
     let Trial { rcode, addresses, errors, truncated } = trial;
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let why: String = errors.iter().map(|error| format!("; {error}")).collect();
-    let answer = format!("{rcode} with {}{why}", listed(&addresses));
+    // The rest of it comes by TCP.
+    let cut = if truncated { ", truncated (TC)" } else { "" };
+    let answer = format!("{rcode} with {}{cut}{why}", listed(&addresses));
     let has_addresses = [RecordType::A, RecordType::AAAA].contains(&rtype);
     let given: BTreeSet<IpAddr> = explained.given.iter().map(|given| given.ip).collect();
     let agrees = match explained.decision.as_str() {
@@ -100,7 +102,6 @@ fn compared(
         "refuse" => Some(rcode == Rcode::REFUSED),
         _ => None,
     };
-    // The rest of it comes by TCP.
     let agrees = agrees.filter(|agrees| *agrees || !truncated);
     let what = match agrees {
         Some(true) => format!("{server} answers that: {answer}"),
@@ -245,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        admin::json::GivenDocument,
         policy::{self, PolicyConfig, facts},
         table::compile,
     };
@@ -311,6 +313,28 @@ mod tests {
         let mapped = "[::ffff:10.1.0.1]:40000";
         let at = may(asker.word(), false, mapped, &explained("10.2.0.1", "127.0.0.1:53"));
         assert_eq!(at, Ok(start + 5 * PAGE_EVERY));
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_says_so_and_differs_from_nothing() {
+        let mut explained = explained("203.0.113.5", "203.0.113.10:53");
+        explained.decision = "answer".to_owned();
+        let ip = "10.0.1.5".parse().unwrap();
+        explained.given = vec![GivenDocument { ip, az: "a".into(), eni: "eni-1".into() }];
+        let told = |truncated: bool| {
+            let (addresses, errors) = (BTreeSet::new(), Box::default());
+            let trial = Trial { rcode: Rcode::NOERROR, addresses, errors, truncated };
+            let live = compared(&explained, RecordType::A, "203.0.113.10:53", trial);
+            (live.agrees, live.what)
+        };
+        assert_eq!(
+            told(true),
+            (None, "203.0.113.10:53 answers NOERROR with no addresses, truncated (TC)".to_owned())
+        );
+        assert_eq!(
+            told(false),
+            (Some(false), "DIFFERS: 203.0.113.10:53 answers NOERROR with no addresses".to_owned())
+        );
     }
 
     #[test]

@@ -280,8 +280,14 @@ pub(super) fn explained(
     let settings = admin.settings.borrow().clone();
     let vantage = Vantage::new(client, listener);
     let forwarder = &settings.forwarder;
-    let mut explanation =
-        answer::explain(published.table(), forwarder.config(), &name, rtype, vantage);
+    let mut explanation = answer::explain(
+        published.table(),
+        forwarder.config(),
+        &settings.exempt,
+        &name,
+        rtype,
+        vantage,
+    );
     explanation.remember(forwarder);
     Ok(ExplainDocument::from(&explanation))
 }

@@ -32,7 +32,7 @@ use super::{
     serve, serve_control,
 };
 use crate::{
-    answer::{self, About, Cookies, LineKind, Settings, Vantage},
+    answer::{self, About, Cookies, Exempt, LineKind, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, PolicyConfig, facts},
     refresh::{Control, Publications, RoundReport, SourceStatus, Status},
@@ -137,6 +137,7 @@ impl Daemon {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 0),
+            exempt: Exempt::default(),
             rates: None,
             about: About::default(),
             observers: Arc::new(crate::querylog::Observers::nobody()),
@@ -301,7 +302,7 @@ async fn explain_tells_what_the_offline_command_tells() {
         let vantage =
             Vantage { client: client.parse().unwrap(), listener: listener.parse().unwrap() };
         let (name, rtype) = (name.parse().unwrap(), rtype.parse().unwrap());
-        answer::explain(&table(), &forward(), &name, rtype, vantage)
+        answer::explain(&table(), &forward(), &Exempt::default(), &name, rtype, vantage)
     };
     let online = async |query: &str| {
         let response = daemon.get(&format!("/api/v1/explain?{query}")).await;

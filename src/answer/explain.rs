@@ -7,6 +7,8 @@ use std::{fmt, net::IpAddr};
 
 use super::{
     decide::{Asked, Decided, Decision, Told, Vantage, decide},
+    exempt::Exempt,
+    octets,
     sender::FORGED_TIMES,
 };
 use crate::{
@@ -14,12 +16,7 @@ use crate::{
     forward::{ForwardConfig, Forwarder, Way},
     policy::{CNAMES_MAX, ClientZone, CnameClaim, Declined, ViewConfig, ZoneBy},
     table::{AnswerTable, Entry, ViewTable},
-    wire,
 };
-
-/// What UDP carries for who comes without EDNS (RFC 1035 section 4.2.1), and at most.
-const UDP_PAYLOAD_PLAIN: usize = 512;
-const UDP_PAYLOAD_MAX: usize = wire::UDP_PAYLOAD_MAX as usize;
 
 /// A decision and the steps to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +40,8 @@ pub struct Explanation {
     pub asks: Option<(ViewName, Name)>,
     /// The octets of a reply with addresses alone, to a query with EDNS and without options.
     pub octets: Option<usize>,
+    /// How many there may be by UDP without a cookie of ours, if the client's address may be forged.
+    pub unproven: Option<usize>,
 }
 
 /// One address given.
@@ -83,6 +82,7 @@ pub enum LineKind {
 pub fn explain(
     table: &AnswerTable,
     forward: &ForwardConfig,
+    exempt: &Exempt,
     name: &Name,
     rtype: RecordType,
     vantage: Vantage,
@@ -99,12 +99,13 @@ pub fn explain(
         lines: Vec::new(),
         asks: None,
         octets: None,
+        unproven: exempt.may_be_forged(&vantage).then(|| octets::unproven(name)),
     };
     let admitted = table.admits(vantage.client);
     explanation.say(
         LineKind::Access,
         match admitted {
-            true if table.may_be_forged(vantage.client) => format!(
+            true if explanation.unproven.is_some() => format!(
                 "{} may ask: clients.allow holds it; anybody can send in its name, so by UDP without \
                  a cookie of ours it gets {FORGED_TIMES} times what it sends at most, else TC",
                 vantage.client
@@ -286,13 +287,8 @@ impl Explanation {
                     self.rtype
                 );
                 if name == &self.name {
-                    let octets = reply_octets(name, &self.given);
-                    text += &format!("; {octets} octets");
-                    text += match [UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX].map(|it| octets <= it) {
-                        [true, _] => "",
-                        [false, true] => ", truncated by UDP for who comes without EDNS",
-                        [false, false] => ", truncated by UDP: clients come again by TCP",
-                    };
+                    let octets = octets::of_reply(name, &self.given);
+                    text += &format!("; {}", octets::told(octets, self.unproven));
                     self.octets = Some(octets);
                 }
                 self.say(LineKind::Result, text);
@@ -345,14 +341,6 @@ impl Explanation {
                 .to_owned(),
         );
     }
-}
-
-/// What a reply takes: header, question, an OPT, and for each address an owner that points to the
-/// question, with type, class, TTL and length (RFC 1035 section 4.1).
-fn reply_octets(name: &Name, given: &[Given]) -> usize {
-    let address = |given: &Given| if given.ip.is_ipv4() { 4 } else { 16 };
-    let records: usize = given.iter().map(|given| 12 + address(given)).sum();
-    12 + name.as_wire().len() + 4 + records + 11
 }
 
 /// Whether the entry has an address in the client's zone.

@@ -6,9 +6,11 @@
 mod chain;
 mod cookies;
 mod decide;
+mod exempt;
 mod explain;
 mod follow;
 mod observe;
+mod octets;
 #[cfg(any(test, fuzzing))]
 pub mod parity;
 mod pending;
@@ -25,6 +27,7 @@ mod uncovered;
 
 pub use cookies::Cookies;
 pub use decide::{Asked, Decided, Decision, Refusal, ServerFact, Told, Vantage, decide};
+pub use exempt::Exempt;
 pub use explain::{Explanation, Given, LineKind, explain};
 pub use pending::Pending;
 pub use rates::Rates;

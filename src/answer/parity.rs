@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::sender::FORGED_TIMES;
-use super::{About, Cookies, Responder, Settings, Step};
+use super::{About, Cookies, Exempt, Responder, Settings, Step};
 use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds, is_private},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
@@ -162,6 +162,7 @@ impl Parity {
             forwarder,
             identity: Arc::from(*b"hub-a"),
             cookies: Cookies::random(|| 1_700_000_000),
+            exempt: Exempt::default(),
             rates: None,
             about: About { version: None, identity: Some("hub-a".into()) },
             observers: Arc::new(crate::querylog::Observers::nobody()),
@@ -288,7 +289,6 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
             ..ViewConfig::named("onprem".into())
         }],
         zones: vec![("10.1.0.0/16".parse().ok()?, "eu-west-1b".into())],
-        vouched: vec![],
         discover_zones: false,
     };
     Some((plan, config))

@@ -10,11 +10,8 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
-use prefix_trie::joint::JointPrefixSet;
 use tokio::time::Instant;
 
-use super::decide::Vantage;
 use crate::{
     base::{Pace, Paces},
     policy::RateConfig,
@@ -31,15 +28,16 @@ const CLIENTS_MAX: usize = 65_536;
 pub struct Rates {
     config: RateConfig,
     pace: Pace,
-    exempt: JointPrefixSet<IpNet>,
     paces: Paces,
     started: Instant,
     over: AtomicU32,
 }
 
-/// Whether what a client sends can have another's address.
+/// Who sent something, as far as limits go: whether it can have another's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
+    /// No limit is for it.
+    Unlimited,
     /// It came by a connection, or with a cookie that was told to this address.
     Proven,
     /// A datagram.
@@ -50,17 +48,12 @@ pub(super) enum Sender {
 
 impl Rates {
     /// Nobody has asked yet. A rate of 0 limits nobody and has none of this.
-    pub fn new(config: &RateConfig) -> Option<Self> {
+    pub fn new(config: RateConfig) -> Option<Self> {
         let per_second = config.questions_per_second;
-        let mut exempt = JointPrefixSet::default();
-        for network in &config.exempt {
-            exempt.insert(network.trunc());
-        }
         (0 < per_second).then(|| Self {
-            config: config.clone(),
+            config,
             // A second's worth at once: resolvers and boots of many machines come in bursts.
             pace: Pace::new(per_second, per_second),
-            exempt,
             paces: Paces::new(CLIENTS_MAX, rand::random()),
             started: Instant::now(),
             over: AtomicU32::new(0),
@@ -68,23 +61,18 @@ impl Rates {
     }
 
     /// What it was made from.
-    pub fn config(&self) -> &RateConfig {
-        &self.config
+    pub fn config(&self) -> RateConfig {
+        self.config
     }
 
     /// What is done in place of an answer to one more question at `now`; none if it may be answered.
-    pub(super) fn limit(&self, vantage: &Vantage, sender: Sender, now: Instant) -> Option<Limited> {
-        let Vantage { client, listener } = vantage;
-        // From the address that was asked: ourselves, as the watchdog is. The network brings
-        // nothing that claims to be from there.
-        let is_exempt = *client == listener.ip()
-            || (!self.config.exempt.is_empty()
-                && self.exempt.get_lpm(&IpNet::from(*client)).is_some());
-        if is_exempt || self.may(*client, sender, now.saturating_duration_since(self.started)) {
+    pub(super) fn limit(&self, client: IpAddr, sender: Sender, now: Instant) -> Option<Limited> {
+        let now = now.saturating_duration_since(self.started);
+        if sender == Sender::Unlimited || self.may(client, sender, now) {
             return None;
         }
         Some(match (sender, self.config.slip) {
-            (Sender::Proven, _) => Limited::Refused,
+            (Sender::Proven | Sender::Unlimited, _) => Limited::Refused,
             (Sender::Anybody, 0) => Limited::Dropped,
             (Sender::Anybody, slip) => {
                 match self.over.fetch_add(1, Ordering::Relaxed).is_multiple_of(slip) {
@@ -121,25 +109,22 @@ fn mask_v6(prefix: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, time::Duration};
+    use std::time::Duration;
 
     use tokio::time::Instant;
 
-    use super::{Rates, Sender};
-    use crate::{answer::Vantage, policy::RateConfig, telemetry::Limited};
+    use super::{IpAddr, Rates, Sender};
+    use crate::{policy::RateConfig, telemetry::Limited};
 
     fn rates(questions_per_second: u32, slip: u32) -> Rates {
-        let exempt = vec!["10.9.0.0/24".parse().unwrap(), "fd00:9::/64".parse().unwrap()];
-        let config = RateConfig { questions_per_second, slip, exempt, ..RateConfig::OFF };
-        Rates::new(&config).unwrap()
+        Rates::new(RateConfig { questions_per_second, slip, ..RateConfig::OFF }).unwrap()
     }
 
     /// How often of ten times it is answered, told TC, dropped and refused, at once.
     fn ten(rates: &Rates, client: &str, sender: Sender, after: Duration) -> [usize; 4] {
-        let listener: SocketAddr = "10.0.0.10:53".parse().unwrap();
-        let vantage = Vantage::new(client.parse().unwrap(), listener);
-        let now = Instant::now() + after;
-        let all: Vec<_> = (0..10).map(|_| rates.limit(&vantage, sender, now)).collect();
+        let client: IpAddr = client.parse().unwrap();
+        let (client, now) = (client.to_canonical(), Instant::now() + after);
+        let all: Vec<_> = (0..10).map(|_| rates.limit(client, sender, now)).collect();
         [None, Some(Limited::Truncated), Some(Limited::Dropped), Some(Limited::Refused)]
             .map(|kind| all.iter().filter(|it| **it == kind).count())
     }
@@ -172,10 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn who_is_exempt_and_we_ourselves_may_ask_as_much_as_they_like() {
+    fn whom_no_limit_is_for_may_ask_as_much_as_he_likes_and_takes_nothing_of_others() {
         let rates = rates(4, 0);
-        for client in ["10.9.0.77", "fd00:9::7", "10.0.0.10"] {
-            assert_eq!(ten(&rates, client, Sender::Anybody, LATER), [10, 0, 0, 0], "{client}");
-        }
+        assert_eq!(ten(&rates, "10.9.0.77", Sender::Unlimited, LATER), [10, 0, 0, 0]);
+        assert_eq!(ten(&rates, "10.9.0.77", Sender::Anybody, LATER), [4, 0, 6, 0]);
     }
 }

@@ -206,7 +206,8 @@ impl Session {
                 Step::Silence
             }
             Packet::Reject(reject) => {
-                match self.limit(in_force, reject.cookie.as_ref(), &arrival) {
+                let sender = self.sender(in_force, reject.cookie.as_ref(), &vantage);
+                match self.limit(in_force, sender, &arrival) {
                     None => self.reject(in_force, &reject, &arrival, out),
                     // To come by TCP with it would help nobody.
                     Some(_) => Step::Silence,
@@ -214,8 +215,9 @@ impl Session {
             }
             Packet::Query(query) => {
                 let cookie = query.edns.and_then(|edns| edns.cookie);
-                arrival.way = self.way_of(in_force, cookie.as_ref(), &arrival);
-                match self.limit(in_force, cookie.as_ref(), &arrival) {
+                let sender = self.sender(in_force, cookie.as_ref(), &vantage);
+                arrival.way = self.way_of(sender, &arrival);
+                match self.limit(in_force, sender, &arrival) {
                     None => self.query(in_force, &query, &arrival, out),
                     Some(limited) => self.instead(limited, in_force, &query, &arrival, out),
                 }
@@ -350,7 +352,8 @@ impl Session {
         let (wanted, way) = (Wanted::NOBODY, self.way);
         let mut arrival = Arrival { packet, client, vantage, came, wanted, way };
         let cookie = query.edns.and_then(|edns| edns.cookie);
-        arrival.way = self.way_of(&in_force, cookie.as_ref(), &arrival);
+        let sender = self.sender(&in_force, cookie.as_ref(), &vantage);
+        arrival.way = self.way_of(sender, &arrival);
         Some(self.pending(&in_force, &arrival, decided.decision.word(), chain, rotation))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     cookies::Cookies,
     decide::{ServerFact, Vantage},
+    exempt::Exempt,
     rates::Rates,
 };
 use crate::{
@@ -23,6 +24,8 @@ pub struct Settings {
     pub identity: Arc<[u8]>,
     /// Makes and knows cookies.
     pub cookies: Cookies,
+    /// Whom no limit is for.
+    pub exempt: Exempt,
     /// Holds clients to their rates; none if nobody is limited.
     pub rates: Option<Arc<Rates>>,
     /// What it tells of itself.

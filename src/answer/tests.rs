@@ -138,7 +138,8 @@ fn each_kind_of_question_has_its_decision() {
 fn explained(client: &str, question: &str) -> String {
     let (asked, rtype) = question.split_once(' ').unwrap();
     let rtype = rtype.parse().unwrap();
-    explain(&table(&config()), &forward(), &name(asked), rtype, vantage(client)).to_string()
+    explain(&table(&config()), &forward(), &Exempt::default(), &name(asked), rtype, vantage(client))
+        .to_string()
 }
 
 #[test]
@@ -170,7 +171,9 @@ fn an_explanation_shows_what_a_terminal_would_obey() {
     let config = config();
     let table = compile(policy::plan(&facts::inventory(line), &config), &config);
     let one = name("one.example");
-    let said = explain(&table, &forward(), &one, RecordType::A, vantage("10.9.9.9")).to_string();
+    let said =
+        explain(&table, &forward(), &Exempt::default(), &one, RecordType::A, vantage("10.9.9.9"))
+            .to_string();
     assert!(
         said.contains(r"com.amazonaws.eu-west-1.\u{1b}[2Jsqs") && !said.contains('\u{1b}'),
         "{said}"
@@ -186,7 +189,15 @@ fn an_explanation_tells_which_addresses_are_left_out_and_which_cannot_be() {
     let table = compile(plan, &config);
     let explained =
         ["sqs.eu-west-1.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com"].map(|it| {
-            explain(&table, &forward(), &name(it), RecordType::A, vantage("10.9.9.9")).to_string()
+            explain(
+                &table,
+                &forward(),
+                &Exempt::default(),
+                &name(it),
+                RecordType::A,
+                vantage("10.9.9.9"),
+            )
+            .to_string()
         });
     insta::assert_snapshot!(explained.concat());
 }
@@ -199,6 +210,7 @@ fn responder() -> (Responder, Publisher) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        exempt: Exempt::new(&["198.51.100.0/24".parse().unwrap()]),
         rates: None,
         about: About::default(),
         observers: Arc::new(crate::querylog::Observers::nobody()),
@@ -219,6 +231,28 @@ fn asking_sqs(options: Option<&[u8]>) -> Vec<u8> {
     packet
 }
 
+#[test]
+fn an_explanation_tells_whom_a_reply_is_cut_for() {
+    let addresses: Vec<String> = (1..=9).map(|last| format!("a=10.0.1.{last}")).collect();
+    let hub = format!("vpce-1 svc.q {} names=sqs.eu-west-1.amazonaws.com", addresses.join(" "));
+    let config = PolicyConfig { allow: vec!["0.0.0.0/0".parse().unwrap()], ..facts::config() };
+    let table = compile(policy::plan(&facts::inventory(&hub), &config), &config);
+    let exempt = Exempt::new(&["198.51.100.0/24".parse().unwrap()]);
+    let result = |client: &str, listener: &str| {
+        let vantage = Vantage::new(client.parse().unwrap(), listener.parse().unwrap());
+        let asked = name("sqs.eu-west-1.amazonaws.com");
+        let told = explain(&table, &forward(), &exempt, &asked, RecordType::A, vantage);
+        told.lines.last().unwrap().1.clone()
+    };
+    // 56 octets are asked with.
+    let whole = "NOERROR with 9 A records, rotated; kept 60 s; 200 octets";
+    let cut = format!("{whole}, truncated by UDP for who comes without a cookie of ours");
+    assert_eq!(result("203.0.113.5", "203.0.113.10:53"), cut);
+    for client in ["203.0.113.10", "198.51.100.5", "10.9.9.9"] {
+        assert_eq!(result(client, "203.0.113.10:53"), whole, "{client}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_may_be_forged_gets_three_times_what_is_sent_in_its_name() {
     let (responder, mut publisher) = responder();
@@ -226,13 +260,12 @@ async fn an_address_that_may_be_forged_gets_three_times_what_is_sent_in_its_name
     let hub = format!("vpce-1 svc.q {} names=sqs.eu-west-1.amazonaws.com", addresses.join(" "));
     let config = PolicyConfig {
         allow: ["0.0.0.0/0", "::/0"].map(|it| it.parse().unwrap()).to_vec(),
-        vouched: vec!["198.51.100.0/24".parse().unwrap()],
         ..facts::config()
     };
     publisher.publish(compile(policy::plan(&facts::inventory(&hub), &config), &config));
     let ask = |proto, client: &str, packet: &[u8]| {
         let mut out = Vec::new();
-        let (client, listener) = (client.parse().unwrap(), "10.0.0.10:53".parse().unwrap());
+        let (client, listener) = (client.parse().unwrap(), "203.0.113.10:53".parse().unwrap());
         let mut session = responder.session(proto, 0);
         let step = session.begin(packet, client, listener, Instant::now(), &mut out);
         assert!(matches!(step, Step::Reply));
@@ -252,6 +285,8 @@ async fn an_address_that_may_be_forged_gets_three_times_what_is_sent_in_its_name
         (Proto::Tcp, "203.0.113.5:999", true),
         (Proto::Tls, "203.0.113.5:999", true),
         (Proto::Udp, "198.51.100.5:999", true),
+        // We ourselves.
+        (Proto::Udp, "203.0.113.10:999", true),
         (Proto::Udp, "10.9.9.9:999", true),
         (Proto::Udp, "100.64.0.1:999", true),
         (Proto::Udp, "[fd00::5]:999", true),
@@ -361,7 +396,7 @@ proptest! {
         let vantage = vantage(client);
         let asked = Asked { name_wire: name.as_wire(), rtype, class: 1, recursion_desired: true };
         let decided = decide(&table, &asked, &vantage);
-        let explained = explain(&table, &forward(), &name, rtype, vantage);
+        let explained = explain(&table, &forward(), &Exempt::default(), &name, rtype, vantage);
         prop_assert_eq!(explained.decision, decided.decision.word());
         prop_assert_eq!(&explained.view, decided.view.name().as_str());
         let given = match decided.decision {

@@ -22,7 +22,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     let parts = [
         ("[server]", old.serve != new.serve),
         ("[clients], [answers], [[view]] or [zones]", old.policy != new.policy),
-        ("[clients.rate]", old.rate != new.rate),
+        ("[clients.rate]", (old.rate, &old.exempt) != (new.rate, &new.exempt)),
         ("[[source]]", old.sources != new.sources),
         ("[refresh]", old.refresh != new.refresh),
         ("[health]", old.health != new.health),

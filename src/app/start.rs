@@ -18,7 +18,7 @@ use crate::{
         InForce,
         json::{AwsHostsDocument, AwsZoneDocument},
     },
-    answer::{About, Rates, Settings},
+    answer::{About, Exempt, Rates, Settings},
     base::Chain,
     config::{Config, Place, Problem},
     discover::HostLookup,
@@ -250,14 +250,15 @@ pub(super) fn settings(
         version: config.serve.version.as_deref().map(Arc::from),
         identity: config.serve.identity.as_deref().map(Arc::from),
     };
+    let exempt = Exempt::new(&config.exempt);
     // Clients are held to what they have asked before the reload.
     let rates = match current.and_then(|current| current.rates.as_ref()) {
-        Some(rates) if *rates.config() == config.rate => Some(Arc::clone(rates)),
-        Some(_) | None => Rates::new(&config.rate).map(Arc::new),
+        Some(rates) if rates.config() == config.rate => Some(Arc::clone(rates)),
+        Some(_) | None => Rates::new(config.rate).map(Arc::new),
     };
     let (observers, outlets) = observers(config, &identity, metrics)?;
     let observers = Arc::new(observers);
-    Ok((Settings { forwarder, identity, cookies, rates, about, observers }, outlets))
+    Ok((Settings { forwarder, identity, cookies, exempt, rates, about, observers }, outlets))
 }
 
 /// Who is told of queries. Files are opened anew each time: who rotates a log sends a reload.

@@ -18,7 +18,7 @@ mod tests {
     use super::{Format, render};
     use crate::{
         admin::json::{ExplainDocument, from_text},
-        answer::{Explanation, Vantage, explain},
+        answer::{Exempt, Explanation, Vantage, explain},
         forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig},
         policy::{self, PolicyConfig, facts},
         table::compile,
@@ -50,7 +50,14 @@ mod tests {
         let table = compile(policy::plan(&facts::inventory(HUB), &config), &config);
         let vantage =
             Vantage { client: client.parse().unwrap(), listener: "10.0.0.10:53".parse().unwrap() };
-        explain(&table, &forward, &name.parse().unwrap(), "A".parse().unwrap(), vantage)
+        explain(
+            &table,
+            &forward,
+            &Exempt::default(),
+            &name.parse().unwrap(),
+            "A".parse().unwrap(),
+            vantage,
+        )
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
         client::with_parameters,
         json::{ExplainDocument, NamesDocument, from_text},
     },
-    answer::{self, Vantage},
+    answer::{self, Exempt, Vantage},
     app::{host_lookup, offline_table},
     config::Config,
 };
@@ -65,8 +65,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
                 let table = offline(&config).await?;
                 let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
                 let vantage = Vantage::new(args.from, listener);
-                let forward = &config.forward;
-                let explanation = answer::explain(&table, forward, &args.name, args.rtype, vantage);
+                let (forward, exempt) = (&config.forward, Exempt::new(&config.exempt));
+                let explanation =
+                    answer::explain(&table, forward, &exempt, &args.name, args.rtype, vantage);
                 anyhow::Ok(ExplainDocument::from(&explanation))
             }
         }

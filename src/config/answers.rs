@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     base::{NameError, Ttl},
-    policy::{PolicyConfig, RateConfig, ServiceRule},
+    policy::{PolicyConfig, ServiceRule},
 };
 
 /// Everything that decides who is told what.
-pub(super) fn policy(found: &mut Findings, file: &File, rate: &RateConfig) -> PolicyConfig {
+pub(super) fn policy(found: &mut Findings, file: &File) -> PolicyConfig {
     let Located { value: texts, span } = &file.clients.allow;
     let allow = read_all(found, "clients.allow", texts, words::network);
     let allow: Vec<IpNet> = allow.into_iter().map(|(_, network)| network).collect();
@@ -45,7 +45,6 @@ pub(super) fn policy(found: &mut Findings, file: &File, rate: &RateConfig) -> Po
         views: views::views(found, file, &allow, &deny),
         deny,
         discover_zones: discovers_zones(found, file),
-        vouched: rate.exempt.clone(),
         zones: zones(found, file),
         allow,
     };

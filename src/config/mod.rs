@@ -33,6 +33,7 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -70,6 +71,8 @@ pub struct Config {
     pub policy: PolicyConfig,
     /// `[clients.rate]`.
     pub rate: RateConfig,
+    /// `clients.rate.exempt`: who has no limit, and whose addresses nobody forges.
+    pub exempt: Vec<IpNet>,
     /// `[[source]]`; never empty, and no two have one name.
     pub sources: Vec<SourceConfig>,
     /// `[refresh]`.
@@ -143,11 +146,12 @@ fn parse_with(
     let folder = folder.unwrap_or(Path::new("."));
     let folder = &path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let forward = forward::forward(&mut found, &written);
-    let rate = clients::rate(&mut found, &written.clients);
+    let exempt = clients::exempt(&mut found, &written.clients);
     let mut config = Config {
         serve: serve::serve(&mut found, &written.server, folder),
-        policy: answers::policy(&mut found, &written, &rate),
-        rate,
+        policy: answers::policy(&mut found, &written),
+        rate: clients::rate(&mut found, &written.clients, &exempt),
+        exempt,
         sources: sources::sources(&mut found, &written, folder, is_folder),
         refresh: refresh(&mut found, &written.refresh),
         lookup: forward::lookup(&mut found, &written, &forward),

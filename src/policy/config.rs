@@ -12,8 +12,6 @@ use crate::base::{EndpointId, Name, Pattern, ServiceName, Ttl};
 pub struct PolicyConfig {
     /// `clients.allow`: who is answered at all.
     pub allow: Vec<IpNet>,
-    /// `clients.rate.exempt`: public networks from which nobody forges an address.
-    pub vouched: Vec<IpNet>,
     /// `answers.ttl_secs`.
     pub ttl: Ttl,
     /// `answers.negative_ttl_secs`.
@@ -37,7 +35,7 @@ pub struct PolicyConfig {
 }
 
 /// `[clients.rate]`: how much one client may ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateConfig {
     /// `questions_per_second`, at most 100,000; 0 limits nobody.
     pub questions_per_second: u32,
@@ -47,8 +45,6 @@ pub struct RateConfig {
     pub ipv4_prefix: u8,
     /// `ipv6_prefix`: the same of an IPv6 address.
     pub ipv6_prefix: u8,
-    /// `exempt`: who may ask as much as they like.
-    pub exempt: Vec<IpNet>,
 }
 
 /// A service as a person names it: whole (`com.amazonaws.eu-west-1.sqs`) or by what follows its
@@ -107,7 +103,6 @@ impl PolicyConfig {
             alias_sets: Vec::new(),
             views,
             zones: Vec::new(),
-            vouched: vec![],
             discover_zones: false,
         }
     }
@@ -118,13 +113,8 @@ impl PolicyConfig {
 impl RateConfig {
     /// The defaults: nobody is limited. Who is limited is an address, or what one IPv6 host has to
     /// choose from; one of two is told, so that a real client comes by TCP at its second try.
-    pub const OFF: RateConfig = RateConfig {
-        questions_per_second: 0,
-        slip: 2,
-        ipv4_prefix: 32,
-        ipv6_prefix: 64,
-        exempt: Vec::new(),
-    };
+    pub const OFF: RateConfig =
+        RateConfig { questions_per_second: 0, slip: 2, ipv4_prefix: 32, ipv6_prefix: 64 };
 }
 
 // === impl ServiceRule ===

@@ -58,7 +58,6 @@ pub(crate) fn config() -> PolicyConfig {
         alias_sets: vec![],
         views: vec![],
         zones: vec![],
-        vouched: vec![],
         discover_zones: false,
     }
 }

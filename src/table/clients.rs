@@ -5,18 +5,13 @@ use std::{net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
-use crate::{
-    base::is_private,
-    policy::{ClientZone, PolicyConfig, ZoneBy},
-};
+use crate::policy::{ClientZone, PolicyConfig, ZoneBy};
 
 /// Client networks, each looked up by the longest prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clients {
     allow: JointPrefixSet<IpNet>,
     zones: JointPrefixMap<IpNet, (Arc<str>, ZoneBy)>,
-    /// `clients.rate.exempt`: those whose senders the operator vouches for.
-    vouched: JointPrefixSet<IpNet>,
 }
 
 // === impl Clients ===
@@ -28,9 +23,6 @@ impl Clients {
         for network in &config.allow {
             clients.allow.insert(network.trunc());
         }
-        for network in &config.vouched {
-            clients.vouched.insert(network.trunc());
-        }
         for ClientZone { network, zone, by } in zones {
             clients.zones.insert(network.trunc(), (Arc::clone(zone), *by));
         }
@@ -39,10 +31,6 @@ impl Clients {
 
     pub(super) fn admits(&self, client: IpAddr) -> bool {
         self.allow.get_lpm(&IpNet::from(client)).is_some()
-    }
-
-    pub(super) fn may_be_forged(&self, client: IpAddr) -> bool {
-        !is_private(client) && self.vouched.get_lpm(&IpNet::from(client)).is_none()
     }
 
     pub(super) fn az_of(&self, client: IpAddr) -> Option<&str> {

@@ -68,12 +68,6 @@ impl AnswerTable {
         self.clients.admits(client)
     }
 
-    /// Whether somebody outside of the operator's networks may have put this client's address on a
-    /// datagram: it is public, and not in `clients.rate.exempt`.
-    pub fn may_be_forged(&self, client: IpAddr) -> bool {
-        self.clients.may_be_forged(client)
-    }
-
     /// `clients.allow`, in one order.
     pub fn allowed(&self) -> impl Iterator<Item = IpNet> {
         self.clients.allowed()

@@ -3,12 +3,13 @@
 use super::{Arrival, InForce, Session, Step};
 use crate::{
     answer::{
+        Settings, Vantage,
         observe::Verdict,
         rates::Sender,
         sender,
         tell::{Teller, Way},
     },
-    base::Rcode,
+    base::{Rcode, is_private},
     telemetry::{AnswerSource, Limited, Proto},
     wire::{Cookie, CookieState, Query, Reject, write_reject},
 };
@@ -18,36 +19,39 @@ impl Session {
     pub(super) fn limit(
         &self,
         in_force: &InForce,
-        cookie: Option<&Cookie>,
+        sender: Sender,
         arrival: &Arrival<'_>,
     ) -> Option<Limited> {
-        let Arrival { vantage, came, .. } = arrival;
         let rates = in_force.settings.rates.as_ref()?;
-        let sender = self.sender(in_force, cookie, arrival);
-        let limited = rates.limit(vantage, sender, *came)?;
+        let limited = rates.limit(arrival.vantage.client, sender, arrival.came)?;
         self.responder.metrics.dns.limited(limited);
         Some(limited)
     }
 
     /// What the answer goes through: whose address anybody can put on a datagram gets no more than a
     /// multiple of what came in its name.
-    pub(super) fn way_of(
-        &self,
-        in_force: &InForce,
-        cookie: Option<&Cookie>,
-        arrival: &Arrival<'_>,
-    ) -> Way {
-        let may_be_forged = in_force.published.table().may_be_forged(arrival.vantage.client)
-            && self.sender(in_force, cookie, arrival) == Sender::Anybody;
-        match may_be_forged {
-            true => Way { limit: sender::unproven(arrival.packet), ..self.way },
-            false => self.way,
+    pub(super) fn way_of(&self, sender: Sender, arrival: &Arrival<'_>) -> Way {
+        match sender {
+            Sender::Anybody if !is_private(arrival.vantage.client) => {
+                Way { limit: sender::unproven(arrival.packet), ..self.way }
+            }
+            Sender::Anybody | Sender::Proven | Sender::Unlimited => self.way,
         }
     }
 
-    fn sender(&self, in_force: &InForce, cookie: Option<&Cookie>, arrival: &Arrival<'_>) -> Sender {
-        let cookies = &in_force.settings.cookies;
-        let is_told = |cookie| cookies.proves(cookie, arrival.vantage.client);
+    /// Who sent it. A cookie is looked at only where a limit has to know.
+    pub(super) fn sender(
+        &self,
+        in_force: &InForce,
+        cookie: Option<&Cookie>,
+        vantage: &Vantage,
+    ) -> Sender {
+        let Settings { cookies, exempt, rates, .. } = &*in_force.settings;
+        let has_no_limit = rates.is_none() && is_private(vantage.client);
+        if has_no_limit || exempt.holds(vantage) {
+            return Sender::Unlimited;
+        }
+        let is_told = |cookie| cookies.proves(cookie, vantage.client);
         match self.proto {
             Proto::Udp if !cookie.is_some_and(is_told) => Sender::Anybody,
             Proto::Udp | Proto::Tcp | Proto::Tls | Proto::Https => Sender::Proven,

@@ -13,7 +13,7 @@ fn every_key_of_the_contract_reaches_its_room() {
     let rate = &config.rate;
     assert_eq!((rate.questions_per_second, rate.slip), (100, 3));
     assert_eq!((rate.ipv4_prefix, rate.ipv6_prefix), (24, 56));
-    assert_eq!(rate.exempt, ["10.7.0.0/24".parse().unwrap()]);
+    assert_eq!(config.exempt, ["10.7.0.0/24".parse().unwrap()]);
     assert_eq!(config.refresh.interval, Duration::from_secs(31));
     assert_eq!(config.refresh.services_interval, Duration::from_secs(3_601));
     assert_eq!(config.refresh.state_file, None);
@@ -76,10 +76,15 @@ fn every_key_of_the_contract_reaches_its_room() {
 
 #[test]
 fn public_clients_without_a_limit_are_a_warning() {
-    let warnings = |rate: u32, allow: &str| {
-        let text = format!("[clients]\nallow = [{allow}]\nrate.questions_per_second = {rate}\n");
-        let config = good(&format!("{MINIMAL}{text}"));
-        config.warnings.iter().map(|it| it.what().to_owned()).collect::<Vec<_>>()
+    let found = |rate: u32, allow: &str, exempt: &str| {
+        let text = format!(
+            "[clients]\nallow = [{allow}]\n\
+             rate = {{ questions_per_second = {rate}, exempt = [{exempt}] }}\n"
+        );
+        good(&format!("{MINIMAL}{text}")).warnings
+    };
+    let warnings = |rate: u32, allow: &str| -> Vec<String> {
+        found(rate, allow, "").iter().map(|it| it.what().to_owned()).collect()
     };
     let public = ["\"10.0.0.0/8\" holds public addresses"];
     assert_eq!(
@@ -89,6 +94,13 @@ fn public_clients_without_a_limit_are_a_warning() {
     assert_eq!(warnings(0, "\"10.0.0.0/7\", \"0.0.0.0/0\"")[0], public[0].replace("/8", "/7"));
     assert_eq!(warnings(0, "\"2001:db8::/32\"").len(), 1);
     assert_eq!(warnings(5, "\"0.0.0.0/0\""), [""; 0]);
+    // Those in whose name nobody else sends need no limit, be they named as a whole or in parts.
+    let parts = "\"198.51.100.0/25\", \"198.51.100.128/25\"";
+    for exempt in ["\"198.51.100.0/24\"", "\"198.51.0.0/16\"", parts] {
+        assert_eq!(found(0, "\"198.51.100.0/24\"", exempt), []);
+    }
+    let doubted = found(0, "\"198.51.100.0/24\"", "\"198.51.100.0/25\"");
+    assert!(doubted[0].render(false).contains("`clients.rate.exempt`"), "{}", doubted[0]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    answer::{About, Cookies, Settings},
+    answer::{About, Cookies, Exempt, Settings},
     base::RecordType,
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, facts},
@@ -44,6 +44,7 @@ fn server(listen: &str) -> (Server, SocketAddr, UdpSocket) {
         forwarder,
         identity: Arc::from(*b"hub"),
         cookies: Cookies::random(|| 0),
+        exempt: Exempt::default(),
         rates: None,
         about: About::default(),
         observers: Arc::new(crate::querylog::Observers::nobody()),
