@@ -80,11 +80,13 @@ def sizes(comparison, names, cached):
 
 
 class Disturbance(contextlib.AbstractContextManager):
-    """While it lasts, names change: for hubdns ten times a second, with a look at the metrics and a
-    reload each second; for the others with a reload each second."""
+    """While it lasts, names change: for hubdns ten times a second, by a reload with another alias, and
+    each second by another inventory with a look at the metrics; for the others with a reload each second."""
 
     def __init__(self, kind, server, world):
         self.kind, self.server, self.world = kind, server, world
+        self.config = server.folder / "hubdns.toml"
+        self.text = self.config.read_text() if kind.name == "hubdns" else ""
         self.changes, self.over = 0, threading.Event()
         self.thread = threading.Thread(target=self.disturb)
 
@@ -95,6 +97,9 @@ class Disturbance(contextlib.AbstractContextManager):
             self.changes += 1
             full = self.changes % round(RELOAD_EVERY / PUBLISH_EVERY) == 0
             if is_ours:
+                alias = f'[[answers.alias]]\nname = "c{self.changes}.example"\ncname = "www.example"\n'
+                self.config.write_text(self.text + alias)
+            if is_ours and full:
                 self.world.change_inventory(self.changes)
             elif full:
                 self.world.change(self.changes)
@@ -111,6 +116,8 @@ class Disturbance(contextlib.AbstractContextManager):
         self.over.set()
         self.thread.join()
         self.world.change(0)
+        if self.text:
+            self.config.write_text(self.text)
         os.kill(self.server.process.pid, signal.SIGHUP)
 
 
