@@ -105,6 +105,17 @@ fn the_small_and_the_large_hub_stand_beside_each_other() {
 }
 
 #[test]
+fn what_an_answer_costs_is_counted() {
+    let load = load();
+    let printed = quick("stalls.py", &["--load", load.to_str().unwrap()]);
+    let [row] = rows(&printed, "")[..] else { panic!("{printed}") };
+    let cells: Vec<&str> = row.split(" | ").collect();
+    assert_eq!(cells[0], "| 50 names", "{printed}");
+    let instructions: f64 = cells[1].replace(',', "").parse().unwrap();
+    assert!((500.0..50_000.0).contains(&instructions), "{printed}");
+}
+
+#[test]
 fn the_script_of_the_figures_fills_its_tables() {
     let printed = quick("mixed.py", &[]);
     let rows = |heading: &str, peer: &str| {

@@ -50,6 +50,7 @@ packages=(
     systemd         # systemd-analyze, which verifies the units
     systemd-container
     unbound         # the real upstream
+    valgrind        # counts what cannot be timed
 )
 
 # What those packages would have started at the next boot.

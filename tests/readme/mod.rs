@@ -88,10 +88,10 @@ fn the_figures_of_a_large_hub_are_those_of_the_report_and_of_awss_limits() {
     let cells = row(&report, "`python3 benches/scale.py` makes", hub);
     let seconds = |cell: &str| cell.strip_suffix(" s").map(number).unwrap();
     let (start, change) = (seconds(cells[1]), seconds(cells[2]));
-    assert!((0.45..0.55).contains(&start), "README says half a second, and the report {start} s");
     assert_readme_says(&format!(
         "One hub takes 100 accounts with 5,000 endpoints and 200 views: {} MB, a start without a state file \
-         in half a second, and a change is answered {change:.1} s after it was read.",
+         in {start:.1} s, for the first looks begin one after the other, and a change is answered \
+         {change:.1} s after it was read.",
         number(cells[3])
     ));
     let limits = read("docs/SCALING.md");
