@@ -103,6 +103,22 @@ impl Trust {
         Ok(Trust { authorities, config: Some(Arc::new(config)) })
     }
 
+    /// Of authorities with these keys, for tests: no connection comes of it.
+    #[cfg(test)]
+    pub(crate) fn of_keys(keys: &[u8]) -> Trust {
+        let anchor = |key: &u8| TrustAnchor {
+            subject: vec![*key].into(),
+            subject_public_key_info: vec![*key].into(),
+            name_constraints: None,
+        };
+        Trust { authorities: keys.iter().map(anchor).collect(), config: None }
+    }
+
+    /// Whether anybody is believed: an upstream is asked by TLS.
+    pub fn is_anybody(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
     /// The settings of connections; none where nobody is believed.
     pub(super) fn client_config(&self) -> Option<&Arc<ClientConfig>> {
         self.config.as_ref()

@@ -236,3 +236,25 @@ async fn a_dead_zone_takes_nobody_elses_renewals() {
     );
     assert!(until(2_000, || good.asked() == 1).await);
 }
+
+#[tokio::test]
+async fn an_authority_that_goes_takes_what_was_kept_where_a_file_named_it() {
+    let upstreams = vec!["tls://192.0.2.1".parse().unwrap()];
+    let kept = |ca_file: [Option<&str>; 2]| {
+        let [old, new] = [(0, &[1_u8, 2][..]), (1, &[1])].map(|(at, authorities)| {
+            let ca_file = ca_file[at].map(Into::into);
+            let config = ForwardConfig { upstreams: upstreams.clone(), ca_file, ..config(&[]) };
+            let trust = Trust::of_keys(authorities);
+            Forwarder::new(config, trust, Arc::new(Metrics::new().unwrap()))
+        });
+        let asked = question("a.example");
+        let message = a_record(&crate::wire::upstream_query(&asked, 7), 1, 60);
+        old.keep(&asked, crate::wire::Relay::read(&asked, &message).unwrap());
+        assert!(cached(&old, "a.example").is_some());
+        new.take_over(&old);
+        cached(&new, "a.example").is_some()
+    };
+    let file = Some("/etc/hubdns/ca.pem");
+    assert!(kept([None, None]), "the system's store is no word on the upstreams");
+    assert!(!kept([file, file]) && !kept([None, file]) && !kept([file, None]));
+}
