@@ -3,14 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use hubdns::{
     answer::{Exempt, Vantage, explain},
-    config,
-    discover::{SourceConfig, SourceKind, normalise, read_files},
+    app::{ask_sources, host_lookup},
+    config::{self, Config},
     forward::ForwardConfig,
-    inventory::{Inventory, SourceFacts},
+    inventory::Inventory,
     policy::plan,
     table::{AnswerTable, compile, diff},
 };
@@ -42,17 +42,13 @@ fn table(folder: &str, more: &str) -> AnswerTable {
     let source = "[[source]]\nname = \"hub\"\nkind = \"files\"";
     let text = format!("{source}\npath = \"{}\"\n{more}", folder.display());
     let config = config::parse(&text, "hubdns.toml").unwrap();
-    let inventory = Inventory { sources: config.sources.iter().map(facts).map(Arc::new).collect() };
-    compile(plan(&inventory, &config.policy), &config.policy)
+    compile(plan(&inventory(&config), &config.policy), &config.policy)
 }
 
-fn facts(source: &SourceConfig) -> SourceFacts {
-    let SourceKind::Files { path } = &source.kind else {
-        panic!("{} is no recording", source.name);
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let recorded = runtime.block_on(read_files(path)).unwrap();
-    normalise(source, None, &recorded).unwrap()
+fn inventory(config: &Config) -> Inventory {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let asked = runtime.block_on(async { ask_sources(config, &host_lookup(config)).await });
+    Inventory { sources: asked.into_iter().map(|it| it.facts.unwrap()).collect() }
 }
 
 /// What `new` answers differently, a line each.
@@ -124,7 +120,7 @@ fn views_of_the_document() -> (AnswerTable, ForwardConfig) {
     let text = sources.concat() + example;
     let config = config::parse(&text, &folder.join("hubdns.toml").display().to_string()).unwrap();
     assert_eq!(config.warnings, [], "the example is good");
-    let inventory = Inventory { sources: config.sources.iter().map(facts).map(Arc::new).collect() };
+    let inventory = inventory(&config);
     (compile(plan(&inventory, &config.policy), &config.policy), config.forward)
 }
 
