@@ -18,7 +18,7 @@ pub fn compile(plan: Plan, config: &PolicyConfig) -> AnswerTable {
 /// The same table, with all that it says as the one in force does in common with that one: most
 /// publishes change a few names of thousands, and the rest stays where the processor has it.
 pub fn compile_beside(plan: Plan, config: &PolicyConfig, in_force: &AnswerTable) -> AnswerTable {
-    let mut encoded = Encoded::default();
+    let mut encoded = Encoded::beside(in_force.services());
     let mut views = plan.views.into_iter().map(|plan| {
         let before = in_force.shared_views().find(|view| *view.name() == plan.name);
         let rule = config.views.iter().find(|rule| rule.name == plan.name);

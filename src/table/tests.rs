@@ -448,3 +448,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_of_a_service_share_its_text_whatever_endpoint_or_table_they_are_of() {
+    let place = |table: &AnswerTable, text: &str| entry(table, text).service().as_str().as_ptr();
+    let hub = "vpce-1 s.q a=10.0.1.5 dns=vpce-1-x.v\nvpce-2 s.q a=10.0.1.6 dns=vpce-2-x.v";
+    let before = table(hub, &config());
+    assert_eq!(place(&before, "vpce-1-x.v"), place(&before, "vpce-2-x.v"));
+    let more = format!("{}\nvpce-3 s.q a=10.0.1.8 dns=vpce-3-x.v", hub.replace("1.6", "1.7"));
+    let after = compile_beside(plan(&inventory(&more), &config()), &config(), &before);
+    for name in ["vpce-1-x.v", "vpce-2-x.v", "vpce-3-x.v"] {
+        assert_eq!(place(&after, name), place(&before, "vpce-1-x.v"), "{name}");
+    }
+}

@@ -2,7 +2,10 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use foldhash::quality::FixedState;
 
@@ -72,6 +75,9 @@ struct Answers {
 pub(super) struct Encoded {
     answers: HashMap<(*const [Address], Ttl, Ttl), Arc<Answers>>,
     soas: HashMap<Ttl, Arc<[u8]>>,
+    /// One of each, by which answers are counted: names of a service share its text, whatever
+    /// endpoint they lead to, and with the table before.
+    services: HashSet<ServiceName>,
     /// What views before have said.
     entries: HashMap<(*const [Address], Pattern), Entry>,
 }
@@ -270,6 +276,11 @@ impl Entry {
 // === impl Encoded ===
 
 impl Encoded {
+    /// Beside a table with these services.
+    pub(super) fn beside(services: &[ServiceName]) -> Self {
+        Self { services: services.iter().cloned().collect(), ..Self::default() }
+    }
+
     /// The entry of a claim, in common with the view before that has the same.
     fn entry(&mut self, claim: Claim) -> Entry {
         let key = (Arc::as_ptr(&claim.addresses), claim.pattern.clone());
@@ -288,7 +299,8 @@ impl Encoded {
             let set = |rtype| RecordSet::new(rtype, *ttl, addresses);
             let soa = self.soas.entry(*negative_ttl).or_insert_with(|| soa(*negative_ttl));
             let (a, aaaa) = (set(RecordType::A), set(RecordType::AAAA));
-            let service = claim.service.clone();
+            let service = self.services.get(&claim.service).unwrap_or(&claim.service).clone();
+            self.services.insert(service.clone());
             Arc::new(Answers { a, aaaa, soa: Arc::clone(soa), service })
         });
         Arc::clone(answers)

@@ -21,7 +21,7 @@ pub struct ServiceMetrics(IntCounterVec);
 /// What one thread has counted. Empty until it counts.
 pub(super) struct ServiceTally {
     metrics: ServiceMetrics,
-    /// By where the text of the name stands, which is the same for all names of an endpoint.
+    /// By where the text of the name stands, which a table has once for all names of a service.
     known: HashMap<usize, usize, FixedState>,
     slots: Vec<Slot>,
     /// Those that have something to add.
