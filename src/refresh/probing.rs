@@ -64,7 +64,6 @@ mod tests {
     };
     use tokio_util::sync::CancellationToken;
 
-    use super::PROBER_BACK_AFTER;
     use crate::{
         discover::{SourceConfig, SourceKind},
         health::{HealthConfig, Unhealthy},
@@ -73,6 +72,20 @@ mod tests {
         table,
         telemetry::Metrics,
     };
+
+    const FIRST: &str = "127.0.0.1";
+    const SECOND: &str = "127.0.0.2";
+
+    /// A port that is free at both addresses, and open at the first.
+    fn port_of_both() -> (TcpListener, u16) {
+        loop {
+            let first = TcpListener::bind((FIRST, 0)).unwrap();
+            let port = first.local_addr().unwrap().port();
+            if TcpListener::bind((SECOND, port)).is_ok() {
+                return (first, port);
+            }
+        }
+    }
 
     fn refresher() -> Refresher {
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -103,9 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_prober_that_died_is_back_after_a_while_and_what_it_left_out_at_once() {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        let second = || TcpListener::bind(("127.0.0.2", port)).unwrap();
+        let (_first, port) = port_of_both();
         let folder = tempfile::tempdir().unwrap();
         let source = SourceConfig {
             name: "hub".into(),
@@ -120,7 +131,8 @@ mod tests {
         let (publisher, reader) = table::channel();
         let metrics = Arc::new(Metrics::new().unwrap());
         let mut refresher = Refresher::new(inputs, publisher, metrics, || 0);
-        let endpoint = "vpce-1 s.a a=127.0.0.1 b=127.0.0.2 names=x.example";
+        refresher.prober_back_after = Duration::from_millis(200);
+        let endpoint = &format!("vpce-1 s.a a={FIRST} b={SECOND} names=x.example");
         refresher.known.restore(facts::inventory(endpoint), 0);
         let compiled = refresher.compile(refresher.known.inventory(None)).await;
         refresher.publish(compiled, Cause::LastGood);
@@ -136,26 +148,35 @@ mod tests {
             let view = published.table().view(PolicyConfig::REST_VIEW).unwrap();
             view.entries()[0].claim().addresses.len()
         };
-        let gives = async |count: usize, why: &str| {
+        let gives = async |count: usize, within: Duration| {
             let seen = async {
                 while given() != count {
                     sleep(Duration::from_millis(20)).await;
                 }
             };
-            assert!(timeout(PROBER_BACK_AFTER / 2, seen).await.is_ok(), "{why}");
+            timeout(within, seen).await.is_ok()
         };
-        let answers = Duration::from_secs(1);
+        // Who has never answered is not told to be down: it answers, and again if that was a prober
+        // before, until somebody tells.
+        let is_told_down = async || {
+            for _ in 0..20 {
+                let listens = tokio::net::TcpListener::bind((SECOND, port)).await.unwrap();
+                for _ in 0..3 {
+                    let asked = timeout(Duration::from_secs(1), listens.accept()).await;
+                    drop(asked);
+                }
+                drop(listens);
+                if gives(1, Duration::from_secs(1)).await {
+                    return true;
+                }
+            }
+            false
+        };
         let watched = async {
-            let listens = second();
-            sleep(answers).await;
-            drop(listens);
-            gives(1, "an address is down").await;
+            assert!(is_told_down().await, "an address is down");
             dies.send(()).unwrap();
-            gives(2, "nobody tells of it any more").await;
-            let listens = second();
-            sleep(PROBER_BACK_AFTER + answers).await;
-            drop(listens);
-            gives(1, "another prober tells").await;
+            assert!(gives(2, Duration::from_secs(10)).await, "nobody tells of it any more");
+            assert!(is_told_down().await, "another prober tells");
             token.cancel();
         };
         tokio::join!(refresher.run(configurations, token.clone()), watched);

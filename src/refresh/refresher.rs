@@ -86,6 +86,8 @@ pub struct Refresher {
     pace: CallPace,
     /// Scouts. One that dies ends the loop, and so the daemon.
     tasks: JoinSet<()>,
+    /// [`PROBER_BACK_AFTER`].
+    pub(super) prober_back_after: Duration,
     /// The prober, and one before it that ends. The daemon does without.
     pub(super) probers: JoinSet<()>,
     ends: CancellationToken,
@@ -135,6 +137,7 @@ impl Refresher {
             found: mpsc::channel(FOUND_MAX),
             pace: CallPace::new(),
             tasks: JoinSet::new(),
+            prober_back_after: PROBER_BACK_AFTER,
             probers: JoinSet::new(),
             ends: CancellationToken::new(),
             prober: CancellationToken::new(),
@@ -193,7 +196,7 @@ impl Refresher {
                 Some(ended) = self.probers.join_next() => if let Err(error) = ended {
                     tracing::error!(%error, "the prober died; all addresses are given until it is back");
                     self.forget_health();
-                    prober_due = Some(Instant::now() + PROBER_BACK_AFTER);
+                    prober_due = Some(Instant::now() + self.prober_back_after);
                 },
                 () = reached(prober_due) => {
                     prober_due = None;
