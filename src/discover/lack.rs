@@ -15,6 +15,8 @@ pub struct Lack {
     pub of: Dispensable,
     /// Why not, when it was asked for last.
     pub error: Arc<DiscoverError>,
+    /// Whether this look asked, and not one before it.
+    pub asked: bool,
 }
 
 /// What a look can do without.
@@ -32,7 +34,7 @@ pub enum Dispensable {
 
 impl Lack {
     pub(super) fn new(of: Dispensable, error: DiscoverError) -> Self {
-        Self { of, error: Arc::new(error) }
+        Self { of, error: Arc::new(error), asked: true }
     }
 }
 

@@ -146,9 +146,10 @@ impl Refresher {
         }
     }
 
-    /// What a source went without: counted each time, and said when it is new or over.
+    /// What a source went without: counted when it was asked for in vain, and said when it is new or
+    /// over.
     fn lacks(&mut self, name: &SourceName, lacks: &[Lack]) {
-        for Lack { error, .. } in lacks {
+        for Lack { error, .. } in lacks.iter().filter(|lack| lack.asked) {
             let (action, code) = (error.action(), error.code());
             self.metrics.control.discovery_failed(name.as_str(), action, code);
         }
@@ -198,7 +199,7 @@ mod tests {
     use super::*;
     use crate::{
         base::Az,
-        discover::{SourceConfig, SourceKind},
+        discover::{Dispensable, SourceConfig, SourceKind},
         inventory::Subnet,
         policy::facts,
         refresh::{configuring::tests::inputs, known::Redefined},
@@ -243,6 +244,22 @@ mod tests {
         let source = refresher.known.get_mut(&name).unwrap();
         assert_eq!(source.redefined, Redefined::No);
         SourceFacts::clone(source.facts.as_ref().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_lacking_is_counted_when_it_was_asked_for_and_told_all_the_while() {
+        let mut refresher = refresher(source(Path::new("here")));
+        let name: SourceName = "hub".into();
+        for (asked, counted) in [(true, 1.0), (false, 1.0), (false, 1.0), (true, 2.0)] {
+            let error = Arc::new(DiscoverError::NotBuiltIn);
+            refresher.lacks(&name, &[Lack { of: Dispensable::Zones, error, asked }]);
+            let page = refresher.metrics.render().unwrap();
+            let errors = page.lines().filter(|it| it.starts_with("hubdns_discovery_errors_total{"));
+            let sum: f64 =
+                errors.map(|it| it.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+            assert!((sum - counted).abs() < 0.5, "{page}");
+            assert!(refresher.known.get_mut(&name).unwrap().lack.is_some());
+        }
     }
 
     #[tokio::test]

@@ -42,6 +42,8 @@ pub(super) struct Ec2 {
     session: Option<Session>,
     known: KnownServices,
     associations: Remembered<RecordedAssociation>,
+    /// The endpoints that these were asked for.
+    associated: BTreeSet<String>,
     subnets: Remembered<RecordedSubnet>,
 }
 
@@ -63,8 +65,16 @@ impl Ec2 {
             session: None,
             known: KnownServices::default(),
             associations: Remembered::default(),
+            associated: BTreeSet::new(),
             subnets: Remembered::default(),
         }
+    }
+
+    /// Another look begins: of what is lacking nothing has been asked for.
+    fn begin(&mut self) {
+        self.associations.begin();
+        self.subnets.begin();
+        self.known.begin();
     }
 
     /// What the last look went without.
@@ -90,8 +100,13 @@ impl Ec2 {
             .filter(|it| wanted(&self.config, it))
             .map(|it| it.vpc_endpoint_id.clone())
             .collect();
-        // In each look: a service network's associations come and go as endpoints do.
-        let asks = due || !self.associations.is_lacking() || self.associations.tries_again();
+        // In each look, since a service network's associations come and go as endpoints do. Where
+        // they could not be had it is as with services: an endpoint that is new does not wait for the
+        // pauses of others.
+        let asks = due
+            || !self.associations.is_lacking()
+            || !ids.is_subset(&self.associated)
+            || self.associations.tries_again();
         if ids.is_empty() {
             self.associations = Remembered::default();
         } else if asks {
@@ -102,6 +117,7 @@ impl Ec2 {
             // Where they could not be had, whoever knows the endpoints of before knows theirs: of an
             // endpoint that is new nothing is known, which is not that nothing leads from it.
             self.associations.take(told);
+            self.associated = ids;
             recorded.associations = self.associations.found.take();
         }
         if self.config.subnets {
@@ -122,6 +138,7 @@ impl Ec2 {
         &mut self,
         ask_services: bool,
     ) -> Result<(Region, Recorded), DiscoverError> {
+        self.begin();
         let session = match self.session.take() {
             Some(session) => session,
             None => Session::open(&self.config, &self.lookup, &self.pace).await?,

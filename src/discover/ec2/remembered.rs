@@ -17,18 +17,25 @@ pub(super) struct Remembered<T> {
     /// Looks that pass before it is asked for again, and how many did before.
     pause: u32,
     paused: u32,
+    /// Whether this look has asked for it.
+    asked: bool,
 }
 
 /// Nothing yet.
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self { found: None, lack: None, pause: 0, paused: 0 }
+        Self { found: None, lack: None, pause: 0, paused: 0, asked: false }
     }
 }
 
 // === impl Remembered ===
 
 impl<T> Remembered<T> {
+    /// Another look begins.
+    pub(super) fn begin(&mut self) {
+        self.asked = false;
+    }
+
     /// Whether nobody has asked for it yet.
     pub(super) fn is_new(&self) -> bool {
         self.found.is_none() && self.lack.is_none()
@@ -64,11 +71,12 @@ impl<T> Remembered<T> {
                 (self.paused, self.lack) = (self.pause, Some(Arc::new(error)));
             }
         }
+        self.asked = true;
     }
 
     /// What looks go without until it is told again.
     pub(super) fn lack(&self, of: Dispensable) -> Option<Lack> {
-        self.lack.clone().map(|error| Lack { of, error })
+        self.lack.clone().map(|error| Lack { of, error, asked: self.asked })
     }
 }
 
@@ -82,11 +90,13 @@ mod tests {
         let mut list: Remembered<()> = Remembered::default();
         list.take(Err(error()));
         let mut asks = |_: &u32| {
+            list.begin();
             let tries = list.tries_again();
             if tries {
                 list.take(Err(error()));
             }
-            assert!(list.lack(Dispensable::Zones).is_some(), "it is told all the while");
+            let lack = list.lack(Dispensable::Zones).expect("it is told all the while");
+            assert_eq!(lack.asked, tries);
             tries
         };
         (1..=40).filter(|look| asks(look)).collect()

@@ -42,6 +42,11 @@ pub(super) struct Named {
 // === impl KnownServices ===
 
 impl KnownServices {
+    /// Another look begins.
+    pub(super) fn begin(&mut self) {
+        self.elsewhere.values_mut().for_each(|known| known.told.begin());
+    }
+
     /// Asks for those of the region that `session` asks: all when `due`, or when one is new. Dropped
     /// while it waits, it keeps what was known.
     pub(super) async fn ask_own(

@@ -1,6 +1,7 @@
 //! The SDK's traps, sprung. Its HTTP client is ours, so nothing here needs a network or AWS, nor
 //! a feature of the SDK that production lacks.
 
+mod associations;
 mod elsewhere;
 mod pages;
 mod sessions;
