@@ -14,7 +14,9 @@ use super::{
 use crate::{
     base::{Name, RecordType, ViewName, printable},
     forward::{ForwardConfig, Forwarder, Way},
-    policy::{CNAMES_MAX, ClientZone, CnameClaim, Declined, ViewConfig, ZoneBy},
+    policy::{
+        CNAMES_MAX, ClientZone, CnameClaim, CnameLender, Declined, Origin, ViewConfig, ZoneBy,
+    },
     table::{AnswerTable, Entry, ViewTable},
 };
 
@@ -225,8 +227,15 @@ impl Explanation {
         }
     }
 
-    fn stands_for(&mut self, CnameClaim { pattern, target, .. }: &CnameClaim) {
-        let text = format!("{pattern} is ours: an alias that stands for {target}, by a CNAME");
+    fn stands_for(&mut self, CnameClaim { pattern, target, lender, .. }: &CnameClaim) {
+        let what = match lender {
+            Some(CnameLender { endpoint, service, source }) => format!(
+                "{} of {endpoint} ({service}), found by source {source}, that stands",
+                Origin::AssociationPrivate
+            ),
+            None => "an alias that stands".to_owned(),
+        };
+        let text = format!("{pattern} is ours: {what} for {target}, by a CNAME");
         self.say(LineKind::Match, text);
     }
 

@@ -303,7 +303,8 @@ fn cnames(ttl: Ttl) -> Option<Vec<CnameClaim>> {
         ("*.wide.hub", "queue.hub"),
     ];
     let claim = |(pattern, target)| {
-        Some(CnameClaim { pattern: Pattern::parse(pattern).ok()?, target: name_of(target), ttl })
+        let pattern = Pattern::parse(pattern).ok()?;
+        Some(CnameClaim { pattern, target: name_of(target), ttl, lender: None })
     };
     cnames.into_iter().map(claim).collect()
 }

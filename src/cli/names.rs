@@ -112,8 +112,9 @@ fn name_row(name: &NameDocument, between_zones: &str) -> Vec<String> {
 
 fn cname_row(cname: &CnameDocument) -> Vec<String> {
     let [name, target] = [&cname.name, &cname.target].map(|text| printable(text));
-    let none = || NONE.to_owned();
-    vec![name, "CNAME".to_owned(), target, none(), none(), "alias".to_owned()]
+    let or_none = |text: &Option<String>| printable(text.as_deref().unwrap_or(NONE));
+    let (endpoint, service) = (or_none(&cname.endpoint), or_none(&cname.service));
+    vec![name, "CNAME".to_owned(), target, endpoint, service, cname.origin().to_owned()]
 }
 
 fn declined_row(declined: &DeclinedDocument) -> Vec<String> {
@@ -189,9 +190,13 @@ fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
         }
         for cname in &view.cnames {
             let ttl = cname.ttl_secs.to_string();
-            let CnameDocument { name, target, .. } = cname;
+            let CnameDocument { name, target, endpoint, service, source, .. } = cname;
+            let [endpoint, service, source] =
+                [endpoint, service, source].map(|text| text.as_deref().unwrap_or_default());
+            let origin = cname.origin();
             writer.write_record([
-                &view.name, name, "yes", "CNAME", target, "", "", "", "", "", "alias", &ttl, "", "",
+                &view.name, name, "yes", "CNAME", target, "", "", endpoint, service, source,
+                origin, &ttl, "", "",
             ])?;
         }
         for no in &view.declined {

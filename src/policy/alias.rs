@@ -64,6 +64,7 @@ pub(super) fn alias_contenders<'s>(
                 pattern: given.pattern.clone(),
                 target: target.clone(),
                 rank,
+                lender: None,
             }),
             AliasTarget::Endpoint { of, zone } => {
                 let lent = Lent { given, of, zone: zone.as_deref(), rank };

@@ -6,7 +6,9 @@ use std::{iter, sync::Arc};
 
 use crate::base::{EndpointId, Name, Pattern};
 
-use super::{Alias, AliasTarget, Claim, CnameClaim, Declined, Precedence, Reason, terms::Terms};
+use super::{
+    Alias, AliasTarget, Claim, CnameClaim, CnameLender, Declined, Precedence, Reason, terms::Terms,
+};
 
 /// CNAMEs of ours from a question to what it comes to. Operators point a name at a name; who needs
 /// more than this many in a row has made a mistake, and clients give up at about as many.
@@ -18,6 +20,8 @@ pub(super) struct CnameContender {
     pub(super) target: Name,
     /// Its place among the names that the configuration gives.
     pub(super) rank: usize,
+    /// Whose association gives it; none for an alias of the operator's.
+    pub(super) lender: Option<CnameLender>,
 }
 
 // === impl CnameContender ===
@@ -29,7 +33,8 @@ impl CnameContender {
     }
 
     pub(super) fn into_claim(self, terms: &Terms<'_>) -> CnameClaim {
-        CnameClaim { pattern: self.pattern, target: self.target, ttl: terms.ttl() }
+        let Self { pattern, target, lender, rank: _ } = self;
+        CnameClaim { pattern, target, ttl: terms.ttl(), lender }
     }
 }
 

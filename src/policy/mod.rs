@@ -30,7 +30,8 @@ pub use config::{Alias, AliasTarget, Lender, PolicyConfig, RateConfig, ServiceRu
 pub use declined::DeclinedList;
 pub use health::{Outage, unheard, without};
 pub use plan::{
-    Address, Caveat, Claim, CnameClaim, Declined, Origin, Plan, Precedence, Reason, ViewPlan,
+    Address, Caveat, Claim, CnameClaim, CnameLender, Declined, Origin, Plan, Precedence, Reason,
+    ViewPlan,
 };
 pub use sets::AliasSet;
 pub use terms::is_left_alone;
@@ -132,7 +133,8 @@ fn weigh<'s>(
                     (Some(why), None) => Err(why.clone()),
                     (Some(why), Some(target)) => {
                         let (pattern, target) = (pattern.clone(), target.clone());
-                        let cname = CnameContender { pattern, target, rank: usize::MAX };
+                        let lender = Some(speaker.lender());
+                        let cname = CnameContender { pattern, target, rank: usize::MAX, lender };
                         let instead = speaker.declined(Some(text.clone()), why.clone());
                         verdicts.push(Verdict::StandsFor(cname, instead));
                         continue;

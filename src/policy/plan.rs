@@ -62,6 +62,20 @@ pub struct CnameClaim {
     pub target: Name,
     /// How long it may be kept that it does.
     pub ttl: Ttl,
+    /// Whose association gave it the name; none for an alias of the operator's.
+    pub lender: Option<CnameLender>,
+}
+
+/// The endpoint by which a name stands for another: several things are behind it, and the name that it
+/// stands for leads to the one that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CnameLender {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Its service.
+    pub service: ServiceName,
+    /// The source that found it.
+    pub source: SourceName,
 }
 
 /// One address of an endpoint.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    Address, Declined, Origin, Reason, ServiceRule,
+    Address, CnameLender, Declined, Origin, Reason, ServiceRule,
     config::short_name,
     names::{Offer, offers},
     terms::Terms,
@@ -223,6 +223,12 @@ impl<'i> Speaker<'i> {
             name,
             why,
         }
+    }
+
+    /// What a CNAME to a name of the endpoint's comes of.
+    pub(super) fn lender(&self) -> CnameLender {
+        let (endpoint, service) = (self.endpoint.id.clone(), self.endpoint.service.clone());
+        CnameLender { endpoint, service, source: self.source().clone() }
     }
 
     pub(super) fn source(&self) -> &'i SourceName {

@@ -75,13 +75,13 @@ fn said(said: &Said) -> SaidDocument {
             endpoint: Some(endpoint.to_string()),
             service: Some(service.to_string()),
         },
-        Said::Cname { target, ttl } => SaidDocument {
+        Said::Cname { target, ttl, lender: _ } => SaidDocument {
             addresses: Vec::new(),
             cname: Some(target.to_string()),
             ttl_secs: ttl.as_secs(),
             negative_ttl_secs: None,
-            endpoint: None,
-            service: None,
+            endpoint: said.endpoint().map(ToString::to_string),
+            service: said.service().map(ToString::to_string),
         },
     }
 }

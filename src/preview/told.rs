@@ -9,7 +9,8 @@ use crate::{
     admin::json::{CnameDocument, NameDocument, NamesDocument, ViewDocument},
     base::{Az, EndpointId, Name, NameError, Pattern, SourceName, Ttl, TtlError},
     policy::{
-        Address, Claim, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig, ViewConfig, ViewPlan,
+        Address, Claim, CnameClaim, CnameLender, DeclinedList, Origin, Plan, PolicyConfig,
+        ViewConfig, ViewPlan,
     },
     table::{AnswerTable, compile},
 };
@@ -57,7 +58,10 @@ pub fn left_out(document: &NamesDocument) -> BTreeSet<IpAddr> {
 pub fn endpoints_of(document: &NamesDocument, source: &SourceName) -> BTreeSet<EndpointId> {
     let names = document.views.iter().flat_map(|view| &view.names);
     let of_it = names.filter(|name| name.source == source.as_str());
-    of_it.map(|name| name.endpoint.as_str().into()).collect()
+    let cnames = document.views.iter().flat_map(|view| &view.cnames);
+    let by_cname = cnames.filter(|cname| cname.source.as_deref() == Some(source.as_str()));
+    let by_cname = by_cname.filter_map(|cname| cname.endpoint.as_deref());
+    of_it.map(|name| name.endpoint.as_str()).chain(by_cname).map(EndpointId::from).collect()
 }
 
 fn rule(view: &ViewDocument) -> ViewConfig {
@@ -121,12 +125,18 @@ fn claim(name: &NameDocument) -> Result<Claim, ToldError> {
 }
 
 fn cname(cname: &CnameDocument) -> Result<CnameClaim, ToldError> {
-    let CnameDocument { name, target, ttl_secs } = cname;
+    let CnameDocument { name, target, ttl_secs, endpoint, service, source } = cname;
+    let lender = endpoint.as_deref().zip(service.as_deref()).zip(source.as_deref());
     let no_name = |source| ToldError::Name { name: target.clone(), source };
     Ok(CnameClaim {
         pattern: pattern(name)?,
         target: Name::parse(target).map_err(no_name)?,
         ttl: ttl(name, *ttl_secs)?,
+        lender: lender.map(|((endpoint, service), source)| CnameLender {
+            endpoint: endpoint.into(),
+            service: service.into(),
+            source: source.into(),
+        }),
     })
 }
 

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt, net::IpAddr};
 
 use crate::{
     base::{EndpointId, Name, Pattern, RecordType, ServiceName, Ttl, ViewName},
-    policy::CnameClaim,
+    policy::{CnameClaim, CnameLender},
 };
 
 use super::{AnswerTable, ViewTable, records::of_type, view::Entry};
@@ -60,8 +60,13 @@ pub enum Said {
         target: Name,
         /// How long it may be kept.
         ttl: Ttl,
+        /// Whose association gave it the name; none for an alias.
+        lender: Option<CnameLender>,
     },
 }
+
+/// Who says so where no endpoint does.
+const AN_ALIAS: &str = "an alias";
 
 /// Every difference between what two tables say, view by view in the new one's order, then those
 /// that only the old one has; in each view by name. Who is in which view is not compared.
@@ -169,7 +174,7 @@ impl ChangeKind {
 
 // === impl Change ===
 
-/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)` or `+ NAME CNAME TARGET`, the same with `-` of what was
+/// `+ NAME A ADDRESS... (ENDPOINT, SERVICE)` or `+ NAME CNAME TARGET` of an alias, the same with `-` of what was
 /// said, or `~ NAME A` with each thing that differs as `OLD -> NEW`. The view is not printed.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,7 +222,15 @@ impl Said {
     pub fn endpoint(&self) -> Option<&EndpointId> {
         match self {
             Said::Addresses { endpoint, .. } => Some(endpoint),
-            Said::Cname { .. } => None,
+            Said::Cname { lender, .. } => lender.as_ref().map(|it| &it.endpoint),
+        }
+    }
+
+    /// Its service.
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Said::Addresses { service, .. } => Some(service),
+            Said::Cname { lender, .. } => lender.as_ref().map(|it| &it.service),
         }
     }
 
@@ -239,37 +252,34 @@ impl Said {
 
     /// What of `self` and `to` differs that neither data nor TTL is.
     fn write_other_changes(&self, to: &Said, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (
-            Said::Addresses { negative_ttl, endpoint, service, .. },
-            Said::Addresses {
-                negative_ttl: to_negative_ttl,
-                endpoint: to_endpoint,
-                service: to_service,
-                ..
-            },
+        if let (
+            Said::Addresses { negative_ttl, .. },
+            Said::Addresses { negative_ttl: to_negative_ttl, .. },
         ) = (self, to)
-        else {
-            return Ok(());
-        };
-        changed(f, " negative ttl", negative_ttl, to_negative_ttl)?;
-        changed(f, " by", endpoint, to_endpoint)?;
-        changed(f, " service", service, to_service)
+        {
+            changed(f, " negative ttl", negative_ttl, to_negative_ttl)?;
+        }
+        let by = |said: &Said| said.endpoint().map_or(AN_ALIAS.to_owned(), ToString::to_string);
+        changed(f, " by", by(self), by(to))?;
+        let services = self.service().zip(to.service());
+        services.map_or(Ok(()), |(service, to)| changed(f, " service", service, to))
     }
 }
 
 impl From<&CnameClaim> for Said {
     fn from(cname: &CnameClaim) -> Self {
-        Said::Cname { target: cname.target.clone(), ttl: cname.ttl }
+        let CnameClaim { target, ttl, lender, .. } = cname;
+        Said::Cname { target: target.clone(), ttl: *ttl, lender: lender.clone() }
     }
 }
 
-/// `ADDRESS... (ENDPOINT, SERVICE)`, or `TARGET`.
+/// `ADDRESS... (ENDPOINT, SERVICE)`, or `TARGET` and the same where it comes of an endpoint.
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.data_text())?;
-        match self {
-            Said::Addresses { endpoint, service, .. } => write!(f, " ({endpoint}, {service})"),
-            Said::Cname { .. } => Ok(()),
+        match self.endpoint().zip(self.service()) {
+            Some((endpoint, service)) => write!(f, " ({endpoint}, {service})"),
+            None => Ok(()),
         }
     }
 }

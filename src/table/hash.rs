@@ -52,7 +52,7 @@ fn canonical(out: &mut impl fmt::Write, clients: &Clients, views: &[&ViewTable])
         for entry in view.entries() {
             name(out, entry)?;
         }
-        for CnameClaim { pattern, target, ttl } in view.cnames() {
+        for CnameClaim { pattern, target, ttl, lender: _ } in view.cnames() {
             writeln!(out, "{pattern} {ttl} CNAME {target}")?;
         }
     }

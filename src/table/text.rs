@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     base::RecordType,
-    policy::{CnameClaim, Declined},
+    policy::{CnameClaim, CnameLender, Declined},
 };
 
 use super::{AnswerTable, ViewTable, records::of_type, view::Entry};
@@ -26,8 +26,12 @@ impl fmt::Display for ViewTable {
         for entry in self.entries() {
             writeln!(f, "  {entry}")?;
         }
-        for CnameClaim { pattern, target, .. } in self.cnames() {
-            writeln!(f, "  {pattern} CNAME {target}")?;
+        for CnameClaim { pattern, target, lender, .. } in self.cnames() {
+            write!(f, "  {pattern} CNAME {target}")?;
+            if let Some(CnameLender { endpoint, service, .. }) = lender {
+                write!(f, " ({endpoint}, {service})")?;
+            }
+            writeln!(f)?;
         }
         for declined in self.declined().iter() {
             f.write_str("  ")?;

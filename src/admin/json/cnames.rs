@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::CnameClaim;
+use crate::policy::{CnameClaim, Origin};
 
 /// A name that stands for another: a CNAME, and behind it whatever that one has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,12 +14,36 @@ pub struct CnameDocument {
     pub target: String,
     /// How long it may be kept.
     pub ttl_secs: u32,
+    /// The endpoint whose association has the name; nothing for an alias of the operator's.
+    pub endpoint: Option<String>,
+    /// Its service; nothing likewise.
+    pub service: Option<String>,
+    /// The source that found it; nothing likewise.
+    pub source: Option<String>,
 }
 
 // === impl CnameDocument ===
 
 impl From<&CnameClaim> for CnameDocument {
-    fn from(CnameClaim { pattern, target, ttl }: &CnameClaim) -> Self {
-        Self { name: pattern.to_string(), target: target.to_string(), ttl_secs: ttl.as_secs() }
+    fn from(CnameClaim { pattern, target, ttl, lender }: &CnameClaim) -> Self {
+        let lender = lender.as_ref();
+        Self {
+            name: pattern.to_string(),
+            target: target.to_string(),
+            ttl_secs: ttl.as_secs(),
+            endpoint: lender.map(|it| it.endpoint.to_string()),
+            service: lender.map(|it| it.service.to_string()),
+            source: lender.map(|it| it.source.to_string()),
+        }
+    }
+}
+
+impl CnameDocument {
+    /// Where the name comes from, in the words of a name that has addresses.
+    pub fn origin(&self) -> &'static str {
+        match self.endpoint {
+            Some(_) => Origin::AssociationPrivate.word(),
+            None => Origin::Alias.word(),
+        }
     }
 }

@@ -179,7 +179,11 @@ fn cnames(view: &ViewTable, wanted: &str) -> Markup {
         .cnames()
         .iter()
         .filter(|it| {
-            it.pattern.to_string().contains(wanted) || it.target.to_string().contains(wanted)
+            it.pattern.to_string().contains(wanted)
+                || it.target.to_string().contains(wanted)
+                || it.lender.as_ref().is_some_and(|it| {
+                    it.endpoint.as_str().contains(wanted) || it.service.as_str().contains(wanted)
+                })
         })
         .collect();
     let slice = Slice::new(found.len(), 1);
@@ -189,11 +193,17 @@ fn cnames(view: &ViewTable, wanted: &str) -> Markup {
             (parts::table(
                 "Names that stand for others",
                 &html! { (slice.told("name", "names")) "." },
-                &parts::columns(&["Name", "Stands for", "Kept"]),
+                &parts::columns(&["Name", "Stands for", "Endpoint", "Kept"]),
                 slice.of(&found).iter().map(|cname| {
                     vec![
                         html! { code { (cname.pattern) } },
                         html! { code { (cname.target) } },
+                        html! {
+                            @match &cname.lender {
+                                Some(it) => { (it.service) small { code { (it.endpoint) } } },
+                                None => span.off { "an alias" },
+                            }
+                        },
                         html! { (age(cname.ttl.as_secs().into())) },
                     ]
                 }),
