@@ -24,7 +24,10 @@ use super::{
     handover::{Inheritance, hand_over},
     reload::Loader,
     requests::{Asked, Requests},
-    start::{aws_hosts, in_force, lookup_by, raise_descriptors, refused_problem, settings, trust},
+    start::{
+        Trusted, aws_hosts, in_force, lookup_by, raise_descriptors, refused_problem, settings,
+        tell_aws_hosts, trusted,
+    },
     systemd::notify,
     traffic::watch_traffic,
     watchdog::watchdog,
@@ -34,7 +37,6 @@ use crate::{
     answer::{Responder, Settings},
     config::{Config, Problem},
     discover::HostLookup,
-    forward::LookupConfig,
     querylog::Outlet,
     refresh::{Configurer, Control, Inputs, Publications, Refresher, Status, configuring},
     serve::{End, Server},
@@ -61,6 +63,8 @@ pub struct Daemon {
     pub(super) end: End,
     pub(super) configurer: Configurer,
     pub(super) lookup: HostLookup,
+    /// Whom upstreams by TLS are believed for.
+    pub(super) trusted: Trusted,
     pub(super) table: Reader,
     status: watch::Receiver<Status>,
     pub(super) publications: watch::Receiver<Publications>,
@@ -122,11 +126,12 @@ impl Daemon {
         metrics.coverage.configure(config.coverage);
         let (publisher, table) = table::channel();
         let refused = |problem: Box<Problem>| StartError::Problems(vec![*problem]);
-        let trust = trust(&config).map_err(refused)?;
-        let (settings, outlets) = settings(&config, &trust, None, &metrics).map_err(refused)?;
+        let trusted = trusted(&config).map_err(refused)?;
+        let (settings, outlets) =
+            settings(&config, &trusted.forward, None, &metrics).map_err(refused)?;
         let settings = watch::Sender::new(Arc::new(settings));
         let responder = Responder::new(table.clone(), settings.subscribe(), Arc::clone(&metrics));
-        let lookup = lookup_by(&config.lookup, &trust);
+        let lookup = lookup_by(&config.lookup, &trusted.lookup);
         let mut refresher = {
             let _entered = aside.enter();
             Refresher::new(inputs(&config, &lookup), publisher, Arc::clone(&metrics), now_secs)
@@ -144,6 +149,7 @@ impl Daemon {
             end: End::Last,
             configurer,
             lookup,
+            trusted,
             table,
             status: refresher.status(),
             publications: refresher.publications(),
@@ -362,13 +368,6 @@ pub(super) fn inputs(config: &Config, lookup: &HostLookup) -> Inputs {
         health: config.health.clone(),
         lookup: Arc::clone(lookup),
     }
-}
-
-/// Says who is asked for AWS's hosts: it decides whether discovery works at all.
-pub(super) fn tell_aws_hosts(config: &LookupConfig) {
-    let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
-    let (key, upstreams) = (config.from.key(), upstreams.join(", "));
-    tracing::info!(key, upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
 }
 
 /// Since 1970.

@@ -115,7 +115,6 @@ async fn given(
     let config = LookupConfig {
         from: LookupFrom::Forward,
         upstreams: upstreams.to_vec(),
-        ca_file: None,
         zones: Vec::new(),
     };
     let found = match HostLookup::new(&config, trust) {

@@ -51,7 +51,7 @@ pub enum OfflineError {
 pub async fn unread_recordings(config: &Config) -> Vec<Problem> {
     let is_there = |source: &&SourceConfig| matches!(&source.kind, SourceKind::Files { path } if path.is_dir());
     let recordings = config.sources.iter().filter(is_there);
-    let asked = ask(recordings, &host_lookup(&config.lookup)).await;
+    let asked = ask(recordings, &host_lookup(config)).await;
     let problem = |Asked { source, facts, .. }: Asked| {
         let what = Chain(&facts.err()?).to_string();
         let why = "a look would take nothing of this folder";

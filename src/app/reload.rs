@@ -10,12 +10,12 @@ use sd_notify::NotifyState;
 
 use super::{
     cookies::cookies,
-    daemon::{Daemon, inputs, now_secs, tell_aws_hosts},
+    daemon::{Daemon, inputs, now_secs},
     effects::effects,
     handover::{hand_over, release_address},
     start::{
-        aws_hosts, certificate_doubts, in_force, lookup_by, query_log_problem, refused_problem,
-        settings, trust,
+        Trusted, aws_hosts, certificate_doubts, in_force, lookup_by, query_log_problem,
+        refused_problem, settings, tell_aws_hosts, trusted,
     },
     systemd::{notify, notify_reloading},
 };
@@ -24,7 +24,6 @@ use crate::{
     answer::Settings,
     base::Chain,
     config::{self, Config, ConfigErrors, Problem},
-    forward::Trust,
     querylog::{Observers, Outlet},
     refresh::retire,
     serve::{Inherited, Opened, Refused, ServeConfig},
@@ -42,9 +41,6 @@ const NOT_TAKEN_YET: &str = "warning: the control loop is busy: answers and sour
                              configuration before until it has taken the new one, which it will; see \
                              `hubdns status`";
 
-/// What has changed where the certificates have that upstreams by TLS are verified by.
-const AUTHORITIES: &str = "the certificates of forward.ca_file";
-
 /// Where a daemon listens that is not to listen yet.
 static NOWHERE: ServeConfig = ServeConfig::NOWHERE;
 
@@ -59,6 +55,7 @@ struct Fault {
 /// All that can fail has been done for it.
 struct Acceptable {
     config: Config,
+    trusted: Trusted,
     settings: Settings,
     outlets: Vec<Outlet>,
     opened: Opened,
@@ -153,12 +150,12 @@ impl Daemon {
         let rehearsed = rehearsed.and_then(|config| {
             // Not `settings`: upstreams are asked nothing on trial.
             let refused = |problem: Box<Problem>| vec![Fault::new(&problem)];
-            let trust = trust(&config).map_err(refused)?;
+            let trusted = trusted(&config).map_err(refused)?;
             cookies(&config, Some(&self.settings.borrow())).map_err(refused)?;
             Observers::try_file(&config.observers)
                 .map_err(|error| refused(Box::new(query_log_problem(&config, &error))))?;
             drop(self.open_new(&config)?);
-            Ok(self.effects(&config, &trust))
+            Ok(self.effects(&config, &trusted))
         });
         rehearsed.unwrap_or_else(|faults| ReloadDocument {
             problems: faults.into_iter().map(|fault| fault.shown).collect(),
@@ -170,26 +167,25 @@ impl Daemon {
     fn examine(&self, loaded: Result<Config, ConfigErrors>) -> Result<Acceptable, Vec<Fault>> {
         let config = loaded.map_err(|errors| Fault::all(&errors))?;
         let refused = |problem: Box<Problem>| vec![Fault::new(&problem)];
-        let trust = trust(&config).map_err(refused)?;
+        let trusted = trusted(&config).map_err(refused)?;
         let current = self.settings.borrow().clone();
         let (settings, outlets) =
-            settings(&config, &trust, Some(&current), &self.metrics).map_err(refused)?;
+            settings(&config, &trusted.forward, Some(&current), &self.metrics).map_err(refused)?;
         let opened = self.open_new(&config)?;
-        Ok(Acceptable { config, settings, outlets, opened })
+        Ok(Acceptable { config, trusted, settings, outlets, opened })
     }
 
     /// What a configuration does in place of the one in force, where upstreams are believed for these.
-    fn effects(&self, config: &Config, trust: &Trust) -> ReloadDocument {
+    fn effects(&self, config: &Config, trusted: &Trusted) -> ReloadDocument {
         let mut effects = effects(&self.config, config);
-        if self.renews(trust) {
-            effects.changed.push(AUTHORITIES.to_owned());
+        if trusted.renews(&self.trusted) {
+            let whose = match config.forward.ca_file {
+                Some(_) => "the certificates of forward.ca_file",
+                None => "the system's certificates of authorities",
+            };
+            effects.changed.push(whose.to_owned());
         }
         effects
-    }
-
-    /// Whether upstreams by TLS are believed for others than these.
-    fn renews(&self, trust: &Trust) -> bool {
-        self.settings.borrow().forwarder.trust() != trust
     }
 
     /// What a configuration listens on and we do not yet.
@@ -222,7 +218,7 @@ impl Daemon {
     }
 
     async fn put_in_force(&mut self, acceptable: Acceptable) -> ReloadDocument {
-        let Acceptable { config, settings, outlets, opened } = acceptable;
+        let Acceptable { config, trusted, settings, outlets, opened } = acceptable;
         let doubts = certificate_doubts(&config, now_secs());
         let warnings: Vec<&Problem> = config.warnings.iter().chain(&doubts).collect();
         for warning in &warnings {
@@ -231,16 +227,15 @@ impl Daemon {
         let mut outcome = ReloadDocument {
             done: true,
             warnings: warnings.iter().map(|warning| warning.render(false)).collect(),
-            ..self.effects(&config, settings.forwarder.trust())
+            ..self.effects(&config, &trusted)
         };
         let finds_otherwise =
-            self.config.lookup != config.lookup || self.renews(settings.forwarder.trust());
+            self.config.lookup != config.lookup || self.trusted.lookup != trusted.lookup;
         for key in &outcome.at_next_start {
             tracing::warn!(key, "changed, and takes effect at the next start");
         }
         self.keep_cache(&settings).await;
         self.write(outlets);
-        let trust = settings.forwarder.trust().clone();
         let replaced = self.settings.send_replace(Arc::new(settings));
         self.aside.spawn(retire(replaced));
         let asked: Vec<_> = config.forward.all_upstreams().collect();
@@ -250,9 +245,10 @@ impl Daemon {
         self.metrics.coverage.configure(config.coverage);
         if finds_otherwise {
             tell_aws_hosts(&config.lookup);
-            self.lookup = lookup_by(&config.lookup, &trust);
+            self.lookup = lookup_by(&config.lookup, &trusted.lookup);
             self.aws_hosts.send_replace(aws_hosts(&config.lookup));
         }
+        self.trusted = trusted;
         if !self.configurer.put(inputs(&config, &self.lookup), TAKEN_WITHIN).await {
             tracing::warn!("the control loop is slow to take the new configuration");
             outcome.warnings.push(NOT_TAKEN_YET.to_owned());

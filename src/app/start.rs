@@ -122,7 +122,7 @@ fn try_all(
     if let Err(problem) = cookies(config, None) {
         problems.push(*problem);
     }
-    problems.extend(trust(config).err().map(|problem| *problem));
+    problems.extend(trusted(config).err().map(|problem| *problem));
     problems.extend(query_log_untaken(config));
     problems
 }
@@ -159,16 +159,37 @@ pub(super) fn refused_problem(config: &Config, refused: &Refused) -> Problem {
     }
 }
 
-/// Whom upstreams by TLS are believed for, those for AWS's hosts included. The file is read anew each
-/// time: who renews it sends a reload.
-pub(super) fn trust(config: &Config) -> Result<Trust, Box<Problem>> {
-    let upstreams = config.forward.all_upstreams().chain(config.lookup.all_upstreams());
-    Trust::read(upstreams, config.forward.ca_file.as_deref()).map_err(|error| {
+/// Whom upstreams by TLS are believed for: those of clients' questions, and those for AWS's hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Trusted {
+    pub(super) forward: Trust,
+    pub(super) lookup: Trust,
+}
+
+/// Reads whom they are believed for. The file is read anew each time: who renews it sends a reload.
+pub(super) fn trusted(config: &Config) -> Result<Trusted, Box<Problem>> {
+    let ca_file = config.forward.ca_file.as_deref();
+    let forward = Trust::read(config.forward.all_upstreams(), ca_file);
+    let both = forward.and_then(|forward| {
+        Ok(Trusted { forward, lookup: Trust::read(config.lookup.all_upstreams(), ca_file)? })
+    });
+    both.map_err(|error| {
         let what = "upstreams by TLS cannot be verified";
         let help = "`forward.ca_file` names a PEM file of the authorities whose certificates they \
                     have; \"\" means the system's (Debian: ca-certificates)";
         Box::new(config.places.problem(Place::CaFile, what, &Chain(&error).to_string(), help))
     })
+}
+
+// === impl Trusted ===
+
+impl Trusted {
+    /// Whether upstreams that were asked by TLS before and still are, are believed for others. That
+    /// nobody was, or is no more, the upstreams tell.
+    pub(super) fn renews(&self, before: &Trusted) -> bool {
+        let pairs = [(&self.forward, &before.forward), (&self.lookup, &before.lookup)];
+        pairs.into_iter().any(|(new, old)| new.is_anybody() && old.is_anybody() && new != old)
+    }
 }
 
 /// A `listen` entry that cannot be opened, with its place in the file.
@@ -190,9 +211,10 @@ fn table(service: Encrypted) -> &'static str {
 }
 
 /// How AWS's hosts are found by a command: by the upstreams of this configuration.
-pub fn host_lookup(config: &LookupConfig) -> HostLookup {
-    match Trust::read(config.all_upstreams(), config.ca_file.as_deref()) {
-        Ok(trust) => lookup_by(config, &trust),
+pub fn host_lookup(config: &Config) -> HostLookup {
+    let (lookup, ca_file) = (&config.lookup, config.forward.ca_file.as_deref());
+    match Trust::read(lookup.all_upstreams(), ca_file) {
+        Ok(trust) => lookup_by(lookup, &trust),
         Err(error) => no_lookup(&Chain(&error).to_string()),
     }
 }
@@ -229,6 +251,13 @@ pub(super) fn aws_hosts(config: &LookupConfig) -> AwsHostsDocument {
         upstreams: texts(&config.upstreams),
         zones: config.zones.iter().map(zone).collect(),
     }
+}
+
+/// Says who is asked for AWS's hosts: it decides whether discovery works at all.
+pub(super) fn tell_aws_hosts(config: &LookupConfig) {
+    let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
+    let (key, upstreams) = (config.from.key(), upstreams.join(", "));
+    tracing::info!(key, upstreams, zones = config.zones.len(), "AWS's hosts are looked up there");
 }
 
 /// What a reload may replace, made from a configuration, and who writes what is told of queries; a
@@ -306,5 +335,29 @@ pub(super) fn raise_descriptors() {
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = limit {
         tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Trust, Trusted};
+
+    #[test]
+    fn authorities_are_others_where_some_were_believed_before_and_are_now() {
+        let of = |forward: &[u8], lookup: &[u8]| Trusted {
+            forward: Trust::of_keys(forward),
+            lookup: Trust::of_keys(lookup),
+        };
+        for (old, new, renews) in [
+            (of(&[1], &[1]), of(&[1], &[1]), false),
+            (of(&[1], &[1]), of(&[2], &[2]), true),
+            (of(&[1], &[]), of(&[2], &[]), true),
+            (of(&[], &[1]), of(&[], &[2]), true),
+            (of(&[], &[]), of(&[1], &[1]), false),
+            (of(&[1], &[]), of(&[1], &[1]), false),
+            (of(&[], &[1]), of(&[1], &[]), false),
+        ] {
+            assert_eq!(new.renews(&old), renews, "{old:?} {new:?}");
+        }
     }
 }

@@ -98,7 +98,7 @@ async fn ask_once(config: &Config, quiet: bool) -> Vec<AskedOnceDocument> {
         config.lookup.from.key(),
         config.lookup.zones.len()
     ));
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let sources = waiting("asking the sources", ask_sources(config, &lookup)).await;
     let sources = sources.into_iter().map(|asked| match asked.facts {
         Ok(facts) => {

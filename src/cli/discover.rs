@@ -43,7 +43,7 @@ async fn ask_all(
     folder: Option<&Path>,
     format: Format,
 ) -> anyhow::Result<Vec<FoundSourceDocument>> {
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let pace = CallPace::new();
     let mut documents = Vec::new();
     for source in &config.sources {

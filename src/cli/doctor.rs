@@ -43,7 +43,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         daemon::look_at_ports(&mut list, &config, running.as_ref()).await;
         daemon::look_at_certificates(&mut list, &config, now_secs());
         host::look(&mut list, &config, running.as_ref()).await;
-        let lookup = host_lookup(&config.lookup);
+        let lookup = host_lookup(&config);
         let asked = waiting("asking the sources", ask_sources(&config, &lookup)).await;
         outside::look_at_sources(&mut list, &asked);
         let names = endpoints::names(&config, &asked).await;

@@ -157,7 +157,7 @@ fn in_force(
             Some(names) => Ok(table_told(&names)?),
             None => {
                 complain("no daemon runs on this configuration; its sources are asked instead");
-                let lookup = host_lookup(&config.lookup);
+                let lookup = host_lookup(&config);
                 let asked = offline_table(&config, &lookup);
                 let (table, notes) = waiting("asking the sources", asked).await?;
                 notes.iter().for_each(|note| complain(note));
@@ -217,7 +217,7 @@ fn hubs(
     if args.vpcs.is_empty() || !args.hub.hub_vpcs.is_empty() {
         return Ok(Hubs::named(&args.hub.hub_vpcs));
     }
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let asked = waiting("asking the sources", offline_inventory(config, &lookup));
     match small_runtime()?.block_on(asked) {
         Ok((inventory, _)) => Ok(Hubs::found(&rules.targets, &inventory, table)),

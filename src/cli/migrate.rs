@@ -51,7 +51,7 @@ pub(super) fn migrate(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
             args.zones.display()
         );
     }
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(&config);
     let asked = waiting("asking the sources", offline_inventory(&config, &lookup));
     let asked = small_runtime()?.block_on(asked);
     let (inventory, notes) = asked?;

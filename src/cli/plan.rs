@@ -92,7 +92,7 @@ async fn against_file(new: &Config, old: &Config, file: &Path) -> anyhow::Result
 /// What the sources tell that only the old file has. One that cannot be asked is why one plans: it is
 /// told, and left out.
 async fn of_replaced(config: &Config, file: &Path) -> Inventory {
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let asked = known_inventory(config, &lookup);
     let (inventory, notes) = waiting("asking the sources that are replaced", asked).await;
     notes.iter().for_each(|note| complain(&format!("{}: {note}", file.display())));
@@ -167,7 +167,7 @@ fn unknown(new: &Config, inventory: &Inventory, told: &NamesDocument) -> BTreeSe
 }
 
 async fn inventory(config: &Config) -> anyhow::Result<Inventory> {
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let (inventory, notes) =
         waiting("asking the sources", offline_inventory(config, &lookup)).await?;
     notes.iter().for_each(|note| complain(note));

@@ -114,7 +114,7 @@ fn outcome(document: &ExplainDocument) -> ExitCode {
 /// The table without a daemon; says on standard error that it is so, and what was amiss.
 async fn offline(config: &Config) -> anyhow::Result<crate::table::AnswerTable> {
     complain("no daemon runs on this configuration; its sources are asked instead");
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let (table, notes) = waiting("asking the sources", offline_table(config, &lookup)).await?;
     notes.iter().for_each(|note| complain(note));
     Ok(table)

@@ -113,8 +113,6 @@ pub struct LookupConfig {
     pub from: LookupFrom,
     /// Who is asked for hosts that are in no zone. Empty means nobody.
     pub upstreams: Vec<UpstreamAddress>,
-    /// `forward.ca_file`.
-    pub ca_file: Option<PathBuf>,
     /// The longest that holds a host decides, as for clients; none with `[discovery_dns]`.
     pub zones: Vec<ForwardZone>,
 }
@@ -133,18 +131,13 @@ pub enum LookupFrom {
 impl LookupConfig {
     /// As `[discovery_dns]` says; where it names nobody, as for clients.
     pub fn new(own: Vec<UpstreamAddress>, forward: &ForwardConfig) -> Self {
-        let ca_file = forward.ca_file.clone();
         match own.is_empty() {
             true => Self {
                 from: LookupFrom::Forward,
                 upstreams: forward.upstreams.clone(),
-                ca_file,
                 zones: forward.zones.clone(),
             },
-            false => {
-                let from = LookupFrom::DiscoveryDns;
-                Self { from, upstreams: own, ca_file, zones: Vec::new() }
-            }
+            false => Self { from: LookupFrom::DiscoveryDns, upstreams: own, zones: Vec::new() },
         }
     }
 

@@ -132,7 +132,6 @@ mod tests {
         let config = LookupConfig {
             from: LookupFrom::Forward,
             upstreams: vec![],
-            ca_file: None,
             zones: vec![zone("aws.example", &["192.0.2.1:53"]), zone("no.aws.example", &[])],
         };
         let lookup = HostLookup::new(&config, &Trust::default()).unwrap();

@@ -381,6 +381,31 @@ fn authorities_that_were_renewed_in_their_file_are_believed_after_a_reload() {
 }
 
 #[test]
+fn resolvers_by_tls_for_awss_hosts_alone_are_nothing_to_who_asks_for_clients() {
+    let certificates = Certificates::new();
+    certificates.make("good", "DNS:dns.test", "ca");
+    let server = Server::start(&certificates.server_config("good"), Way::Answers);
+    let config = |more: &str| {
+        format!(
+            "[[source]]\nname = \"hub\"\nkind = \"files\"\npath = \"{}/src/discover/demo\"\n\
+             [forward]\nupstreams = [\"192.0.2.1\"]\nca_file = \"{}\"\n{more}",
+            env!("CARGO_MANIFEST_DIR"),
+            certificates.path("ca.pem").display(),
+        )
+    };
+    let mut daemon = Hubdns::start(&config(""));
+    let upstreams =
+        format!("[discovery_dns]\nupstreams = [\"tls://{}#dns.test\"]\n", server.address);
+    for more in [&upstreams, ""] {
+        daemon.write_config(&config(more));
+        let output = daemon.command("reload").output().unwrap();
+        assert!(output.status.success(), "{output:?} {}", daemon.log());
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("[discovery_dns]") && !told.contains("certificates"), "{told}");
+    }
+}
+
+#[test]
 fn authorities_of_resolvers_for_awss_hosts_alone_are_looked_at_too() {
     let certificates = Certificates::new();
     let config = format!(
@@ -402,12 +427,11 @@ fn hosts_of_our_own_calls_are_looked_up_by_tls_too() {
         let config = LookupConfig {
             from: LookupFrom::DiscoveryDns,
             upstreams: vec![format!("tls://{}#{name}", server.address).parse().unwrap()],
-            ca_file: Some(ca_file.to_owned()),
             zones: vec![],
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let trust = Trust::read(config.all_upstreams(), config.ca_file.as_deref()).unwrap();
+            let trust = Trust::read(config.all_upstreams(), Some(ca_file)).unwrap();
             let lookup = HostLookup::new(&config, &trust).unwrap();
             lookup.lookup("ec2.eu-west-1.amazonaws.com").await
         })

@@ -39,7 +39,7 @@ pub(super) async fn look(
     if !config.sources.iter().any(|source| is_ec2(&source.kind)) {
         return;
     }
-    let lookup = host_lookup(&config.lookup);
+    let lookup = host_lookup(config);
     let (trials, place) = tokio::join!(try_sources(config, &lookup), Place::ask(&lookup));
     for (source, trial) in &trials {
         match trial {

@@ -40,7 +40,7 @@ pub(super) async fn look_at_aws_hosts(list: &mut CheckList, config: &Config) {
     let lookup = &config.lookup;
     let asked: Vec<String> = lookup.upstreams.iter().map(ToString::to_string).collect();
     let who = format!("{} ({})", asked.join(", "), lookup.from.key());
-    match host_lookup(lookup)(AWS_HOST.to_owned()).await {
+    match host_lookup(config)(AWS_HOST.to_owned()).await {
         Ok(found) if !found.is_empty() => {
             list.passed("aws hosts", format!("{who} finds {AWS_HOST}"));
         }
