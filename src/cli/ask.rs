@@ -24,9 +24,9 @@ const BEGUN_MAX: u32 = 3;
 /// What a daemon refuses, with the status of HTTP and why.
 #[derive(Debug, thiserror::Error)]
 #[error("the daemon answers {status}: {why}")]
-struct Refused {
-    status: u16,
-    why: String,
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) why: String,
 }
 
 /// What the daemon of this configuration answers; `None` when none runs, and then the command goes
@@ -65,8 +65,7 @@ pub(super) async fn names_at(socket: &Path, only: Option<Only>) -> anyhow::Resul
     told.ok_or_else(|| anyhow::anyhow!("no daemon at {}", socket.display()))
 }
 
-/// Page by page, and anew where a table goes into force between two of them; whole and of every kind where
-/// the daemon knows no pages.
+/// Page by page, and anew where a table goes into force between two of them.
 async fn names_by(
     ask: impl AsyncFn(&str) -> anyhow::Result<Option<String>>,
     only: Option<Only>,
@@ -79,11 +78,7 @@ async fn names_by(
         let mut parameters = vec![("rows", rows.as_str()), ("first", first.as_str())];
         parameters.extend(only.map(|only| ("only", only.word())));
         let path = with_parameters("/api/v1/names", &parameters);
-        let told = match ask(&path).await {
-            Err(error) if whole.is_none() && is_unknown(&error) => ask("/api/v1/names").await,
-            told => told,
-        };
-        let Some(text) = told? else { return Ok(None) };
+        let Some(text) = ask(&path).await? else { return Ok(None) };
         let page: NamesDocument = from_text(&text)?;
         whole = match whole {
             None => Some(page),
@@ -122,12 +117,6 @@ pub(super) async fn order(socket: &Path, path: &str) -> anyhow::Result<String> {
 pub(super) fn refused(status: u16, text: String) -> anyhow::Error {
     let error = from_text::<ErrorDocument>(&text).map(|document| document.error);
     Refused { status, why: error.unwrap_or(text) }.into()
-}
-
-/// Whether it does not know what it was asked with. The daemon of the version before goes on until it is
-/// restarted, and may know fewer parameters than the command beside it.
-fn is_unknown(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 400)
 }
 
 /// The control socket of the daemon meant, or why there is none.

@@ -144,38 +144,6 @@ fn what_others_say_moves_no_cursor() {
     }
 }
 
-/// After an upgrade the daemon of the version before goes on until it is restarted.
-#[test]
-fn a_daemon_that_knows_no_pages_is_asked_for_all_names_at_once() {
-    let daemon = Hubdns::start(&recorded());
-    let whole = ran(&mut daemon.command("names --format json")).out;
-    let mut told: Value = serde_json::from_str(&daemon.get("/api/v1/names").1).unwrap();
-    told.as_object_mut().unwrap().retain(|key, _| !["rows", "next"].contains(&key.as_str()));
-    let folder = TempDir::new().unwrap();
-    let socket = folder.path().join("control.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut asked = BufReader::new(&stream).lines().map_while(Result::ok);
-            let line = asked.next().unwrap_or_default();
-            let _ = asked.find(String::is_empty);
-            let (status, body) = match line.contains('?') {
-                true => ("400 Bad Request", json!({ "error": "unknown parameter" }).to_string()),
-                false => ("200 OK", told.to_string()),
-            };
-            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length:");
-            let _ = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
-        }
-    });
-    let text = format!("[control]\nsocket = {socket:?}\n") + &recorded();
-    fs::write(folder.path().join("hubdns.toml"), text).unwrap();
-    let words = ["names", "--config", "hubdns.toml", "--format", "json"];
-    let Ran { code, out, err } = ran(hubdns(folder.path()).args(words));
-    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    let names = |text: &str| serde_json::from_str::<Value>(text).unwrap()["views"].clone();
-    assert_eq!(names(&out), names(&whole));
-}
-
 #[test]
 fn every_order_to_a_daemon_can_be_told_as_json() {
     let daemon = Hubdns::start(&recorded());
@@ -222,7 +190,7 @@ fn a_check_and_what_is_discovered_can_be_told_as_json() {
     assert_eq!((&checked["good"], &checked["sources"]), (&true.into(), &1.into()));
     assert_eq!(checked["warnings"][0]["key"], "forward.upstreams");
     let asked = json!([{ "kind": "source", "name": "hub", "answered": true,
-        "what": "1 endpoints, 1 services, 2 interfaces" }]);
+        "what": "1 endpoint, 1 service, 2 interfaces" }]);
     assert_eq!(checked["asked"], asked);
 
     double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "error", "times": 0,
@@ -245,6 +213,38 @@ fn a_check_and_what_is_discovered_can_be_told_as_json() {
     fs::remove_file(daemon.dir().join("hubdns.toml")).unwrap();
     let checked = document(&mut daemon.command("check --format json"), 1);
     assert_eq!((&checked["good"], &checked["problems"][0]["line"]), (&false.into(), &Value::Null));
+}
+
+/// What a terminal of so many columns shows.
+fn shown_at(columns: u16, command: &Command) -> String {
+    let mut terminal = at_a_terminal(command);
+    let words: Vec<String> =
+        terminal.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+    let [flags, line, file] = &words[..] else { panic!("{words:?}") };
+    let mut narrow = Command::new(terminal.get_program());
+    narrow.arg(flags).arg(format!("stty cols {columns}; {line}")).arg(file);
+    narrow.current_dir(terminal.get_current_dir().unwrap()).env_clear();
+    narrow.envs(terminal.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    terminal = narrow;
+    ran(&mut terminal).out
+}
+
+#[test]
+fn what_a_person_reads_fits_the_terminal_and_no_word_is_broken() {
+    let daemon = Hubdns::start(&recorded());
+    for words in ["names", "status", "coverage", "doctor", &format!("explain {SQS}")] {
+        let whole = ran(&mut daemon.command(words)).out;
+        for columns in [60, 80] {
+            let shown = shown_at(columns, &daemon.command(words));
+            // A name alone may be longer, and the terminal breaks it.
+            let is_broken = |line: &&str| usize::from(columns) < line.chars().count();
+            let broken = shown.lines().filter(is_broken);
+            let of_words = broken.filter(|line| line.trim().contains(' ')).collect::<Vec<_>>();
+            assert_eq!(of_words, [""; 0], "{words} at {columns}");
+            let name = "com.amazonaws.eu-west-1.sqs";
+            assert_eq!(shown.contains(name), whole.contains(name), "{words}:\n{shown}");
+        }
+    }
 }
 
 /// A command as a person runs it at a terminal, which shows both streams.

@@ -52,10 +52,12 @@ async fn pages_of_names_are_together_the_whole() {
         (behind.views.len(), behind.rows, behind.next),
         (whole.views.len(), whole.rows, None)
     );
+    let last = page("?first=4294967295").await;
+    assert_eq!((last.rows, last.next), (whole.rows, None));
     // Of another table nothing is taken.
     let mut known = page("?rows=1").await;
     assert!(!known.append(NamesDocument::page(&table(), Some(2), &Part::default(), 1, 1)));
-    for wrong in ["rows=0", "rows=20001", "rows=x", "first=-1", "only=both"] {
+    for wrong in ["rows=0", "rows=20001", "rows=x", "first=-1", "first=4294967296", "only=both"] {
         assert_eq!(daemon.refused(&format!("/api/v1/names?{wrong}")).await.0, 400, "{wrong}");
     }
 }
