@@ -290,11 +290,13 @@ impl Explanation {
                     }
                     Some(_) | None => String::new(),
                 };
-                let mut text = format!(
-                    "NOERROR with {} {} records, {order}rotated; kept {ttl} s",
-                    records.count(),
-                    self.rtype
-                );
+                let rtype = self.rtype;
+                let mut text = match records.count() {
+                    1 => format!("NOERROR with 1 {rtype} record; kept {ttl} s"),
+                    more => {
+                        format!("NOERROR with {more} {rtype} records, {order}rotated; kept {ttl} s")
+                    }
+                };
                 if name == &self.name {
                     let octets = octets::of_reply(name, &self.given);
                     text += &format!("; {}", octets::told(octets, self.unproven));

@@ -21,5 +21,5 @@ pub use name::{LABEL_LEN_MAX, NAME_LEN_MAX, Name, NameError, Pattern, Spelled};
 pub use networks::is_private;
 pub use paces::{Pace, Paces};
 pub use secret::{CookieSecret, CookieSecrets, NotASecret};
-pub use text::{printable, shell_word};
+pub use text::{age, count, printable, shell_word};
 pub use ttl::{Ttl, TtlBounds, TtlError};

@@ -1,4 +1,4 @@
-//! Makes texts of others safe to print. Does not judge them otherwise.
+//! Makes texts of others safe to print, and numbers read well. Does not judge them otherwise.
 
 /// A text without characters that a terminal obeys: what AWS or a file calls something may have
 /// any, and must not be able to rewrite what stands beside it.
@@ -22,9 +22,32 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// `4 s`, `12 min`, `3 h`, `5 d`.
+pub fn age(secs: u64) -> String {
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} d", secs / 86_400),
+    }
+}
+
+/// `1 name`, `2 names`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{printable, shell_word};
+    use super::{count, printable, shell_word};
+
+    #[test]
+    fn one_thing_is_no_many() {
+        assert_eq!(
+            [0, 1, 2].map(|it| count(it, "name", "names")),
+            ["0 names", "1 name", "2 names"]
+        );
+    }
 
     #[test]
     fn a_word_is_one_word_whatever_it_is() {

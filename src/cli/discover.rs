@@ -17,7 +17,7 @@ use super::{
 use crate::{
     admin::json::{DiscoverDocument, FoundSourceDocument, to_text},
     app::host_lookup,
-    base::{Chain, printable},
+    base::{Chain, count, printable},
     config::Config,
     discover::{CallPace, Recorded, Source, SourceConfig, normalise, save},
     inventory::SourceFacts,
@@ -130,9 +130,9 @@ fn listing(facts: &SourceFacts) -> String {
     let region = facts.region.as_ref().map_or("region unknown".into(), |it| printable(it.as_str()));
     let lines: Vec<String> = table.to_string().lines().map(|line| line.trim().to_owned()).collect();
     format!(
-        "source {} ({region}): {} endpoints\n{}\n\n",
+        "source {} ({region}): {}\n{}\n\n",
         facts.source,
-        facts.endpoints.len(),
+        count(facts.endpoints.len(), "endpoint", "endpoints"),
         lines.join("\n")
     )
 }

@@ -6,9 +6,12 @@ use super::{
     args::{FlushArgs, Format},
     ask, run, say, small_runtime,
 };
-use crate::admin::{
-    client::with_parameters,
-    json::{FlushDocument, from_text, to_text},
+use crate::{
+    admin::{
+        client::with_parameters,
+        json::{FlushDocument, from_text, to_text},
+    },
+    base::count,
 };
 
 pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
@@ -30,10 +33,7 @@ pub(super) fn flush(args: &FlushArgs) -> anyhow::Result<ExitCode> {
 
 fn told(document: &FlushDocument) -> String {
     let FlushDocument { name, answers } = document;
-    let answers = match answers {
-        1 => "1 answer".to_owned(),
-        more => format!("{more} answers"),
-    };
+    let answers = count(usize::try_from(*answers).unwrap_or(usize::MAX), "answer", "answers");
     match name {
         Some(name) => format!("forgot {answers} of {name} and below it, or that led there\n"),
         None => format!("forgot {answers}, which was all\n"),

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use super::{Judged, Migration, What, finding::Finding, steps::Step};
-use crate::base::printable;
+use crate::base::{count, printable};
 
 /// The zones, what could not be read, then the way, step by step.
 impl fmt::Display for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} zones beside view {}", self.zones.len(), self.view)?;
+        let zones = count(self.zones.len(), "zone", "zones");
+        writeln!(f, "{zones} beside view {}", self.view)?;
         for judged in &self.zones {
             write!(f, "\n{judged}")?;
         }

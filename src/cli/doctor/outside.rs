@@ -3,7 +3,7 @@
 use super::CheckList;
 use crate::{
     app::{Asked, accepts_tcp, ask_upstreams, host_lookup},
-    base::Chain,
+    base::{Chain, count},
     config::Config,
     discover::{Action, DiscoverError},
 };
@@ -18,8 +18,8 @@ pub(super) fn look_at_sources(list: &mut CheckList, asked: &[Asked]) {
     for asked in asked {
         match &asked.facts {
             Ok(facts) => {
-                let endpoints = facts.endpoints.len();
-                list.passed("source", format!("{}: {endpoints} endpoints", asked.source));
+                let endpoints = count(facts.endpoints.len(), "endpoint", "endpoints");
+                list.passed("source", format!("{}: {endpoints}", asked.source));
                 for lack in &asked.lacks {
                     list.warned(
                         "source",
