@@ -35,8 +35,8 @@ pub enum ClientError {
     },
     /// Its owner or mode says no.
     #[error(
-        "not allowed to use the socket {}: run this as root or as a member of the group that \
-         owns it", path.display()
+        "not allowed to use the socket {}: run this as root, or as a member of the group that \
+         owns it (below systemd: hubdns)", path.display()
     )]
     Denied {
         /// The socket.

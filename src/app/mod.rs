@@ -11,6 +11,7 @@ mod drain;
 mod effects;
 mod gateways;
 mod handover;
+mod last_good;
 mod loops;
 mod offline;
 mod reload;
@@ -32,6 +33,7 @@ pub use daemon::{Daemon, StartError, now_secs};
 pub use effects::effects;
 pub use gateways::{LeftToUpstream, look_at_gateways};
 pub use handover::Inheritance;
+pub use last_good::state_file_doubt;
 pub use offline::{
     Asked, OfflineError, accepts_tcp, ask_sources, ask_upstreams, known_inventory,
     offline_inventory, offline_table, table_asked, table_of, unread_recordings,

@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     admin::json::{AskedOnceDocument, CheckedDocument, ProblemDocument, to_text},
-    app::{ask_sources, ask_upstreams, host_lookup, try_places, unread_recordings},
-    base::Chain,
-    config::{self, Config, ConfigErrors, NO_FILE, Problem},
+    app::{
+        ask_sources, ask_upstreams, host_lookup, state_file_doubt, try_places, unread_recordings,
+    },
+    base::{Chain, count},
+    config::{self, Config, ConfigErrors, Problem},
 };
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -34,10 +36,12 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         false => run::load_and_try(path, &look),
     };
     let untried = untried.into_inner();
-    let warnings = match &loaded {
-        Ok(config) => &config.warnings,
-        Err(errors) => errors.warnings(),
-    };
+    let known = loaded.as_ref().map_or_else(ConfigErrors::rest, Some);
+    let doubt = known
+        .filter(|_| !args.elsewhere)
+        .and_then(|config| runtime.block_on(state_file_doubt(config)));
+    let warnings: Vec<Problem> =
+        known.into_iter().flat_map(|config| config.warnings.clone()).chain(doubt).collect();
     if !json {
         if let Err(errors) = &loaded {
             show(&errors.render(color()));
@@ -45,7 +49,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 show("\n");
             }
         }
-        run::warn(warnings);
+        run::warn(&warnings);
         untried.iter().for_each(|why| complain(why));
     }
     let untried = untried.map(|what| ProblemDocument { what, ..ProblemDocument::default() });
@@ -79,7 +83,8 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             asked,
         }))?;
     } else if good {
-        say(&format!("{file}: good ({sources} sources, {views} views)\n"))?;
+        let (sources, views) = (count(sources, "source", "sources"), count(views, "view", "views"));
+        say(&format!("{file}: good ({sources}, {views})\n"))?;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -93,20 +98,21 @@ async fn ask_once(config: &Config, quiet: bool) -> Vec<AskedOnceDocument> {
     };
     let upstreams: Vec<String> = config.lookup.upstreams.iter().map(ToString::to_string).collect();
     tell(&format!(
-        "AWS's hosts: looked up at {} by {}, {} zones",
+        "AWS's hosts: looked up at {} by {}, {}",
         if upstreams.is_empty() { "nobody".to_owned() } else { upstreams.join(", ") },
         config.lookup.from.key(),
-        config.lookup.zones.len()
+        count(config.lookup.zones.len(), "zone", "zones")
     ));
     let lookup = host_lookup(config);
     let sources = waiting("asking the sources", ask_sources(config, &lookup)).await;
     let sources = sources.into_iter().map(|asked| match asked.facts {
         Ok(facts) => {
-            let (endpoints, services) = (facts.endpoints.len(), facts.services.len());
-            let interfaces = facts.interfaces.len();
-            let what =
-                format!("{endpoints} endpoints, {services} services, {interfaces} interfaces");
-            once("source", asked.source.to_string(), Ok(what))
+            let what = [
+                count(facts.endpoints.len(), "endpoint", "endpoints"),
+                count(facts.services.len(), "service", "services"),
+                count(facts.interfaces.len(), "interface", "interfaces"),
+            ];
+            once("source", asked.source.to_string(), Ok(what.join(", ")))
         }
         Err(error) => once("source", asked.source.to_string(), Err(Chain(&error).to_string())),
     });
@@ -130,7 +136,7 @@ fn problems(errors: &ConfigErrors) -> Vec<ProblemDocument> {
     match errors {
         ConfigErrors::Unreadable { .. } => vec![ProblemDocument {
             what: Chain(errors).to_string(),
-            help: vec![NO_FILE.to_owned()],
+            help: errors.help().into_iter().collect(),
             ..ProblemDocument::default()
         }],
         ConfigErrors::Wrong { problems, .. } => problems.iter().map(problem).collect(),

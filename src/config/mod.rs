@@ -42,7 +42,7 @@ use toml::{
 
 pub use effective::Effective;
 pub use places::{Place, Places};
-pub use problem::{ConfigErrors, NO_FILE, Problem, render_all};
+pub use problem::{ConfigErrors, Problem, render_all};
 pub use schema::schema;
 
 use crate::{

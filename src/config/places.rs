@@ -28,6 +28,8 @@ pub enum Place {
     CaFile,
     /// `log.queries_file`.
     QueryLog,
+    /// `refresh.state_file`.
+    StateFile,
 }
 
 /// The file's text, and where in it those values stand.
@@ -41,6 +43,7 @@ pub struct Places {
     cookie_secret_file: Option<Range<usize>>,
     ca_file: Range<usize>,
     query_log: Range<usize>,
+    state_file: Range<usize>,
     /// The path of each source in files, by the source's name.
     recordings: BTreeMap<String, Range<usize>>,
 }
@@ -77,6 +80,7 @@ impl Places {
             cookie_secret_file: file.server.cookie_secret_file.as_ref().map(|it| it.span.clone()),
             ca_file: file.forward.ca_file.span.clone(),
             query_log: file.log.queries_file.span.clone(),
+            state_file: file.refresh.state_file.span.clone(),
             recordings: file.source.iter().filter_map(|it| recording(&it.value)).collect(),
         }
     }
@@ -125,6 +129,7 @@ impl Places {
             }
             Place::CaFile => ("forward", "ca_file", Some(&self.ca_file)),
             Place::QueryLog => ("log", "queries_file", Some(&self.query_log)),
+            Place::StateFile => ("refresh", "state_file", Some(&self.state_file)),
         };
         (format!("{table}.{key}"), span.cloned().unwrap_or(0..0))
     }

@@ -41,9 +41,14 @@ pub enum ConfigErrors {
     },
 }
 
-/// What to do where a file cannot be read.
-pub const NO_FILE: &str = "give another file with --config; a commented example is \
-                           config/hubdns.toml in the sources, and `hubdns demo` needs no file";
+/// What to do where there is no such file.
+const NO_FILE: &str = "give another file with --config; a commented example is \
+                       config/hubdns.toml in the sources, and `hubdns demo` needs no file";
+/// Where it may not be read.
+const DENIED: &str = "run this as root, or as the user that hubdns runs as (`sudo -u hubdns`), or \
+                      let yours read the file and pass through each folder above it";
+/// Where it cannot be text.
+const NO_TEXT: &str = "a configuration is TOML, in UTF-8";
 
 /// The file's name as it is shown, and its text.
 #[derive(Debug, PartialEq, Eq)]
@@ -198,11 +203,25 @@ impl ConfigErrors {
         }
     }
 
-    /// What is doubtful beside the problems, in the order of the file.
-    pub fn warnings(&self) -> &[Problem] {
+    /// What to do where the file could not be read; nothing where its problems say it.
+    pub fn help(&self) -> Option<String> {
+        let ConfigErrors::Unreadable { path, source } = self else { return None };
+        Some(match source.kind() {
+            io::ErrorKind::PermissionDenied => DENIED.to_owned(),
+            io::ErrorKind::InvalidData => NO_TEXT.to_owned(),
+            io::ErrorKind::IsADirectory => {
+                let file = path.join("hubdns.toml");
+                format!("give a file with --config, such as {}", file.display())
+            }
+            _ => NO_FILE.to_owned(),
+        })
+    }
+
+    /// What the rest of the file would mean, where that is known.
+    pub fn rest(&self) -> Option<&Config> {
         match self {
-            ConfigErrors::Wrong { rest: Some(rest), .. } => &rest.warnings,
-            ConfigErrors::Wrong { rest: None, .. } | ConfigErrors::Unreadable { .. } => &[],
+            ConfigErrors::Wrong { rest, .. } => rest.as_deref(),
+            ConfigErrors::Unreadable { .. } => None,
         }
     }
 
@@ -224,7 +243,7 @@ impl ConfigErrors {
         match self {
             ConfigErrors::Unreadable { source, .. } => {
                 let title = Level::ERROR.primary_title(format!("{self}: {source}"));
-                let help = Level::HELP.message(NO_FILE);
+                let help = Level::HELP.message(self.help().unwrap_or_default());
                 format!("{}\n", renderer(color).render(&[title.element(help)]))
             }
             ConfigErrors::Wrong { problems, .. } => render_all(problems, color),

@@ -36,14 +36,15 @@ fn listening_on(entry: &str) -> String {
     )
 }
 
+#[track_caller]
+fn is_good(Ran { code, out, err }: &Ran) {
+    let told = (*code, out.as_str());
+    assert_eq!(told, (Some(0), "hubdns.toml: good (1 source, 0 views)\n"), "{err}");
+}
+
 #[test]
 fn a_good_file_is_good() {
-    let Ran { code, out, err } = check(&listening_on("127.0.0.1:0"));
-    assert_eq!(
-        (code, out.as_str()),
-        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
-        "{err}"
-    );
+    is_good(&check(&listening_on("127.0.0.1:0")));
 }
 
 #[test]
@@ -107,6 +108,117 @@ fn a_file_that_is_not_there_is_told_with_the_next_step() {
 }
 
 #[test]
+fn a_file_that_may_not_be_read_or_is_none_is_told_with_the_next_step() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("hubdns.toml");
+    fs::write(&file, listening_on("127.0.0.1:0")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    for words in [
+        "run",
+        "check",
+        "check --elsewhere",
+        "names",
+        "explain a.example",
+        "doctor",
+        "discover",
+        "status",
+        "top",
+        "coverage",
+        "refresh",
+        "reload",
+        "flush",
+        "drain",
+        "drain-az a",
+        "undrain-az a",
+        "plan",
+        "migrate --zones .",
+        "export rules",
+        "export zone",
+        "export forwarders --format bind",
+        "export iam-policy",
+    ] {
+        let told = |by: &[&str], config: &str| {
+            let mut command = hubdns(folder.path());
+            command.args(words.split(' ')).args(["--config", config]);
+            let Ran { code, out, err } = ran(&mut run_by(by, &command));
+            let status = if words == "run" { 78 } else { 1 };
+            assert_eq!((code, out.as_str()), (Some(status), ""), "{words}: {err}");
+            err
+        };
+        let err = told(&ANYBODY, "hubdns.toml");
+        assert!(err.contains("cannot read hubdns.toml: Permission denied"), "{words}: {err}");
+        assert!(err.contains("run this as root") && !err.contains("give "), "{words}: {err}");
+        let err = told(&["env"], ".");
+        assert!(err.contains("cannot read .: Is a directory"), "{words}: {err}");
+        assert!(err.contains("such as ./hubdns.toml"), "{words}: {err}");
+    }
+    let checked =
+        ran(run_by(&ANYBODY, hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]))
+            .args(["--format", "json"]));
+    let document: Value = serde_json::from_str(&checked.out).unwrap();
+    let help = document["problems"][0]["help"][0].as_str().unwrap();
+    assert!(help.starts_with("run this as root"), "{document}");
+    fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
+    let Ran { err, .. } = ran(hubdns(folder.path()).args(["check", "--config", "binary"]));
+    assert!(err.contains("in UTF-8"), "{err}");
+}
+
+#[test]
+fn a_state_file_that_cannot_be_kept_or_read_again_is_a_doubt() {
+    let folder = TempDir::new().unwrap();
+    let checked = |by: &[&str], state_file: &Path| {
+        let place = format!("state_file = \"{}\"", state_file.display());
+        let text = listening_on("127.0.0.1:0").replace("state_file = \"\"", &place);
+        fs::write(folder.path().join("hubdns.toml"), text).unwrap();
+        let mut command = hubdns(folder.path());
+        command.args(["check", "--config", "hubdns.toml"]);
+        let Ran { code, err, .. } = ran(&mut run_by(by, &command));
+        // A daemon runs all the same.
+        assert_eq!(code, Some(0), "{err}");
+        let mut elsewhere = hubdns(folder.path());
+        elsewhere.args(["check", "--elsewhere", "--config", "hubdns.toml"]);
+        assert_eq!(ran(&mut elsewhere).err.matches("state file").count(), 0);
+        err
+    };
+    let (kept, file) = (folder.path().join("kept"), folder.path().join("kept/inventory.json"));
+    let cannot =
+        |why: &str| format!("warning: the state file {} cannot be written: {why}", file.display());
+    let err = checked(&["env"], &file);
+    assert!(err.contains(&cannot("No such file or directory")), "{err}");
+    assert!(err.contains("hubdns.toml:12:14\n") && err.contains("make the folder"), "{err}");
+    fs::write(&kept, "").unwrap();
+    let err = checked(&["env"], &file);
+    assert!(
+        err.contains(&cannot("Not a directory")) || err.contains(&cannot("not a directory")),
+        "{err}"
+    );
+    fs::remove_file(&kept).unwrap();
+    fs::create_dir_all(&file).unwrap();
+    let err = checked(&["env"], &file);
+    assert!(err.contains(&cannot("is a directory")), "{err}");
+    fs::remove_dir(&file).unwrap();
+    assert_eq!(checked(&["env"], &file).matches("state file").count(), 0);
+    assert_eq!(checked(&ANYBODY, &file).matches("state file").count(), 0);
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o500)).unwrap();
+    let err = checked(&ANYBODY, &file);
+    assert!(err.contains(&cannot("Permission denied")) && err.contains("sudo -u hubdns"), "{err}");
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o700)).unwrap();
+    for (text, mode, told, next) in [
+        ("{}", 0o600, "is corrupt", "the next look at the sources replaces it"),
+        ("{}", 0o000, "cannot read the state file", "sudo -u hubdns"),
+    ] {
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let err = checked(&ANYBODY, &file);
+        assert!(err.contains(told) && err.contains(next), "{err}");
+        assert!(err.contains("a start without AWS would have nothing to answer from"), "{err}");
+    }
+    // systemd makes that of the unit at a start, and lets nobody in.
+    let of_unit = checked(&["env"], Path::new("/var/lib/hubdns/inventory.json"));
+    assert!(Path::new("/var/lib/hubdns").exists() || !of_unit.contains("state file"), "{of_unit}");
+}
+
+#[test]
 fn an_address_that_another_has_is_told_with_its_place() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -152,12 +264,7 @@ fn authorities_that_cannot_be_read_are_told_when_an_upstream_needs_them() {
 #[test]
 fn a_running_daemons_own_addresses_are_good() {
     let mut daemon = Hubdns::start(&recorded());
-    let Ran { code, out, err } = ran(&mut daemon.command("check"));
-    assert_eq!(
-        (code, out.as_str()),
-        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
-        "{err}"
-    );
+    is_good(&ran(&mut daemon.command("check")));
     // A second daemon on them is refused, with the place.
     let Ran { code, err, .. } = ran(&mut daemon.command("run"));
     assert_eq!(code, Some(1));
@@ -170,10 +277,11 @@ fn a_running_daemons_own_addresses_are_good() {
 }
 
 /// Root without its right to everything, which is then anybody.
-const ANYBODY: [&str; 3] = ["setpriv", "--bounding-set", "-dac_override"];
+pub(crate) const ANYBODY: [&str; 3] =
+    ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"];
 
 /// The same command, run by another: `["script", ...]`.
-fn run_by(words: &[&str], command: &Command) -> Command {
+pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
     let mut by = Command::new(words[0]);
     by.args(&words[1..]).arg(command.get_program()).args(command.get_args());
     by.current_dir(command.get_current_dir().unwrap()).env_clear();
@@ -205,7 +313,6 @@ fn what_is_doubtful_is_told_beside_what_is_wrong() {
     let socket = daemon.dir().join("control.sock");
     fs::set_permissions(socket, fs::Permissions::from_mode(0o000)).unwrap();
     let text = fs::read_to_string(daemon.dir().join("hubdns.toml")).unwrap();
-    let anybody = ["setpriv", "--bounding-set", "-dac_override"];
     // Wrong in the file, and wrong on this machine.
     let address = "listen = [\"127.0.0.1:";
     for (from, to, key) in [
@@ -214,11 +321,11 @@ fn what_is_doubtful_is_told_beside_what_is_wrong() {
     ] {
         assert!(text.contains(from), "{text}");
         fs::write(daemon.dir().join("hubdns.toml"), text.replacen(from, to, 1)).unwrap();
-        let Ran { code, err, .. } = ran(&mut run_by(&anybody, &daemon.command("check")));
+        let Ran { code, err, .. } = ran(&mut run_by(&ANYBODY, &daemon.command("check")));
         assert_eq!((code, err.matches("error: ").count()), (Some(1), 1), "{err}");
         assert_eq!(err.matches("\n\nwarning: ").count(), 1, "{err}");
         assert!(err.contains("no address in use was looked at"), "{err}");
-        let mut command = run_by(&anybody, &daemon.command("check --format json"));
+        let mut command = run_by(&ANYBODY, &daemon.command("check --format json"));
         let Ran { code, out, .. } = ran(&mut command);
         let checked: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((code, &checked["problems"][0]["key"]), (Some(1), &key.into()), "{out}");
@@ -281,12 +388,7 @@ fn a_file_for_another_machine_is_checked_without_that_machine() {
         ran(hubdns(folder.path()).args(["check", "--config", "hubdns.toml"]).args(option))
     };
     assert_eq!(check(&[]).code, Some(1));
-    let Ran { code, out, err } = check(&["--elsewhere"]);
-    assert_eq!(
-        (code, out.as_str()),
-        (Some(0), "hubdns.toml: good (1 sources, 0 views)\n"),
-        "{err}"
-    );
+    is_good(&check(&["--elsewhere"]));
 }
 
 #[test]
@@ -296,7 +398,7 @@ fn check_online_asks_every_source_and_upstream() {
     let daemon = Hubdns::start(&(source(&double) + &upstream(&unbound)));
     let Ran { code, err, .. } = ran(&mut daemon.command("check --online"));
     assert_eq!(code, Some(0), "{err}");
-    assert!(err.contains("source hub: 1 endpoints, 1 services, 2 interfaces"), "{err}");
+    assert!(err.contains("source hub: 1 endpoint, 1 service, 2 interfaces"), "{err}");
     assert!(err.contains(&format!("upstream {}: answers (NOERROR)", unbound.address())), "{err}");
     unbound.stop();
     double.fault(json!({ "action": "DescribeVpcEndpoints", "kind": "error", "times": 0,

@@ -54,7 +54,7 @@ async fn a_daemon_that_cannot_be_asked_is_told_apart() {
     assert!(matches!(error, ClientError::Path { .. }), "{error}");
     let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
     let error = ClientError::connect(&gone, denied);
-    assert!(error.to_string().contains("as root or as a member of the group"), "{error}");
+    assert!(error.to_string().contains("as root, or as a member of the group"), "{error}");
 }
 
 #[tokio::test]
