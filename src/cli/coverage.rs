@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use super::{
     args::{DaemonArgs, Format},
-    ask, run, say, small_runtime,
+    ask,
+    fold::folded,
+    run, say, small_runtime,
 };
 use crate::{
     admin::json::{CoverageDocument, LeakDocument, from_text, to_text},
-    base::printable,
+    base::{age, printable},
 };
 
 /// Names told of one line; all are in the JSON.
@@ -23,21 +25,21 @@ pub(super) fn coverage(args: &DaemonArgs) -> anyhow::Result<ExitCode> {
     let text = small_runtime()?.block_on(ask::look(&socket, "/api/v1/coverage"))?;
     let document: CoverageDocument = from_text(&text)?;
     say(&match args.format {
-        Format::Text => screen(&document),
+        Format::Text => folded(&screen(&document)),
         Format::Json => to_text(&document),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn screen(document: &CoverageDocument) -> String {
-    let (secs, botocore) = (document.secs, &document.botocore);
+    let (since, botocore) = (age(document.secs), &document.botocore);
     let mut lines = Vec::new();
     if !document.enabled {
         lines.push("coverage.enabled is false: nothing is counted".to_owned());
     }
     lines.push(match document.leaks.is_empty() {
-        true => format!("no name of AWS was answered with a public address in {secs} s"),
-        false => format!("names of AWS that were answered with public addresses in {secs} s"),
+        true => format!("no name of AWS was answered with a public address in {since}"),
+        false => format!("names of AWS that were answered with public addresses in {since}"),
     });
     for leak in &document.leaks {
         lines.push(String::new());
@@ -103,7 +105,7 @@ mod tests {
     fn each_leak_is_told_with_what_could_be_done() {
         let coverage = Coverage::default();
         coverage.configure(CoverageConfig { enabled: true, names: true });
-        insta::assert_snapshot!(screen(&document(&coverage)), @"no name of AWS was answered with a public address in 3600 s");
+        insta::assert_snapshot!(screen(&document(&coverage)), @"no name of AWS was answered with a public address in 60 min");
         for (at, name) in [
             "sts.eu-west-1.amazonaws.com",
             "sqs.eu-west-1.amazonaws.com",
@@ -122,7 +124,7 @@ mod tests {
             coverage.count(mark, 10 - u64::try_from(at).unwrap());
         }
         insta::assert_snapshot!(screen(&document(&coverage)), @r"
-        names of AWS that were answered with public addresses in 3600 s
+        names of AWS that were answered with public addresses in 60 min
 
               10  sts.eu-west-1.amazonaws.com
                   missing: no source has an endpoint of com.amazonaws.eu-west-1.sts

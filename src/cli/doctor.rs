@@ -12,6 +12,7 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use super::{
     args::{DoctorArgs, Format},
+    fold::folded,
     peers::look_at_peers,
     printable_lines,
     progress::waiting,
@@ -60,7 +61,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     });
     let document = DoctorDocument { checks: list.0 };
     say(&match args.format {
-        Format::Text => render(&document),
+        Format::Text => folded(&render(&document)),
         Format::Json => to_text(&document),
     })?;
     let failed = document.checks.iter().any(|check| check.result == CheckResult::Failed);

@@ -2,13 +2,13 @@
 //!
 //! Takes the document, from a running daemon or made from a configuration: both read the same.
 
-use super::args::Format;
+use super::{args::Format, fold::folded};
 use crate::admin::json::{ExplainDocument, to_text};
 
 /// The explanation, whole, with its last line ended.
 pub(super) fn render(document: &ExplainDocument, format: Format) -> String {
     match format {
-        Format::Text => document.to_string(),
+        Format::Text => folded(&document.to_string()),
         Format::Json => to_text(document),
     }
 }

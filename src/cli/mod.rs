@@ -12,6 +12,7 @@ mod drain;
 mod explain;
 mod export;
 mod flush;
+mod fold;
 mod held;
 mod hubs;
 mod manual;

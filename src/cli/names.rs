@@ -1,11 +1,13 @@
 //! How `hubdns names` lists what is answered and what is not.
 //!
-//! Takes the document, from a running daemon or made from a configuration. Never colours, and
-//! leaves nothing out: where a terminal is too narrow, cells get more lines.
+//! Takes the document, from a running daemon or made from a configuration. Never colours, leaves
+//! nothing out, and breaks no word: where a terminal is too narrow for a table, each name stands by
+//! itself.
 
 use anyhow::Context;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::fold::fitted;
 use crate::{
     admin::json::{
         AddressDocument, CnameDocument, DeclinedDocument, NameDocument, NamesDocument, to_text,
@@ -43,7 +45,7 @@ const CSV_HEAD: [&str; 14] = [
 ];
 
 /// Columns between two cells of a table.
-const GAP: u16 = 2;
+const GAP: usize = 2;
 
 /// The head of the column that stands only where there is more than one view.
 const VIEW: &str = "VIEW";
@@ -55,7 +57,7 @@ const NONE: &str = "-";
 pub(super) fn render(
     document: &NamesDocument,
     format: Format,
-    width: Option<u16>,
+    width: Option<usize>,
 ) -> anyhow::Result<String> {
     match format {
         Format::Table => Ok(tables(document, width)),
@@ -64,7 +66,7 @@ pub(super) fn render(
     }
 }
 
-fn tables(document: &NamesDocument, width: Option<u16>) -> String {
+fn tables(document: &NamesDocument, width: Option<usize>) -> String {
     // On a terminal a zone a line is narrower; elsewhere a name a line is easier to search.
     let between_zones = if width.is_some() { "\n" } else { ", " };
     let has_views = 1 < document.views.len();
@@ -84,17 +86,22 @@ fn tables(document: &NamesDocument, width: Option<u16>) -> String {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
         in_view(VIEW, columns)
     };
-    let mut text = match answered.is_empty() {
-        true => "No name is answered.\n".to_owned(),
-        false => table(
-            head(&["NAME", "TYPE", "ADDRESSES", "ENDPOINT", "SERVICE", "FROM"]),
-            answered,
-            width,
-        ),
+    let answered =
+        [vec![head(&["NAME", "TYPE", "ADDRESSES", "ENDPOINT", "SERVICE", "FROM"])], answered];
+    let declined = [vec![head(&["NAME", "ENDPOINT", "REASON", "WHY"])], declined];
+    let [answered, declined] = [answered.concat(), declined.concat()];
+    let fits = |width| [&answered, &declined].iter().all(|rows| least_width(rows) <= width);
+    let shown = |rows: &[Vec<String>]| match width {
+        Some(width) if !fits(width) => fitted(&blocks(rows, has_views), width),
+        _ => table(rows, width),
     };
-    if !declined.is_empty() {
+    let mut text = match answered.len() {
+        1 => "No name is answered.\n".to_owned(),
+        _ => shown(&answered),
+    };
+    if 1 < declined.len() {
         text.push_str("\nNot answered:\n");
-        text.push_str(&table(head(&["NAME", "ENDPOINT", "REASON", "WHY"]), declined, width));
+        text.push_str(&shown(&declined));
     }
     text
 }
@@ -158,25 +165,80 @@ fn standing(state: &str) -> Option<&'static str> {
     }
 }
 
-fn table(head: Vec<String>, rows: Vec<Vec<String>>, width: Option<u16>) -> String {
-    let head_has_view = head.first().is_some_and(|first| first == VIEW);
+/// The rows below their head, each column as wide as its longest word at least.
+fn table(rows: &[Vec<String>], width: Option<usize>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).force_no_tty().set_header(head).add_rows(rows);
+    table.load_style(presets::NOTHING).force_no_tty();
+    let mut all = rows.iter();
+    table.set_header(all.next().into_iter().flatten()).add_rows(all);
     if let Some(width) = width {
+        let width = u16::try_from(width).unwrap_or(u16::MAX);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
-    let name_at = usize::from(head_has_view);
-    let name_width = table.column_max_content_widths().get(name_at).copied().unwrap_or(0);
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, GAP));
-        // Names are copied from here: they are broken only where they would take half the width.
-        if at == name_at && width.is_some_and(|width| name_width <= width / 2) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+    let gap = u16::try_from(GAP).unwrap_or_default();
+    for (column, least) in table.column_iter_mut().zip(least_widths(rows)) {
+        column.set_padding((0, gap));
+        let least = u16::try_from(least).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
     }
     let mut text = table.trim_fmt();
     text.push('\n');
     text
+}
+
+/// What each column has to have so that no word is broken, with the gap behind it.
+fn least_widths(rows: &[Vec<String>]) -> Vec<usize> {
+    let longest = |cell: &String| {
+        cell.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default()
+    };
+    let mut widths = Vec::new();
+    for row in rows {
+        widths.resize(row.len(), GAP);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(longest(cell) + GAP);
+        }
+    }
+    widths
+}
+
+fn least_width(rows: &[Vec<String>]) -> usize {
+    least_widths(rows).iter().sum()
+}
+
+/// The same without columns: what a row is about, and below it the rest of what it tells.
+fn blocks(rows: &[Vec<String>], has_views: bool) -> String {
+    let mut text = String::new();
+    let mut in_view = "";
+    for row in rows.iter().skip(1) {
+        let (view, row) = row.split_at(usize::from(has_views));
+        if let [view] = view
+            && view != in_view
+        {
+            in_view = view;
+            text += &format!("\nIn view {view}:\n");
+        }
+        text += &match row {
+            [name, types, zones, endpoint, service, from] => {
+                let zones: String = zones.lines().map(|zone| format!("  {zone}\n")).collect();
+                let whose = match endpoint.as_str() {
+                    NONE => String::new(),
+                    _ => format!("  {endpoint} {service}\n"),
+                };
+                format!("{name} {types} ({from})\n{zones}{whose}")
+            }
+            [name, endpoint, reason, why] => {
+                let about = [name, endpoint].into_iter().find(|it| *it != NONE);
+                let of = match about == Some(name) && endpoint != NONE {
+                    true => format!("{endpoint}: "),
+                    false => String::new(),
+                };
+                format!("{} ({reason})\n  {of}{why}\n", about.map_or(NONE, String::as_str))
+            }
+            // No other tables are made.
+            _ => String::new(),
+        };
+    }
+    text.trim_start().to_owned()
 }
 
 fn csv_lines(document: &NamesDocument) -> anyhow::Result<String> {
@@ -256,7 +318,7 @@ fn csv_address(view: &str, name: &NameDocument, address: &AddressDocument) -> [S
 
 #[cfg(test)]
 mod tests {
-    use super::{CSV_HEAD, Format, render};
+    use super::{CSV_HEAD, Format, NONE, render};
     use crate::{
         admin::json::{NameDocument, NamesDocument, from_text},
         policy::{self, PolicyConfig, ViewConfig, facts},
@@ -283,7 +345,7 @@ mod tests {
         NamesDocument::new(&table, None, None)
     }
 
-    fn shown(document: &NamesDocument, format: Format, width: Option<u16>) -> String {
+    fn shown(document: &NamesDocument, format: Format, width: Option<usize>) -> String {
         render(document, format, width).unwrap()
     }
 
@@ -297,14 +359,21 @@ mod tests {
     #[test]
     fn a_terminal_gets_a_table_of_its_width_with_nothing_left_out() {
         let document = document(HUB, vec![]);
-        for width in [80, 100, 140] {
+        let whole = shown(&document, Format::Table, None);
+        for width in [60, 80, 100, 140, 160, 200] {
             let text = shown(&document, Format::Table, Some(width));
             let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
-            assert!(longest <= usize::from(width), "{longest} columns at {width}:\n{text}");
+            assert!(longest <= width, "{longest} columns at {width}:\n{text}");
             assert!(!text.contains('…'), "{text}");
-            assert!(text.contains("sqs.eu-west-1.amazonaws.com "), "a name is broken:\n{text}");
+            let is_broken = |word: &&str| !text.contains(word.trim_end_matches(','));
+            let heads =
+                ["NAME", "TYPE", "ADDRESSES", "ENDPOINT", "SERVICE", "FROM", "REASON", "WHY"];
+            let words =
+                whole.split_whitespace().filter(|word| !heads.contains(word) && *word != NONE);
+            assert_eq!(words.filter(is_broken).collect::<Vec<_>>(), [""; 0], "{text}");
         }
-        insta::assert_snapshot!(shown(&document, Format::Table, Some(120)));
+        insta::assert_snapshot!(shown(&document, Format::Table, Some(60)));
+        insta::assert_snapshot!(shown(&document, Format::Table, Some(160)));
     }
 
     #[test]

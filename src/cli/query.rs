@@ -3,11 +3,11 @@
 
 use std::process::ExitCode;
 
-use comfy_table::Table;
-
 use super::{
     args::{ExplainArgs, NamesArgs},
-    ask, complain, explain, names,
+    ask, complain, explain,
+    fold::width,
+    names,
     progress::waiting,
     run, say, small_runtime,
 };
@@ -39,11 +39,6 @@ pub(super) fn names(args: &NamesArgs) -> anyhow::Result<ExitCode> {
     })?;
     say(&names::render(&document, args.format, width())?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The columns of the terminal; `None` when the output goes elsewhere.
-fn width() -> Option<u16> {
-    Table::new().width()
 }
 
 /// Explains one answer.

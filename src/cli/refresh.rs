@@ -5,6 +5,7 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 use super::{
     args::{Format, RefreshArgs},
     ask,
+    fold::folded,
     progress::waiting,
     run, say, small_runtime,
 };
@@ -40,7 +41,7 @@ pub(super) fn refresh(args: &RefreshArgs) -> anyhow::Result<ExitCode> {
     };
     let document: RefreshDocument = from_text(&text)?;
     say(&match args.daemon.format {
-        Format::Text => render(&document),
+        Format::Text => folded(&render(&document)),
         Format::Json => to_text(&document),
     })?;
     let good = |round: &SourceRoundDocument| {
