@@ -231,8 +231,16 @@ impl Asker {
     }
 }
 
+/// What is told of a listener that is none of these.
+pub fn no_listener(listener: SocketAddr, listens: &[String]) -> String {
+    format!(
+        "listener: {listener} is no address of ours that can be asked; hubdns listens on {}",
+        listens.join(", ")
+    )
+}
+
 /// Whether a listener is one of our sockets, or an address of this host for one that listens on all.
-fn is_own(listener: SocketAddr, bound: &[SocketAddr]) -> bool {
+pub(super) fn is_own(listener: SocketAddr, bound: &[SocketAddr]) -> bool {
     let on_all = |it: &SocketAddr| it.ip().is_unspecified() && it.port() == listener.port();
     bound.contains(&listener)
         || (bound.iter().any(on_all)

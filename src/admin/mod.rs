@@ -21,7 +21,7 @@ mod tests;
 
 pub use config::{AdminConfig, InForce};
 pub use listen::{serve, serve_control};
-pub use live::ask_live;
+pub use live::{ask_live, no_listener};
 pub use orders::{ORDERS_MAX, Order};
 
 use std::{net::SocketAddr, sync::Arc};

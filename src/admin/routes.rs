@@ -24,7 +24,7 @@ use super::{
         self, ChangesDocument, ConfigDocument, CoverageDocument, ExplainDocument, FlushDocument,
         NamesDocument, Part, ROWS_MAX, TrafficDocument, ViewsDocument,
     },
-    live::Asker,
+    live::{Asker, is_own, no_listener},
     openapi,
     orders::Order,
     page,
@@ -347,18 +347,26 @@ async fn ordered<T>(
     outcome.await.map_err(|_| ends(()))
 }
 
-/// The listener meant: the one given, else the first that is bound.
+/// The listener meant: the one given, which has to be ours, else the first that is bound.
 fn listener(parameters: &Parameters, admin: &Admin) -> Result<SocketAddr, Refusal> {
-    if let Some(Ok(ip)) = parameters.text("listener").map(str::parse::<IpAddr>) {
-        return Ok(SocketAddr::new(ip, DNS_PORT));
-    }
     let expected = "say an address of ours and its port, such as 10.0.0.10:53";
-    let given = parameters.value("listener", expected)?;
-    let bound = admin.listening.borrow().first().copied();
-    given.or(bound).ok_or_else(|| {
-        let why = "listener: no DNS socket is bound yet that could be the default; say one";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
-    })
+    let given = match parameters.text("listener").map(str::parse::<IpAddr>) {
+        Some(Ok(ip)) => Some(SocketAddr::new(ip, DNS_PORT)),
+        Some(Err(_)) | None => parameters.value("listener", expected)?,
+    };
+    let bound = admin.listening.borrow().clone();
+    let Some(first) = bound.first() else {
+        let why = "listener: no DNS socket is bound yet that could be asked";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why));
+    };
+    let asked = given.map_or(*first, |it| SocketAddr::new(it.ip().to_canonical(), it.port()));
+    match is_own(asked, &bound) {
+        true => Ok(asked),
+        false => {
+            let listens: Vec<String> = bound.iter().map(ToString::to_string).collect();
+            Err(Refusal::new(StatusCode::BAD_REQUEST, no_listener(asked, &listens)))
+        }
+    }
 }
 
 /// The table in force. Before there is one, nothing can be said of any name.

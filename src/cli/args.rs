@@ -134,7 +134,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(super) from: IpAddr,
     /// The address of ours that the client asks; the first of server.listen unless told
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP[:PORT]", value_parser = upstream)]
     pub(super) listener: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) config: ConfigArgs,

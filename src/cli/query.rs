@@ -16,11 +16,17 @@ use crate::{
         ask_live,
         client::with_parameters,
         json::{ExplainDocument, NamesDocument, from_text},
+        no_listener,
     },
     answer::{self, Exempt, Vantage},
     app::{host_lookup, offline_table},
     config::Config,
 };
+
+/// What the daemon says of a parameter that cannot be meant.
+const BAD_REQUEST: u16 = 400;
+/// The exit status of arguments that cannot be meant.
+const MISUSED: u8 = 2;
 
 /// Lists what is answered.
 pub(super) fn names(args: &NamesArgs) -> anyhow::Result<ExitCode> {
@@ -47,28 +53,49 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(text) => return run::refuse(&text),
     };
-    let document = small_runtime()?.block_on(async {
-        let (name, rtype) = (args.name.to_string(), args.rtype.to_string());
-        let (from, listener) = (args.from.to_string(), args.listener.map(|it| it.to_string()));
-        let mut parameters =
-            vec![("name", name.as_str()), ("type", rtype.as_str()), ("from", from.as_str())];
-        parameters.extend(listener.as_deref().map(|listener| ("listener", listener)));
-        let path = with_parameters("/api/v1/explain", &parameters);
-        match by_daemon(&config, &path, args).await? {
-            Some(explained) => Ok(explained),
-            None => {
-                let table = offline(&config).await?;
-                let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
-                let vantage = Vantage::new(args.from, listener);
-                let (forward, exempt) = (&config.forward, Exempt::new(&config.exempt));
-                let explanation =
-                    answer::explain(&table, forward, &exempt, &args.name, args.rtype, vantage);
-                anyhow::Ok(ExplainDocument::from(&explanation))
-            }
-        }
-    })?;
+    let document = match small_runtime()?.block_on(explained(&config, args)) {
+        Ok(document) => document,
+        // Name, type and client have been read: what is left is a listener that is none.
+        Err(error) => match error.downcast_ref::<ask::Refused>() {
+            Some(ask::Refused { status: BAD_REQUEST, why }) => return Ok(misused(why)),
+            Some(_) | None => return Err(error),
+        },
+    };
     say(&explain::render(&document, args.format))?;
     Ok(outcome(&document))
+}
+
+/// By the running daemon, or without one from the configuration.
+async fn explained(config: &Config, args: &ExplainArgs) -> anyhow::Result<ExplainDocument> {
+    let (name, rtype) = (args.name.to_string(), args.rtype.to_string());
+    let (from, listener) = (args.from.to_string(), args.listener.map(|it| it.to_string()));
+    let mut parameters =
+        vec![("name", name.as_str()), ("type", rtype.as_str()), ("from", from.as_str())];
+    parameters.extend(listener.as_deref().map(|listener| ("listener", listener)));
+    let path = with_parameters("/api/v1/explain", &parameters);
+    if let Some(explained) = by_daemon(config, &path, args).await? {
+        return Ok(explained);
+    }
+    if let Some(listener) = args.listener
+        && !config.serve.may_be_asked_at(listener)
+    {
+        let listens: Vec<String> =
+            config.serve.entries().map(|entry| entry.listen.to_string()).collect();
+        let why = no_listener(listener, &listens);
+        return Err(ask::Refused { status: BAD_REQUEST, why }.into());
+    }
+    let table = offline(config).await?;
+    let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
+    let vantage = Vantage::new(args.from, listener);
+    let (forward, exempt) = (&config.forward, Exempt::new(&config.exempt));
+    let explanation = answer::explain(&table, forward, &exempt, &args.name, args.rtype, vantage);
+    Ok(ExplainDocument::from(&explanation))
+}
+
+/// Tells of an argument that cannot be meant.
+fn misused(why: &str) -> ExitCode {
+    complain(&format!("hubdns: {why}"));
+    ExitCode::from(MISUSED)
 }
 
 /// What the running daemon explains and answers, if one runs.

@@ -121,6 +121,16 @@ impl ServeConfig {
         entry.is_some_and(|entry| matches!(entry.service, Service::Encrypted(_)))
     }
 
+    /// Whether clients could ask that address: an entry names it, or stands for what only the machine
+    /// knows.
+    pub fn may_be_asked_at(&self, asked: SocketAddr) -> bool {
+        self.entries().any(|entry| {
+            let has_port = [0, asked.port()].contains(&entry.listen.port());
+            let own = entry.listen.socket().map(|own| own.ip());
+            has_port && own.is_none_or(|own| own.is_unspecified() || own == asked.ip())
+        })
+    }
+
     /// The path of DNS over HTTPS; empty without it.
     pub(super) fn https_path(&self) -> &str {
         self.https.as_ref().map_or("", |https| &https.path)

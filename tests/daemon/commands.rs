@@ -2,16 +2,20 @@
 
 use std::{
     fs,
+    net::{SocketAddr, UdpSocket},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
+    thread,
 };
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::{
     SOON, SQS,
-    check::FILES,
+    check::{ANYBODY, FILES, run_by},
     lines_with, recorded, source, status,
     support::{Ec2Double, Hubdns, Unbound, eventually, hubdns},
     upstream,
@@ -69,11 +73,88 @@ fn an_explanation_tells_whether_the_daemon_answers_just_that() {
         "not asked: 203.0.113.9 is not an address of this host",
     );
     is(&format!("{SQS} --from ::1"), 0, &format!("not asked: ::1 does not reach {dns}"));
-    // Another server at the address that is explained.
-    let other = unbound.address();
-    let (code, live) = explained(&format!("{SQS} --listener {other}"));
-    assert_eq!(code, Some(5), "{live}");
-    assert!(live.starts_with(&format!("  live      DIFFERS: {other} answers ")), "{live}");
+}
+
+#[test]
+fn an_answer_that_is_not_what_is_explained_has_an_exit_status_of_its_own() {
+    let listen = "[server]\nlisten = [\"0.0.0.0:{dns_port}\"]\n";
+    let daemon = Hubdns::start(&(recorded() + listen));
+    // Another process that has taken one of its addresses.
+    let address = SocketAddr::from(([127, 0, 0, 2], daemon.dns_port()));
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    let socket = UdpSocket::from(socket);
+    thread::spawn(move || {
+        let mut octets = [0; 512];
+        while let Ok((len, client)) = socket.recv_from(&mut octets) {
+            // A response without records.
+            octets[2] |= 0x80;
+            socket.send_to(&octets[..len], client).unwrap();
+        }
+    });
+    let Ran { code, out, err } =
+        ran(&mut daemon.command(&format!("explain {SQS} --listener {address}")));
+    assert_eq!(code, Some(5), "{out}{err}");
+    let live = format!("  live      DIFFERS: {address} answers NOERROR with no addresses");
+    assert!(out.lines().any(|line| line == live), "{out}");
+}
+
+#[test]
+fn an_address_that_is_none_of_ours_is_not_explained() {
+    let mut daemon = Hubdns::start(&recorded());
+    let (dns, port) = (daemon.dns(), daemon.dns_port());
+    let told = |daemon: &Hubdns, listener: &str| {
+        ran(&mut daemon.command(&format!("explain {SQS} --listener {listener}")))
+    };
+    for is_running in [true, false] {
+        if !is_running {
+            assert!(daemon.terminate().success());
+        }
+        for listener in
+            ["127.0.0.1:1".to_owned(), format!("192.0.2.1:{port}"), "[::1]:53".to_owned()]
+        {
+            let Ran { code, out, err } = told(&daemon, &listener);
+            let why = format!(
+                "{listener} is no address of ours that can be asked; hubdns listens on {dns}\n"
+            );
+            assert_eq!(
+                (code, out.as_str(), err),
+                (Some(2), "", format!("hubdns: listener: {why}"))
+            );
+        }
+        // A port that is not written is 53.
+        let Ran { code, err, .. } = told(&daemon, "127.0.0.1");
+        assert!(code == Some(2) && err.contains("127.0.0.1:53 is no address"), "{err}");
+        assert_eq!(told(&daemon, &dns.to_string()).code, Some(0));
+    }
+}
+
+#[test]
+fn who_may_not_use_the_socket_is_told_who_may() {
+    let daemon = Hubdns::start(&recorded());
+    let socket = daemon.dir().join("control.sock");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).unwrap();
+    for words in [
+        "status",
+        "names",
+        "explain a.example",
+        "top",
+        "coverage",
+        "refresh",
+        "reload",
+        "flush",
+        "drain",
+        "drain-az eu-west-1a",
+        "undrain-az eu-west-1a",
+        "plan",
+        "export zone",
+    ] {
+        let Ran { code, out, err } = ran(&mut run_by(&ANYBODY, &daemon.command(words)));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{words}: {err}");
+        let why = "control.sock: run this as root, or as a member of the group that owns it";
+        assert!(err.contains(why) && !err.contains("not running"), "{words}: {err}");
+    }
 }
 
 #[test]

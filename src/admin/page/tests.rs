@@ -166,7 +166,7 @@ async fn the_pages_own_form_has_it_asked_by_dns_and_no_link_does() {
     // Neither the lists' links nor the JSON API.
     assert_eq!(daemon.get(&format!("/api/v1/explain?name=a&live={word}")).await.status, 400);
     let elsewhere = daemon.get(&format!("{permalink}&live={word}&listener=127.0.0.1:1")).await.body;
-    assert!(elsewhere.contains("127.0.0.1:1 is no socket of this hubdns"), "{elsewhere}");
+    assert!(elsewhere.contains("listener: 127.0.0.1:1 is no address of ours"), "{elsewhere}");
     assert_eq!(asked(), 2);
 }
 
