@@ -45,7 +45,9 @@ pub use plan::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-pub use status::{RoundDocument, SourceDocument, SourcesDocument, StatusDocument, ViewSummary};
+pub use status::{
+    RoundDocument, SourceDocument, SourcesDocument, StatusDocument, UnkeptDocument, ViewSummary,
+};
 pub use top::{RateDocument, TopDocument};
 pub use traffic::{TrafficDocument, TrafficSampleDocument};
 pub use upstreams::{UpstreamDocument, UpstreamsDocument};

@@ -8,12 +8,14 @@ use super::{
     Admin,
     json::{
         BudgetDocument, DrainedZoneDocument, FlappingDocument, LoopDocument, RoundDocument,
-        SourceDocument, SourcesDocument, StatusDocument, UpstreamDocument, UpstreamsDocument,
-        ViewSummary,
+        SourceDocument, SourcesDocument, StatusDocument, UnkeptDocument, UpstreamDocument,
+        UpstreamsDocument, ViewSummary,
     },
 };
 use crate::refresh::{SourceStatus, Status};
 
+/// An upstream that does not answer.
+const FAILING: &str = "failing";
 /// What is said for a table that does not exist yet.
 const NO_TABLE: &str = "no table is in force yet";
 
@@ -112,6 +114,15 @@ pub(super) fn status(admin: &Admin, started: Instant, now: Instant) -> StatusDoc
         budget: budget(admin),
         aws_hosts: Some(admin.aws_hosts.borrow().clone()),
         config_hash: Some(admin.config.borrow().hash.clone()),
+        failing_upstreams: upstreams(admin, now)
+            .upstreams
+            .into_iter()
+            .filter(|it| it.state == FAILING)
+            .collect(),
+        unkept: status.unkept.as_ref().map(|unkept| UnkeptDocument {
+            error: unkept.error.clone(),
+            age_secs: now.saturating_duration_since(unkept.since).as_secs(),
+        }),
         sources,
         drained_zones: status
             .drained
@@ -164,7 +175,7 @@ pub(super) fn upstreams(admin: &Admin, now: Instant) -> UpstreamsDocument {
             })
             .collect(),
         state: match (report.failing, report.rtt) {
-            (true, _) => "failing",
+            (true, _) => FAILING,
             (false, None) => "unasked",
             (false, Some(_)) => "up",
         }

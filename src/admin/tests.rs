@@ -35,7 +35,7 @@ use crate::{
     answer::{self, About, Cookies, Exempt, LineKind, Settings, Vantage},
     forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
     policy::{self, PolicyConfig, facts},
-    refresh::{Control, Publications, RoundReport, SourceStatus, Status},
+    refresh::{Control, Publications, RoundReport, SourceStatus, Status, Unkept},
     serve::ServeConfig,
     table::{AnswerTable, Publisher, channel, compile},
     telemetry::Metrics,
@@ -310,8 +310,8 @@ async fn explain_tells_what_the_offline_command_tells() {
         from_text::<ExplainDocument>(&response.body).unwrap()
     };
     let sqs = "sqs.eu-west-1.amazonaws.com";
-    let expected = offline(sqs, "A", "10.1.2.3", "10.0.0.99:5353");
-    let told = online(&format!("name={sqs}&from=10.1.2.3&listener=10.0.0.99:5353")).await;
+    let expected = offline(sqs, "A", "10.1.2.3", "10.0.0.10:53");
+    let told = online(&format!("name={sqs}&from=10.1.2.3&listener=10.0.0.10:53")).await;
     assert_eq!(told, ExplainDocument::from(&expected));
     assert_eq!(told.to_string(), expected.to_string());
 
@@ -334,8 +334,33 @@ async fn explain_tells_what_the_offline_command_tells() {
         assert_eq!(told.to_string(), expected.to_string());
     }
     // An IPv4 client of an IPv6 socket, and a listener by its address alone.
-    let mapped = online(&format!("name={sqs}&from=::ffff:10.9.0.1&listener=10.0.0.7")).await;
-    assert_eq!(mapped.to_string(), offline(sqs, "A", "10.9.0.1", "10.0.0.7:53").to_string());
+    for listener in ["10.0.0.10", "[::ffff:10.0.0.10]:53"] {
+        let query = format!("name={sqs}&from=::ffff:10.9.0.1&listener={listener}");
+        let expected = offline(sqs, "A", "10.9.0.1", "10.0.0.10:53");
+        assert_eq!(online(&query).await.to_string(), expected.to_string());
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_of_ours_is_not_explained() {
+    let daemon = Daemon::ready().await;
+    let explain = async |listener: &str| {
+        let path = format!("/api/v1/explain?name=a&listener={listener}");
+        daemon.get(&path).await.status
+    };
+    let told = daemon.refused("/api/v1/explain?name=a&listener=10.0.0.10:5353").await;
+    let why = "listener: 10.0.0.10:5353 is no address of ours that can be asked; hubdns listens on \
+               10.0.0.10:53";
+    assert_eq!(told, (400, why.to_owned()));
+    let page = daemon.get("/?name=a&listener=10.0.0.99").await.body;
+    assert!(page.contains("Not explained</span>: listener: 10.0.0.99:53 is no address"), "{page}");
+    // One that stands for every address of this host stands for no other's.
+    daemon.listening.send_replace(vec!["0.0.0.0:53".parse().unwrap()]);
+    for (listener, status) in
+        [("127.0.0.7", 200), ("0.0.0.0", 200), ("192.0.2.1", 400), ("127.0.0.1:5353", 400)]
+    {
+        assert_eq!(explain(listener).await, status, "{listener}");
+    }
 }
 
 #[tokio::test]
@@ -367,6 +392,10 @@ async fn status_tells_how_the_daemon_stands() {
         round: Some(round),
         drained: vec![("euw1-az1".to_owned(), 1_700_000_000)],
         flapping: [("10.0.1.5".parse().unwrap(), 4)].into(),
+        unkept: Some(Unkept {
+            since: tokio::time::Instant::now(),
+            error: "cannot write the state file /s: disk full".to_owned(),
+        }),
     });
     let response = daemon.get("/api/v1/status").await;
     let mut status: StatusDocument = from_text(&response.body).unwrap();
@@ -375,6 +404,7 @@ async fn status_tells_how_the_daemon_stands() {
     // What follows is the same on each run.
     hub.age_secs = Some(77);
     status.last_round.as_mut().unwrap().age_secs = 0;
+    status.unkept.as_mut().unwrap().age_secs = 0;
     status.version = "0.0.0".to_owned();
     insta::assert_snapshot!(to_text(&status));
 }

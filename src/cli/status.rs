@@ -10,14 +10,16 @@ use std::{
 use super::{
     Reader,
     args::{Format, StatusArgs},
-    ask, printable_lines, repaint, run, say_on, small_runtime,
+    ask,
+    fold::folded,
+    printable_lines, repaint, run, say_on, small_runtime,
 };
 use crate::{
     admin::json::{
-        ErrorDocument, RoundDocument, SourceDocument, StatusDocument, UpstreamsDocument, from_text,
+        ErrorDocument, RoundDocument, SourceDocument, StatusDocument, UnkeptDocument, from_text,
         to_text,
     },
-    base::printable,
+    base::{age, count, printable},
 };
 
 /// Prints it; the exit status tells whether the daemon is ready. To watch goes on until it is
@@ -28,19 +30,18 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         Err(text) => return run::refuse(&text),
     };
     let runtime = small_runtime()?;
-    let ask = |path| runtime.block_on(ask::look(&socket, path));
-    let look = || -> anyhow::Result<(StatusDocument, UpstreamsDocument)> {
-        Ok((from_text(&ask("/api/v1/status")?)?, from_text(&ask("/api/v1/upstreams")?)?))
+    let look = || -> anyhow::Result<StatusDocument> {
+        Ok(from_text(&runtime.block_on(ask::look(&socket, "/api/v1/status"))?)?)
     };
     let on_terminal = io::stdout().is_terminal();
     loop {
         let looked = look();
         let text = match (&looked, args.daemon.format) {
-            (Ok((status, upstreams)), Format::Text) => screen(status, upstreams),
-            (Ok((status, _)), Format::Json) => to_text(status),
+            (Ok(status), Format::Text) => folded(&screen(status)),
+            (Ok(status), Format::Json) => to_text(status),
             // Who watches a restart wants to see it come back, and silence is no news.
             (Err(error), Format::Text) if args.watch.is_some() => {
-                printable_lines(&format!("{error:#}")) + "\n"
+                folded(&(printable_lines(&format!("{error:#}")) + "\n"))
             }
             (Err(error), Format::Json) if args.watch.is_some() => {
                 to_text(&ErrorDocument { error: format!("{error:#}") })
@@ -52,8 +53,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             (_, _) => say_on(&text)?,
         };
         let Some(secs) = args.watch else {
-            let (status, _) = looked?;
-            return Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if looked?.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         };
         if reader == Reader::Gone {
             return Ok(ExitCode::SUCCESS);
@@ -62,7 +62,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn screen(status: &StatusDocument, upstreams: &UpstreamsDocument) -> String {
+fn screen(status: &StatusDocument) -> String {
     let mut lines = vec![match status.ready {
         true => format!("ready      hubdns {}", status.version),
         false => format!("NOT READY  hubdns {}", status.version),
@@ -74,8 +74,9 @@ fn screen(status: &StatusDocument, upstreams: &UpstreamsDocument) -> String {
     let hash = status.table_hash.as_deref().unwrap_or("none yet");
     line("table", format!("generation {}, hash {hash}", status.generation));
     for view in &status.views {
-        let (name, names, declined) = (printable(&view.name), view.names, view.declined);
-        line("view", format!("{name}: {names} names, {declined} not answered"));
+        let (name, declined) = (printable(&view.name), view.declined);
+        let names = count(view.names, "name", "names");
+        line("view", format!("{name}: {names}, {declined} not answered"));
     }
     for it in &status.sources {
         line("source", source(it));
@@ -87,13 +88,18 @@ fn screen(status: &StatusDocument, upstreams: &UpstreamsDocument) -> String {
         line("drained", format!("zone {} since {}", printable(&drained.zone), drained.since));
     }
     for flapping in &status.flapping {
-        line("flapping", format!("{}: {} changes", flapping.ip, flapping.changes));
+        let changes = count(flapping.changes.into(), "change", "changes");
+        line("flapping", format!("{}: {changes}", flapping.ip));
     }
     if let Some(it) = &status.last_round {
         line("round", round(it));
     }
-    for failing in upstreams.upstreams.iter().filter(|it| it.state == "failing") {
-        let (address, zones) = (printable(&failing.address), printable(&failing.zones.join(", ")));
+    if let Some(UnkeptDocument { error, age_secs }) = &status.unkept {
+        line("disk", format!("{}, first {} ago", printable(error), age(*age_secs)));
+        line("", "a restart without AWS would serve what it held before, if anything".to_owned());
+    }
+    for failing in &status.failing_upstreams {
+        let (address, zones) = (printable(&failing.address), printable(&failing.asked_for()));
         line("upstream", format!("{address} does not answer; it is asked for {zones}"));
     }
     if let Some(budget) = &status.budget {
@@ -107,22 +113,23 @@ fn screen(status: &StatusDocument, upstreams: &UpstreamsDocument) -> String {
 }
 
 fn source(source: &SourceDocument) -> String {
-    let age = match (source.age_secs, source.from_state_file) {
+    let endpoints = count(source.endpoints, "endpoint", "endpoints");
+    let told = match (source.age_secs, source.from_state_file) {
         (None, _) => "nothing told yet, so its names are not answered".to_owned(),
-        (Some(secs), false) => format!("{} endpoints, told {secs} s ago", source.endpoints),
+        (Some(secs), false) => format!("{endpoints}, told {} ago", age(secs)),
         (Some(secs), true) => {
-            format!("{} endpoints, from the state file, {secs} s old", source.endpoints)
+            format!("{endpoints}, from the state file, {} old", age(secs))
         }
     };
     let error = source.error.as_deref().map(|error| format!("; FAILS: {}", printable(error)));
     let lack = source.lack.as_deref().map(|lack| format!("; without {}", printable(lack)));
     let ills: String = error.into_iter().chain(lack).collect();
-    format!("{}: {age}{ills}", printable(&source.name))
+    format!("{}: {told}{ills}", printable(&source.name))
 }
 
 fn round(round: &RoundDocument) -> String {
     let why = round.reason.as_deref().map(|reason| format!(": {}", printable(reason)));
-    format!("{} {} s ago{}", round.outcome, round.age_secs, why.unwrap_or_default())
+    format!("{} {} ago{}", round.outcome, age(round.age_secs), why.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -130,7 +137,7 @@ mod tests {
     use super::screen;
     use crate::admin::json::{
         DrainedZoneDocument, FlappingDocument, RoundDocument, SourceDocument, StatusDocument,
-        UpstreamDocument, UpstreamsDocument, ViewSummary,
+        UnkeptDocument, UpstreamDocument, ViewSummary,
     };
 
     fn hub() -> SourceDocument {
@@ -159,6 +166,8 @@ mod tests {
             loops: vec![],
             budget: None,
             aws_hosts: None,
+            failing_upstreams: vec![],
+            unkept: None,
             sources: vec![hub()],
             drained_zones: vec![],
             flapping: vec![],
@@ -170,24 +179,21 @@ mod tests {
         }
     }
 
-    /// Upstreams in these states.
-    fn upstreams(states: &[&str]) -> UpstreamsDocument {
-        let upstream = |(at, state): (usize, &&str)| UpstreamDocument {
-            address: format!("10.0.0.{}:53", at + 2),
-            zones: vec![".".to_owned(), "corp.example".to_owned()],
-            state: (*state).to_owned(),
+    fn failing() -> UpstreamDocument {
+        UpstreamDocument {
+            address: "10.0.0.3:53".to_owned(),
+            zones: [".", "corp.example", "onprem: ."].map(str::to_owned).to_vec(),
+            state: "failing".to_owned(),
             rtt_micros: None,
             asked_without: vec![],
             limited: false,
             trusted: false,
-        };
-        let upstreams = states.iter().enumerate().map(upstream).collect();
-        UpstreamsDocument { upstreams, budget: None, loops: vec![] }
+        }
     }
 
     #[test]
     fn a_daemon_in_order_is_a_line_a_thing() {
-        insta::assert_snapshot!(screen(&document(), &upstreams(&[])), @r"
+        insta::assert_snapshot!(screen(&document()), @r"
         ready      hubdns 0.1.0
         table      generation 7, hash 0123456789abcdef
         view       default: 120 names, 4 not answered
@@ -211,7 +217,10 @@ mod tests {
         status.flapping = vec![FlappingDocument { ip: "10.0.1.5".parse().unwrap(), changes: 6 }];
         let late = SourceDocument { name: "late".to_owned(), age_secs: None, ..hub() };
         status.sources.push(late);
-        insta::assert_snapshot!(screen(&status, &upstreams(&["up", "failing"])), @r"
+        status.failing_upstreams = vec![failing()];
+        let error = "cannot write the state file /s: no\u{7} room".to_owned();
+        status.unkept = Some(UnkeptDocument { error, age_secs: 5_000 });
+        insta::assert_snapshot!(screen(&status), @r"
         NOT READY  hubdns 0.1.0
                    draining: answers go on
         table      generation 7, hash none yet
@@ -221,7 +230,9 @@ mod tests {
         drained    zone euw1-az1 since 2023-11-14T22:13:20Z
         flapping   10.0.1.5: 6 changes
         round      unchanged 12 s ago
-        upstream   10.0.0.3:53 does not answer; it is asked for ., corp.example
+        disk       cannot write the state file /s: no\u{7} room, first 83 min ago
+                   a restart without AWS would serve what it held before, if anything
+        upstream   10.0.0.3:53 does not answer; it is asked for all that is in no zone, corp.example, onprem: all that is in no zone
         listeners  none
         ");
     }

@@ -28,4 +28,4 @@ pub use history::{Cause, Publication, Publications};
 pub use order::{Control, Looks, OrderError, SourceRound};
 pub use refresher::{Inputs, Refresher};
 pub use retire::retire;
-pub use status::{RoundReport, SourceStatus, Status};
+pub use status::{RoundReport, SourceStatus, Status, Unkept};

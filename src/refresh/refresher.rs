@@ -117,12 +117,13 @@ impl Refresher {
         metrics: Arc<Metrics>,
         now_secs: fn() -> u64,
     ) -> Self {
+        let (path, status) = (inputs.refresh.state_file.clone(), watch::Sender::default());
         Self {
             known: Known::new(inputs.sources.iter().map(|source| source.name.clone())),
-            state: StateFile::new(inputs.refresh.state_file.clone(), Arc::clone(&metrics)),
+            state: StateFile::new(path, Arc::clone(&metrics), status.clone()),
             inputs,
             publisher,
-            status: watch::Sender::new(Status::default()),
+            status,
             round: None,
             history: History::default(),
             metrics,
@@ -377,11 +378,15 @@ impl Refresher {
     }
 
     pub(super) fn tell(&self) {
-        self.status.send_replace(Status {
-            sources: self.known.status(),
-            round: self.round.clone(),
-            drained: self.drained.list(),
-            flapping: self.unhealthy.borrow().flapping().clone(),
+        self.status.send_modify(|status| {
+            *status = Status {
+                sources: self.known.status(),
+                round: self.round.clone(),
+                drained: self.drained.list(),
+                flapping: self.unhealthy.borrow().flapping().clone(),
+                // It is the state file's to tell.
+                unkept: status.unkept.take(),
+            }
         });
     }
 }

@@ -3,7 +3,6 @@
 //! Written by a task of its own: a disk that hangs holds up no change of the table.
 
 use std::{
-    mem,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -16,6 +15,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::status::{Status, Unkept};
 use crate::{
     base::Chain,
     discover::{LastGood, read_state, write_state},
@@ -45,13 +45,15 @@ pub(super) struct StateFile {
     path: Option<PathBuf>,
     wanted: watch::Sender<Option<Wanted>>,
     written: JoinHandle<()>,
+    status: watch::Sender<Status>,
 }
 
 /// The task's memory.
 struct Writer {
     metrics: Arc<Metrics>,
     on_disk: Option<(Wanted, Instant)>,
-    failing: bool,
+    failing_since: Option<Instant>,
+    status: watch::Sender<Status>,
 }
 
 // === impl StateFile ===
@@ -59,19 +61,26 @@ struct Writer {
 impl StateFile {
     /// Starts the task. Must be called within the runtime.
     #[expect(clippy::disallowed_methods, reason = "without it there is only no state file")]
-    pub(super) fn new(path: Option<PathBuf>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        path: Option<PathBuf>,
+        metrics: Arc<Metrics>,
+        status: watch::Sender<Status>,
+    ) -> Self {
         let (wanted, orders) = watch::channel(None);
-        let writer = Writer { metrics, on_disk: None, failing: false };
-        Self { path, wanted, written: tokio::spawn(writer.run(orders)) }
+        let writer = Writer { metrics, on_disk: None, failing_since: None, status: status.clone() };
+        Self { path, wanted, written: tokio::spawn(writer.run(orders)), status }
     }
 
     /// Follows a new configuration.
     pub(super) fn move_to(&mut self, path: Option<PathBuf>) {
         self.path = path;
+        if self.path.is_none() {
+            self.wanted.send_replace(None);
+        }
     }
 
     /// The last good inventory. A file that cannot be used is said and counted, and then it is as
-    /// if there were none.
+    /// if there were none, until it has been written.
     pub(super) async fn read(&self, metrics: &Metrics) -> Option<LastGood> {
         let path = self.path.as_ref()?;
         match read_state(path).await {
@@ -86,6 +95,8 @@ impl StateFile {
                     reason = error.word(), error = %Chain(&error),
                     "the state file cannot be used; the sources are asked first"
                 );
+                let unkept = Unkept { since: Instant::now(), error: Chain(&error).to_string() };
+                self.status.send_modify(|status| status.unkept = Some(unkept));
                 None
             }
         }
@@ -115,8 +126,11 @@ impl Writer {
     async fn run(mut self, mut orders: watch::Receiver<Option<Wanted>>) {
         while orders.changed().await.is_ok() {
             let wanted = orders.borrow_and_update().clone();
-            if let Some(wanted) = wanted.filter(|wanted| !self.is_on_disk(wanted)) {
-                self.write(wanted).await;
+            match wanted {
+                Some(wanted) if self.is_on_disk(&wanted) => (),
+                Some(wanted) => self.write(wanted).await,
+                // A configuration that keeps nothing.
+                None => self.mended(),
             }
         }
     }
@@ -144,34 +158,46 @@ impl Writer {
         };
         match written {
             Ok(()) => {
-                if self.failing {
+                if self.failing_since.is_some() {
                     tracing::info!(path = %path.display(), "the state file can be written again");
                 }
-                self.failing = false;
+                self.mended();
                 self.on_disk = Some((wanted, Instant::now()));
             }
             Err(error) => {
-                self.metrics.control.state_file_failed(StateFileOperation::Write);
-                if !self.failing {
+                if self.failed(Chain(&error).to_string()) {
                     tracing::warn!(
                         reason = error.word(), error = %Chain(&error),
                         "the state file cannot be written; a restart without AWS would serve what \
                          it held before, if anything"
                     );
                 }
-                self.failing = true;
             }
         }
     }
 
     /// Told while it does: who waits for a disk may wait for ever.
     fn hangs(&mut self, path: &Path) {
-        self.metrics.control.state_file_failed(StateFileOperation::Write);
-        if !mem::replace(&mut self.failing, true) {
+        let (path, secs) = (path.display(), HANGS_AFTER.as_secs());
+        if self.failed(format!("writing the state file {path} takes more than {secs} s")) {
             tracing::warn!(
-                path = %path.display(),
+                %path,
                 "the state file's disk hangs; a restart without AWS would serve what it held before"
             );
         }
+    }
+
+    /// Counts a failure and lets people see it; whether it is the first.
+    fn failed(&mut self, error: String) -> bool {
+        self.metrics.control.state_file_failed(StateFileOperation::Write);
+        let is_first = self.failing_since.is_none();
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        self.status.send_modify(|status| status.unkept = Some(Unkept { since, error }));
+        is_first
+    }
+
+    fn mended(&mut self) {
+        self.failing_since = None;
+        self.status.send_if_modified(|status| status.unkept.take().is_some());
     }
 }

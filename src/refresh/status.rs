@@ -17,6 +17,17 @@ pub struct Status {
     pub drained: Vec<(String, u64)>,
     /// Addresses that go down and come up again and again, with the changes that count still.
     pub flapping: BTreeMap<IpAddr, u8>,
+    /// Why what is known is not on disk; `None` while it is, or where nothing is kept.
+    pub unkept: Option<Unkept>,
+}
+
+/// A state file that could not be used at the start, or cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unkept {
+    /// Since when.
+    pub since: Instant,
+    /// Why, at the last time, with the whole chain of causes.
+    pub error: String,
 }
 
 /// One source.

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    SOON, SQS, await_answer, await_metric, lines_with, nudge, small_hub, source, status,
+    SOON, SQS, await_answer, await_metric,
+    commands::{Ran, ran},
+    lines_with, nudge, recorded, small_hub, source, status,
     support::{Ec2Double, Hubdns, eventually},
 };
 
@@ -80,7 +82,59 @@ fn a_place_that_holds_no_file_is_told_once_and_worked_around() {
         assert_eq!(told.len(), 2, "{place}: {told:#?}");
         assert!(told.iter().all(|line| line.contains(place)), "{told:#?}");
         assert_eq!(daemon.get("/readyz").0, 200);
+        // A person sees it, with when it began.
+        let unkept = |daemon: &Hubdns| status(daemon)["unkept"].clone();
+        let error = unkept(&daemon)["error"].as_str().unwrap().to_owned();
+        assert!(
+            error.starts_with("cannot write the state file ") && error.contains(place),
+            "{error}"
+        );
+        let Ran { code, out, .. } = ran(&mut daemon.command("status"));
+        assert!(code == Some(0) && out.contains(&format!("\ndisk       {error}, first ")), "{out}");
+        let page = daemon.get("/").1;
+        assert!(
+            page.contains("What is known is not on disk for a start without AWS: cannot write")
+        );
+        let there = folder.path().join(place);
+        match place {
+            "directory" => fs::remove_dir_all(&there).unwrap(),
+            _ => {
+                fs::remove_file(folder.path().join("file")).unwrap();
+                fs::create_dir(folder.path().join("file")).unwrap();
+            }
+        }
+        nudge(&mut daemon);
+        eventually("it is told no more", SOON, || unkept(&daemon).is_null().then_some(()));
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_until_it_is_written() {
+    let nobody = ([127, 0, 0, 1], crate::support::free_port()).into();
+    let config = crate::source_at(nobody);
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("inventory.json");
+    fs::write(&path, "{").unwrap();
+    let refresh = format!("[refresh]\ninterval_secs = 5\nstate_file = \"{}\"\n", path.display());
+    let daemon = Hubdns::spawn(&(config + &refresh), &[]);
+    let told = eventually("it answers", SOON, || {
+        let Ran { out, .. } = ran(&mut daemon.command("status"));
+        out.contains("\ndisk ").then_some(out)
+    });
+    assert!(told.contains("disk       the state file ") && told.contains("is corrupt: "), "{told}");
+}
+
+#[test]
+fn a_configuration_that_keeps_nothing_has_nothing_to_tell() {
+    let folder = TempDir::new().unwrap();
+    let refresh = |path: &str| format!("[refresh]\ninterval_secs = 5\nstate_file = \"{path}\"\n");
+    let nowhere = folder.path().join("none/inventory.json").display().to_string();
+    let mut daemon = Hubdns::start(&(recorded() + &refresh(&nowhere)));
+    let unkept = |daemon: &Hubdns| status(daemon)["unkept"].clone();
+    eventually("it is told", SOON, || unkept(&daemon).is_object().then_some(()));
+    daemon.write_config(&(recorded() + &refresh("")));
+    assert_eq!(ran(&mut daemon.command("reload")).code, Some(0));
+    eventually("nothing is", SOON, || unkept(&daemon).is_null().then_some(()));
 }
 
 #[test]

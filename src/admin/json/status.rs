@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AwsHostsDocument, BudgetDocument, DrainedZoneDocument, FlappingDocument, LoopDocument,
+    UpstreamDocument,
 };
 
 /// How the daemon stands: `/api/v1/status`.
@@ -36,6 +37,13 @@ pub struct StatusDocument {
     pub budget: Option<BudgetDocument>,
     /// Who is asked for the hosts of AWS that discovery calls.
     pub aws_hosts: Option<AwsHostsDocument>,
+    /// Upstreams that do not answer: others are asked first.
+    #[serde(default)]
+    pub failing_upstreams: Vec<UpstreamDocument>,
+    /// Why what is known is not on disk for a start without AWS; nothing while it is, or where
+    /// `refresh.state_file` is empty.
+    #[serde(default)]
+    pub unkept: Option<UnkeptDocument>,
     /// In the order of the configuration.
     pub sources: Vec<SourceDocument>,
     /// Zones that a person has taken out of the answers.
@@ -46,6 +54,15 @@ pub struct StatusDocument {
     pub flapping: Vec<FlappingDocument>,
     /// The last round of discovery; nothing before the first has ended.
     pub last_round: Option<RoundDocument>,
+}
+
+/// A state file that could not be used at the start, or cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnkeptDocument {
+    /// Why, at the last time.
+    pub error: String,
+    /// Since it was so first.
+    pub age_secs: u64,
 }
 
 /// How much a view has.

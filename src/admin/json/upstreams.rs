@@ -35,3 +35,16 @@ pub struct UpstreamDocument {
     /// Whether its AD bit is passed on.
     pub trusted: bool,
 }
+
+// === impl UpstreamDocument ===
+
+impl UpstreamDocument {
+    /// What it is asked for, as people say it.
+    pub fn asked_for(&self) -> String {
+        let zones = self.zones.iter().map(|zone| match zone.strip_suffix('.') {
+            Some(view) => format!("{view}all that is in no zone"),
+            None => zone.clone(),
+        });
+        zones.collect::<Vec<_>>().join(", ")
+    }
+}

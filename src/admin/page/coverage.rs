@@ -7,9 +7,12 @@ use maud::{Markup, html};
 use super::{
     Visit,
     list::{Slice, nothing},
-    parts::{self, Column, Shape, age, count, grouped},
+    parts::{self, Column, Shape, count, grouped},
 };
-use crate::admin::json::{CoverageDocument, LeakDocument, ObjectionDocument};
+use crate::{
+    admin::json::{CoverageDocument, LeakDocument, ObjectionDocument},
+    base::age,
+};
 
 /// Services that are summed up; all are in the list, and in the metrics.
 const SERVICES_MAX: usize = 6;

@@ -4,10 +4,13 @@ use maud::{Markup, html};
 
 use super::{
     Visit,
-    parts::{self, Shape, age, fact, grouped},
+    parts::{self, Shape, fact, grouped},
 };
-use crate::admin::json::{
-    BudgetDocument, SourceDocument, UpstreamDocument, ViewRuleDocument, ViewsDocument,
+use crate::{
+    admin::json::{
+        BudgetDocument, SourceDocument, UpstreamDocument, ViewRuleDocument, ViewsDocument,
+    },
+    base::age,
 };
 
 /// Packets a second that AWS takes from one interface; more are lost.
@@ -165,10 +168,6 @@ fn upstream_row(upstream: &UpstreamDocument) -> Vec<Markup> {
         "failing" => Shape::Bad.with("does not answer"),
         _ => Shape::Open.with("not asked yet"),
     };
-    let zones = upstream.zones.iter().map(|zone| match zone.strip_suffix('.') {
-        Some(view) => format!("{view}all that is in no zone"),
-        None => zone.clone(),
-    });
     let mut remarks: Vec<String> =
         upstream.asked_without.iter().map(|it| format!("asked without {it}")).collect();
     if upstream.limited {
@@ -186,7 +185,7 @@ fn upstream_row(upstream: &UpstreamDocument) -> Vec<Markup> {
                 None => span.off { "not known" },
             }
         },
-        html! { (zones.collect::<Vec<_>>().join(", ")) },
+        html! { (upstream.asked_for()) },
         html! {
             @if remarks.is_empty() { span.off { "none" } } @else { (remarks.join(", ")) }
         },

@@ -176,7 +176,7 @@ impl Visit {
             0 => Silence::default(),
             _ => Silence::of(&self.published),
         };
-        let verdict = Verdict::of(&self.status, &self.upstreams, silence);
+        let verdict = Verdict::of(&self.status, silence);
         html! {
             (DOCTYPE)
             html lang="en" {

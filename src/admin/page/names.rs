@@ -10,10 +10,11 @@ use maud::{Markup, html};
 use super::{
     Visit,
     list::{Slice, nothing},
-    parts::{self, Column, Shape, age, grouped},
+    parts::{self, Column, Shape, grouped},
 };
 use crate::{
     admin::json::{AddressDocument, DeclinedDocument, NameDocument},
+    base::age,
     policy::{Address, Caveat, Claim, CnameClaim, Declined},
     table::ViewTable,
 };

@@ -7,10 +7,10 @@ use std::{
 
 use maud::{Markup, html};
 
-use super::parts::{Shape, age, count, fact, grouped};
+use super::parts::{Shape, count, fact, grouped};
 use crate::{
-    admin::json::{StatusDocument, UpstreamsDocument},
-    base::RecordType,
+    admin::json::StatusDocument,
+    base::{RecordType, age},
     policy::Caveat,
     table::Published,
 };
@@ -36,11 +36,7 @@ enum Level {
 // === impl Verdict ===
 
 impl Verdict {
-    pub(super) fn of(
-        status: &StatusDocument,
-        upstreams: &UpstreamsDocument,
-        silence: Silence<'_>,
-    ) -> Self {
+    pub(super) fn of(status: &StatusDocument, silence: Silence<'_>) -> Self {
         let mut doubts = Vec::new();
         doubts.extend(status.sources.iter().filter_map(|source| {
             let error = source.error.as_deref()?;
@@ -66,8 +62,12 @@ impl Verdict {
                 format!("What source {} found is held back: {why}", source.name)
             }),
         );
-        let failing = upstreams.upstreams.iter().filter(|it| it.state == "failing");
+        let failing = status.failing_upstreams.iter();
         doubts.extend(failing.map(|it| format!("Upstream {} does not answer", it.address)));
+        doubts.extend(status.unkept.as_ref().map(|unkept| {
+            let what = "What is known is not on disk for a start without AWS";
+            format!("{what}: {}", unkept.error)
+        }));
         let Silence { endpoints, left_out } = silence;
         if !endpoints.is_empty() {
             let endpoints = some(endpoints.into_iter().map(str::to_owned));
