@@ -20,10 +20,13 @@ use super::sender::FORGED_TIMES;
 use super::{About, Cookies, Exempt, Responder, Settings, Step};
 use crate::{
     base::{Az, Name, Pattern, RecordType, Ttl, TtlBounds, is_private},
-    forward::{BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, Forwarder, Trust},
+    forward::{
+        BudgetConfig, CacheConfig, CaseRandomization, ForwardConfig, ForwardZone, Forwarder, Key,
+        Trust, ViewForward,
+    },
     policy::{
         Address, Claim, ClientZone, CnameClaim, DeclinedList, Origin, Plan, PolicyConfig,
-        ViewConfig, ViewPlan, ZoneBy,
+        ViewConfig, ViewPlan, ZoneBy, without,
     },
     table::{Publisher, channel, compile},
     telemetry::{Metrics, Proto},
@@ -54,6 +57,10 @@ const TYPES: [u16; 8] = [1, 28, 5, 6, 16, 43, 255, 252];
 const CLIENTS: [&str; 5] =
     ["10.9.9.9:999", "10.1.0.7:40000", "10.2.0.7:40000", "192.0.2.1:53", "203.0.113.5:40000"];
 const LISTENER: &str = "10.0.0.10:53";
+/// Has upstreams of its own, and others again for one zone, which have said something else.
+const OWN_VIEW: &str = "onprem";
+/// Its addresses are left out.
+const DRAINED: &str = "eu-west-1c";
 /// Options that a client may send: an NSID, a cookie, a keepalive, padding, and one nobody knows.
 const OPTIONS: [&[u8]; 5] = [
     b"\x00\x03\x00\x00",
@@ -155,8 +162,12 @@ impl Parity {
     pub fn new() -> Option<Parity> {
         let metrics = Arc::new(Metrics::new().ok()?);
         let forwarder = Forwarder::new(forward(), Trust::default(), Arc::clone(&metrics));
-        for (question, message) in cached()? {
-            forwarder.keep(&question, Relay::read(&question, &message).ok()?);
+        for (view, last) in [(PolicyConfig::REST_VIEW, 1), (OWN_VIEW, 101)] {
+            for (question, message) in cached(last)? {
+                let realm = forwarder.realm(&view.into(), question.name.as_wire());
+                let relay = Relay::read(&question, &message).ok()?;
+                forwarder.keep(Key { realm, question }, relay);
+            }
         }
         let (settings, seen) = watch::channel(Arc::new(Settings {
             forwarder,
@@ -169,6 +180,7 @@ impl Parity {
         }));
         let (mut publisher, table) = channel();
         let (plan, config) = policy()?;
+        let plan = without(plan, &|_| false, &|az| az.is_called(DRAINED));
         publisher.publish(compile(plan, &config));
         Some(Parity {
             responder: Responder::new(table, seen, metrics),
@@ -217,10 +229,16 @@ fn name_of(text: &str) -> Name {
 
 fn forward() -> ForwardConfig {
     let cache = CacheConfig { entries: 1_000, bytes: 1 << 24, ..CacheConfig::NONE };
+    // Nobody: what is not in the cache is not asked for here.
+    let own = |ip: &str| ip.parse().ok().into_iter().collect();
     ForwardConfig {
         upstreams: Vec::new(),
         zones: Vec::new(),
-        views: Vec::new(),
+        views: vec![ViewForward {
+            view: OWN_VIEW.into(),
+            upstreams: Some(own("192.0.2.53")),
+            zones: vec![ForwardZone { name: name_of("example"), upstreams: own("192.0.2.54") }],
+        }],
         trusted: Vec::new(),
         case_randomization: CaseRandomization::Off,
         ca_file: None,
@@ -229,11 +247,11 @@ fn forward() -> ForwardConfig {
     }
 }
 
-/// Two views and two zones.
+/// Two views, and a client in a zone.
 fn policy() -> Option<(Plan, PolicyConfig)> {
     let ttl = Ttl::from_secs(60).ok()?;
     let claim = |pattern: &str, net: u8| {
-        let zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"];
+        let zones = ["eu-west-1a", "eu-west-1b", DRAINED];
         let address = |(at, ip): (usize, IpAddr)| Address {
             az: Az { name: zones[at % zones.len()].into(), id: None },
             ip,
@@ -268,7 +286,7 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
         })
     };
     let plan = Plan {
-        views: vec![view("onprem", 20)?, view("default", 10)?],
+        views: vec![view(OWN_VIEW, 20)?, view(PolicyConfig::REST_VIEW, 10)?],
         zones: vec![ClientZone {
             network: "10.1.0.0/16".parse().ok()?,
             zone: "eu-west-1b".into(),
@@ -286,7 +304,7 @@ fn policy() -> Option<(Plan, PolicyConfig)> {
         alias_sets: Vec::new(),
         views: vec![ViewConfig {
             clients: vec!["10.2.0.0/16".parse().ok()?],
-            ..ViewConfig::named("onprem".into())
+            ..ViewConfig::named(OWN_VIEW.into())
         }],
         zones: vec![("10.1.0.0/16".parse().ok()?, "eu-west-1b".into())],
         discover_zones: false,
@@ -309,23 +327,23 @@ fn cnames(ttl: Ttl) -> Option<Vec<CnameClaim>> {
     cnames.into_iter().map(claim).collect()
 }
 
-/// What upstreams have said.
-fn cached() -> Option<Vec<(Question, Vec<u8>)>> {
+/// What upstreams have said, whose first address ends in `first`.
+fn cached(first: u8) -> Option<Vec<(Question, Vec<u8>)>> {
     let name = |text| name_of(text).as_wire().to_vec();
     let soa = [name("ns.example"), name("who.example"), vec![0; 16], vec![0, 0, 42, 48]].concat();
     let soa = || (name("example"), 6, soa.clone());
-    let a = |owner, last| (name(owner), 1, vec![192, 0, 2, last]);
+    let a = |owner, more: u8| (name(owner), 1, vec![192, 0, 2, first.saturating_add(more)]);
     let alias = |owner, target| (name(owner), 5, name(target));
     let text = || [vec![250], vec![b'x'; 250]].concat().repeat(6);
     let said = [
-        ("a.example", 1, 0, vec![a("a.example", 1), a("a.example", 2)], vec![]),
+        ("a.example", 1, 0, vec![a("a.example", 0), a("a.example", 1)], vec![]),
         ("a.example", 28, 0, vec![], vec![soa()]),
         ("none.example", 1, 3, vec![], vec![soa()]),
         (
             "alias.example",
             1,
             0,
-            vec![alias("alias.example", "b.example"), a("b.example", 3)],
+            vec![alias("alias.example", "b.example"), a("b.example", 2)],
             vec![],
         ),
         (
@@ -334,7 +352,7 @@ fn cached() -> Option<Vec<(Question, Vec<u8>)>> {
             0,
             vec![
                 alias("ours.example", "sqs.eu-west-1.amazonaws.com"),
-                a("sqs.eu-west-1.amazonaws.com", 4),
+                a("sqs.eu-west-1.amazonaws.com", 3),
             ],
             vec![],
         ),
@@ -372,10 +390,10 @@ fn cached() -> Option<Vec<(Question, Vec<u8>)>> {
 
 #[cfg(test)]
 mod tests {
-    use domain::base::Message;
+    use domain::{base::Message, rdata::A};
     use proptest::prelude::*;
 
-    use super::{NAMES, Parity, choose};
+    use super::{CLIENTS, NAMES, Parity, choose};
 
     thread_local! {
         static PARITY: Parity = Parity::new().unwrap();
@@ -396,6 +414,28 @@ mod tests {
                 let decoded = Message::from_slice(datagram).unwrap();
                 prop_assert!(decoded.iter().all(|record| record.is_ok()), "{datagram:02x?}");
             }
+        }
+    }
+
+    #[test]
+    fn views_are_told_by_upstreams_of_their_own_and_drained_zones_are_left_out() {
+        let parity = Parity::new().unwrap();
+        let last_octets = |name: &str, client: &str| {
+            let at = NAMES.iter().position(|it| *it == name).unwrap();
+            let client = CLIENTS.iter().position(|it| *it == client).unwrap();
+            let [at, client] = [at, client].map(|it| u8::try_from(it).unwrap());
+            let (packet, client) = choose(&[at, 0, 0, 0x21, client, 255, 0, 0]);
+            let reply = parity.ask(&packet, client, 0).unwrap().datagram.unwrap();
+            let answers = Message::from_slice(&reply).unwrap().answer().unwrap();
+            let mut last: Vec<u8> =
+                answers.limit_to::<A>().map(|it| it.unwrap().data().addr().octets()[3]).collect();
+            last.sort_unstable();
+            last
+        };
+        for (client, own) in [("10.9.9.9:999", 0), ("10.2.0.7:40000", 100)] {
+            assert_eq!(last_octets("a.example", client), [1 + own, 2 + own]);
+            assert_eq!(last_octets("away.hub", client), [3 + own]);
+            assert_eq!(last_octets("sqs.eu-west-1.amazonaws.com", client), [1, 2, 4]);
         }
     }
 

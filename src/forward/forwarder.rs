@@ -181,8 +181,8 @@ impl Forwarder {
 
     /// Puts a response into the cache, as if an upstream had told it just now.
     #[cfg(any(test, fuzzing))]
-    pub fn keep(&self, question: &Question, relay: crate::wire::Relay) {
-        self.0.cache.note(&question.clone().into(), Ok(&Arc::new(relay)), Instant::now());
+    pub fn keep(&self, key: impl Into<Key>, relay: crate::wire::Relay) {
+        self.0.cache.note(&key.into(), Ok(&Arc::new(relay)), Instant::now());
     }
 
     /// Sets the gauges of the cache and of the budget, which is done when somebody looks.

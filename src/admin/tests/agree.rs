@@ -8,18 +8,21 @@ use domain::{
     base::{Message, ParsedName, ToName},
     rdata::Cname,
 };
+use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     admin::json::ViewDocument,
-    answer::{Responder, Session, Step},
-    base::{Name, Pattern, RecordType},
+    answer::{Explanation, Pending, Responder, Session, Step},
+    base::{Name, Pattern, RecordType, TtlBounds},
+    forward::{ForwardZone, Key, UpstreamAddress, ViewForward},
     policy::{
         Alias, AliasSet, AliasTarget, AllowRule, AllowedResource, ServiceRule, ViewConfig, ViewKind,
     },
+    table::ViewTable,
     telemetry::Proto,
-    wire::{trial_answer, trial_query},
+    wire::{Question, Relay, Trial, trial_answer, trial_query, upstream_query},
 };
 
 /// Names that clients ask for: of services, of the operator's, and of nobody.
@@ -53,8 +56,13 @@ const SERVICES: [(&str, &str); 4] = [
     ("com.amazonaws.us-east-1.execute-api", "*.execute-api.us-east-1.amazonaws.com"),
     ("com.amazonaws.us-east-1.other", "*.us-east-1.amazonaws.com"),
 ];
-/// In no view, in one or in another, in a zone, and not let in.
-const CLIENTS: [&str; 4] = ["10.9.9.9", "10.1.0.7", "10.2.0.7", "192.0.2.1"];
+/// In no view, in one or in another, in a zone, public, and not let in.
+const CLIENTS: [&str; 5] = ["10.9.9.9", "10.1.0.7", "10.2.0.7", "203.0.113.5", STRANGER];
+const STRANGER: &str = "192.0.2.1";
+/// What upstreams have told of, each its own address.
+const TOLD: &str = "www.example";
+/// Of all, of a zone of all, of a view, and of a zone of one. Nobody asks them.
+const UPSTREAMS: [&str; 4] = ["192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "192.0.2.4:53"];
 const TYPES: [RecordType; 4] = [RecordType::A, RecordType::AAAA, RecordType::CNAME, RecordType::MX];
 const LISTENER: &str = "10.0.0.10:53";
 
@@ -133,6 +141,10 @@ fn any_view(name: &'static str, clients: &'static str) -> impl Strategy<Value = 
     })
 }
 
+fn allowed() -> Vec<IpNet> {
+    ["10.0.0.0/8", "203.0.113.0/24"].map(|it| it.parse().unwrap()).to_vec()
+}
+
 fn any_config() -> impl Strategy<Value = PolicyConfig> {
     let views = (any_view("one", "10.1.0.0/16"), any_view("two", "10.0.0.0/14"), 0..=2usize);
     let sets = prop::sample::subsequence(AliasSet::ALL.to_vec(), 0..=3);
@@ -148,12 +160,53 @@ fn any_config() -> impl Strategy<Value = PolicyConfig> {
                 deny: denies.then(|| ServiceRule::new("execute-api")).into_iter().collect(),
                 views: [one, two].into_iter().take(number).collect(),
                 zones: vec![("10.1.0.0/16".parse().unwrap(), "b".into())],
+                allow: allowed(),
                 aliases,
                 allow_rules,
                 alias_sets,
                 ..facts::config()
             }
         })
+}
+
+/// One of them, nobody, or nothing said.
+fn any_upstreams(upstream: &str) -> impl Strategy<Value = Option<Vec<UpstreamAddress>>> {
+    prop::option::of(prop::collection::vec(Just(upstream.parse().unwrap()), 0..=1))
+}
+
+fn any_zones(upstream: &str) -> impl Strategy<Value = Vec<ForwardZone>> {
+    let zone = |upstreams| ForwardZone { name: "example".parse().unwrap(), upstreams };
+    any_upstreams(upstream).prop_map(move |it| it.map(zone).into_iter().collect())
+}
+
+fn any_forward() -> impl Strategy<Value = ForwardConfig> {
+    let [all, zone, of_view, own_zone] = UPSTREAMS;
+    let view = |name: &'static str| {
+        (any_upstreams(of_view), any_zones(own_zone))
+            .prop_map(move |(upstreams, zones)| ViewForward { view: name.into(), upstreams, zones })
+    };
+    let views = (view("one"), view("two"));
+    (any_upstreams(all), any_zones(zone), views).prop_map(|(upstreams, zones, (one, two))| {
+        ForwardConfig {
+            upstreams: upstreams.unwrap_or_default(),
+            zones,
+            views: vec![one, two],
+            ..forwards()
+        }
+    })
+}
+
+/// One upstream and a cache.
+fn forwards() -> ForwardConfig {
+    let cache =
+        CacheConfig { entries: 100, bytes: 1 << 20, ttls: TtlBounds::WIDEST, ..CacheConfig::NONE };
+    ForwardConfig { cache, upstreams: vec![UPSTREAMS[0].parse().unwrap()], ..forward() }
+}
+
+/// What an upstream says of that name.
+fn told_by(upstream: &UpstreamAddress) -> IpAddr {
+    let at = UPSTREAMS.iter().position(|it| *it == upstream.to_string()).unwrap();
+    IpAddr::from([198, 51, 100, u8::try_from(at).unwrap()])
 }
 
 /// What the list says of a question: CNAMEs in their order, and then what the last name has.
@@ -209,19 +262,19 @@ fn listed(view: &ViewDocument, name: &Name, rtype: RecordType) -> Listed {
     }
 }
 
-/// What comes back to a client; `None` where an upstream has to be asked.
+/// What comes back to a client at once, or what an upstream has to be asked for.
 fn on_the_wire(
     session: &mut Session,
     name: &Name,
     rtype: RecordType,
     client: IpAddr,
-) -> Option<Vec<u8>> {
+) -> Result<Vec<u8>, Box<Pending>> {
     let mut out = Vec::new();
     let client = SocketAddr::new(client, 40_000);
     let query = trial_query(7, name, rtype);
     match session.begin_alone(&query, client, LISTENER.parse().unwrap(), &mut out) {
-        Step::Reply => Some(out),
-        Step::Ask(_) => None,
+        Step::Reply => Ok(out),
+        Step::Ask(pending) => Err(pending),
         Step::Silence => panic!("a question gets an answer"),
     }
 }
@@ -233,41 +286,116 @@ fn cnames_of(message: &[u8]) -> Vec<String> {
     cnames.map(|it| it.data().cname().to_vec().to_string()).collect()
 }
 
-/// A responder that has no upstream, for a table.
+/// A responder that asks no upstream, for a table.
 struct Hub {
     responder: Responder,
     publisher: Publisher,
-    _settings: watch::Sender<Arc<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Hub {
     fn new() -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let forward = ForwardConfig { upstreams: vec![], ..forward() };
-        let (sender, settings) = watch::channel(Arc::new(Settings {
-            forwarder: Forwarder::new(forward, Trust::default(), Arc::clone(&metrics)),
-            identity: Arc::from(*b"hub"),
-            cookies: Cookies::random(|| 0),
-            exempt: Exempt::default(),
-            rates: None,
-            about: About::default(),
-            observers: Arc::new(crate::querylog::Observers::nobody()),
-        }));
+        let (sender, settings) = watch::channel(Arc::new(settings(forwarder_of(&forwards()))));
         let (publisher, table) = channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let responder = Responder::new(table, settings, metrics);
-        Self { responder, publisher, _settings: sender, runtime }
+        Self { responder, publisher, settings: sender, runtime }
     }
+
+    /// Puts a table in force, and a cache in which all upstreams have been asked for one name.
+    fn put(&mut self, table: &AnswerTable, forward: &ForwardConfig) {
+        self.publisher.publish(table.clone());
+        let forwarder = forwarder_of(forward);
+        let name: Name = TOLD.parse().unwrap();
+        for view in table.views().map(ViewTable::name) {
+            let Some(upstream) = forward.way(view, &name).upstreams.first() else { continue };
+            let IpAddr::V4(ip) = told_by(upstream) else { panic!("IPv4") };
+            let question = Question {
+                name: name.clone(),
+                rtype: RecordType::A,
+                dnssec_ok: false,
+                checking_disabled: false,
+            };
+            let mut message = upstream_query(&question, 7);
+            message.truncate(12 + name.as_wire().len() + 4);
+            message[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            message.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 14, 16, 0, 4]);
+            message.extend(ip.octets());
+            let relay = Relay::read(&question, &message).unwrap();
+            let realm = forwarder.realm(view, name.as_wire());
+            forwarder.keep(Key { realm, question }, relay);
+        }
+        self.settings.send_replace(Arc::new(settings(forwarder)));
+    }
+}
+
+fn forwarder_of(forward: &ForwardConfig) -> Forwarder {
+    Forwarder::new(forward.clone(), Trust::default(), Arc::new(Metrics::new().unwrap()))
+}
+
+fn settings(forwarder: Forwarder) -> Settings {
+    Settings {
+        forwarder,
+        identity: Arc::from(*b"hub"),
+        cookies: Cookies::random(|| 0),
+        exempt: Exempt::default(),
+        rates: None,
+        about: About::default(),
+        observers: Arc::new(crate::querylog::Observers::nobody()),
+    }
+}
+
+/// What comes of a name that is not ours, or of CNAMEs of ours to one: an upstream's answer from the
+/// cache, of the upstream that is explained; a question to one; or why nobody is asked.
+fn check_theirs(
+    hub: &Hub,
+    explained: &Explanation,
+    replied: Result<Vec<u8>, Box<Pending>>,
+    cnames: &[String],
+    what: &str,
+) {
+    let Some((view, name)) = &explained.asks else {
+        let mut out = Vec::new();
+        let pending = replied.expect_err(what);
+        hub.runtime.block_on(pending.finish(&CancellationToken::new(), &mut out));
+        let rcode = trial_answer(7, &out).unwrap().rcode.to_string();
+        assert!(explained.lines.last().unwrap().1.starts_with(&format!("{rcode}: ")), "{what}");
+        return;
+    };
+    assert_eq!(view.as_str(), explained.view, "{what}");
+    if *name != TOLD.parse().unwrap() || explained.rtype != RecordType::A {
+        assert!(replied.is_err(), "{what}");
+        return;
+    }
+    let reply = replied.unwrap_or_else(|_| panic!("the cache has {what}"));
+    let trial = trial_answer(7, &reply).unwrap();
+    if is_cut(explained, &trial) {
+        return;
+    }
+    let by = explained.lines.iter().find(|(kind, _)| *kind == LineKind::Forward).unwrap();
+    let upstream = UPSTREAMS.iter().find(|it| by.1.contains(&format!(" {it} "))).unwrap();
+    let told = BTreeSet::from([told_by(&upstream.parse().unwrap())]);
+    assert_eq!((&trial.addresses, cnames_of(&reply).as_slice()), (&told, cnames), "{what}");
+}
+
+/// Whether an answer had to be cut; it must not be but for who may be another.
+fn is_cut(explained: &Explanation, trial: &Trial) -> bool {
+    let Some((octets, most)) = explained.octets.zip(explained.unproven) else {
+        return trial.truncated && explained.unproven.is_some();
+    };
+    assert_eq!(trial.truncated, most < octets);
+    trial.truncated
 }
 
 thread_local! {
     static HUB_OF_THREAD: std::cell::RefCell<Hub> = std::cell::RefCell::new(Hub::new());
 }
 
-fn check_all(hub: &mut Hub, table: &AnswerTable) {
+fn check_all(hub: &mut Hub, table: &AnswerTable, forward: &ForwardConfig) {
     let document = NamesDocument::new(table, None, None);
-    hub.publisher.publish(table.clone());
+    hub.put(table, forward);
     let _entered = hub.runtime.enter();
     let mut session = hub.responder.session(Proto::Udp, 0);
     let listener: SocketAddr = LISTENER.parse().unwrap();
@@ -280,7 +408,7 @@ fn check_all(hub: &mut Hub, table: &AnswerTable) {
             let what = format!("{name} {rtype} from {client} of\n{table}");
             let explained = answer::explain(
                 table,
-                &forward(),
+                forward,
                 &Exempt::default(),
                 &name,
                 rtype,
@@ -288,8 +416,8 @@ fn check_all(hub: &mut Hub, table: &AnswerTable) {
             );
             let given: BTreeSet<IpAddr> = explained.given.iter().map(|it| it.ip).collect();
             let replied = on_the_wire(&mut session, &name, rtype, client);
-            let trial = replied.as_deref().map(|reply| trial_answer(7, reply).unwrap());
-            if !client.to_string().starts_with("10.") {
+            let trial = replied.as_deref().ok().map(|reply| trial_answer(7, reply).unwrap());
+            if client.to_string() == STRANGER {
                 assert_eq!(explained.decision, "refuse", "{what}");
                 assert_eq!(trial.unwrap().rcode.to_string(), "REFUSED", "{what}");
                 continue;
@@ -307,12 +435,15 @@ fn check_all(hub: &mut Hub, table: &AnswerTable) {
                 (End::Theirs | End::Itself, true) => "forward",
             };
             assert_eq!(explained.decision, word, "{what}");
-            let Some(reply) = replied else {
-                assert_eq!((end, given.is_empty()), (End::Theirs, true), "{what}");
+            if end == End::Theirs {
+                assert!(given.is_empty(), "{what}");
+                check_theirs(hub, &explained, replied, &cnames, &what);
                 continue;
-            };
-            let trial = trial.unwrap();
-            assert_ne!(end, End::Theirs, "{what}");
+            }
+            let (reply, trial) = (replied.ok().unwrap(), trial.unwrap());
+            if is_cut(&explained, &trial) {
+                continue;
+            }
             assert_eq!(cnames_of(&reply), cnames, "{what}");
             assert_eq!(trial.rcode.to_string(), "NOERROR", "{what}");
             let addresses = match end {
@@ -335,12 +466,13 @@ proptest! {
         config in any_config(),
         down in prop::sample::subsequence(vec!["10.0.0.1", "10.0.0.2", "fd00::1"], 0..=3),
         drained in prop::option::of(prop::sample::select(vec!["a", "b"])),
+        forward in any_forward(),
     ) {
         let plan = policy::plan(&facts::inventory(&lines.join("\n")), &config);
         let is_down = |ip: &IpAddr| down.iter().any(|it| it.parse() == Ok(*ip));
         let plan = policy::without(plan, &is_down, &|az| drained.is_some_and(|it| az.is_called(it)));
         let table = compile(plan, &config);
-        HUB_OF_THREAD.with_borrow_mut(|hub| check_all(hub, &table));
+        HUB_OF_THREAD.with_borrow_mut(|hub| check_all(hub, &table, &forward));
     }
 }
 
@@ -351,14 +483,33 @@ fn there_is_something_to_agree_on() {
         facts::cname("a.hub", "sqs.us-east-1.amazonaws.com"),
         facts::cname("*.hub", "www.example"),
     ];
-    let config = PolicyConfig { aliases, ..facts::config() };
+    let views = vec![facts::view("one", "10.1.0.0/16")];
+    let config = PolicyConfig { aliases, views, allow: allowed(), ..facts::config() };
     let table = compile(policy::plan(&facts::inventory(lines), &config), &config);
-    let view = &NamesDocument::new(&table, None, None).views[0];
+    let view = &NamesDocument::new(&table, None, None).views[1];
     let ends = |name: &str, rtype| listed(view, &name.parse().unwrap(), rtype).end;
     let addresses = BTreeSet::from(["10.0.0.1".parse().unwrap()]);
     assert_eq!(ends("a.hub", RecordType::A), End::Addresses(addresses));
     assert_eq!(ends("a.hub", RecordType::AAAA), End::Absent);
     assert_eq!(ends("a.hub", RecordType::CNAME), End::Itself);
     assert_eq!(ends("b.hub", RecordType::A), End::Theirs);
-    HUB_OF_THREAD.with_borrow_mut(|hub| check_all(hub, &table));
+    let own = UPSTREAMS[2].parse().unwrap();
+    let one = ViewForward { view: "one".into(), upstreams: Some(vec![own]), zones: vec![] };
+    let forward = ForwardConfig { views: vec![one], ..forwards() };
+    HUB_OF_THREAD.with_borrow_mut(|hub| {
+        check_all(hub, &table, &forward);
+        let _entered = hub.runtime.enter();
+        let mut session = hub.responder.session(Proto::Udp, 0);
+        let mut told = |client: &str, name: &str| {
+            let (client, name) = (client.parse().unwrap(), name.parse().unwrap());
+            let reply = on_the_wire(&mut session, &name, RecordType::A, client).ok().unwrap();
+            trial_answer(7, &reply).unwrap().addresses
+        };
+        for name in ["www.example", "b.hub"] {
+            for (client, upstream) in [("10.9.9.9", UPSTREAMS[0]), ("10.1.0.7", UPSTREAMS[2])] {
+                let upstream = upstream.parse().unwrap();
+                assert_eq!(told(client, name), [told_by(&upstream)].into(), "{client}");
+            }
+        }
+    });
 }

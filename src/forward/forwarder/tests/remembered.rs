@@ -249,7 +249,8 @@ async fn an_authority_that_goes_takes_what_was_kept_where_a_file_named_it() {
         });
         let asked = question("a.example");
         let message = a_record(&crate::wire::upstream_query(&asked, 7), 1, 60);
-        old.keep(&asked, crate::wire::Relay::read(&asked, &message).unwrap());
+        let relay = crate::wire::Relay::read(&asked, &message).unwrap();
+        old.keep(asked, relay);
         assert!(cached(&old, "a.example").is_some());
         new.take_over(&old);
         cached(&new, "a.example").is_some()
