@@ -5,7 +5,8 @@
 #
 #   tests/service/packages.sh [ARGUMENTS OF systemd/package.sh...]
 #
-# No part of the ordinary tests, since it builds a release, twice. Needs root and what tests/setup.sh installs.
+# No part of the ordinary tests, since it builds a release, twice. Needs root and what tests/setup.sh installs, and
+# installs what signs and reads packages.
 # `-- --no-default-features` leaves the EC2 part out, which most of the time is for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -21,6 +22,11 @@ trap 'rm -rf "$work"' EXIT
 fail() {
     echo "packages: $1" >&2
     exit 1
+}
+
+install_tools() {
+    local tools=(binutils gnupg rpm)
+    dpkg --status "${tools[@]}" >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends "${tools[@]}"
 }
 
 make_key() {
@@ -60,6 +66,7 @@ make_image_root() {
     echo "$image_packages" >"$image_root/.stamp"
 }
 
+install_tools
 make_key
 # What is not committed is in no package.
 git clone --quiet . "$clone"
