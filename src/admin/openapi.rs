@@ -29,7 +29,8 @@ struct Operation {
 
 const NO_TABLE: (&str, &str) = ("503", "No table is in force yet, and why.");
 const NO_SUCH_VIEW: (&str, &str) = ("404", "There is no view of that name; which there are.");
-
+const NO_SUCH_LISTENER: (&str, &str) =
+    ("404", "Nobody can ask that address of ours; which there are.");
 const TOO_MANY: (&str, &str) = ("413", "More rows than are told at once, and how to ask for them.");
 
 /// The whole description.
@@ -84,7 +85,7 @@ fn operations() -> Vec<Operation> {
         },
         Operation {
             parameters: explain_parameters(),
-            refusals: &[NO_TABLE],
+            refusals: &[NO_SUCH_LISTENER, NO_TABLE],
             ..look(
                 "/api/v1/explain",
                 "explain",

@@ -364,7 +364,7 @@ fn listener(parameters: &Parameters, admin: &Admin) -> Result<SocketAddr, Refusa
         true => Ok(asked),
         false => {
             let listens: Vec<String> = bound.iter().map(ToString::to_string).collect();
-            Err(Refusal::new(StatusCode::BAD_REQUEST, no_listener(asked, &listens)))
+            Err(Refusal::new(StatusCode::NOT_FOUND, no_listener(asked, &listens)))
         }
     }
 }

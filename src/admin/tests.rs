@@ -351,13 +351,13 @@ async fn an_address_that_is_none_of_ours_is_not_explained() {
     let told = daemon.refused("/api/v1/explain?name=a&listener=10.0.0.10:5353").await;
     let why = "listener: 10.0.0.10:5353 is no address of ours that can be asked; hubdns listens on \
                10.0.0.10:53";
-    assert_eq!(told, (400, why.to_owned()));
+    assert_eq!(told, (404, why.to_owned()));
     let page = daemon.get("/?name=a&listener=10.0.0.99").await.body;
     assert!(page.contains("Not explained</span>: listener: 10.0.0.99:53 is no address"), "{page}");
     // One that stands for every address of this host stands for no other's.
     daemon.listening.send_replace(vec!["0.0.0.0:53".parse().unwrap()]);
     for (listener, status) in
-        [("127.0.0.7", 200), ("0.0.0.0", 200), ("192.0.2.1", 400), ("127.0.0.1:5353", 400)]
+        [("127.0.0.7", 200), ("0.0.0.0", 200), ("192.0.2.1", 404), ("127.0.0.1:5353", 404)]
     {
         assert_eq!(explain(listener).await, status, "{listener}");
     }

@@ -23,8 +23,8 @@ use crate::{
     config::Config,
 };
 
-/// What the daemon says of a parameter that cannot be meant.
-const BAD_REQUEST: u16 = 400;
+/// What the daemon says of an address that is none of its own.
+const NOT_FOUND: u16 = 404;
 /// The exit status of arguments that cannot be meant.
 const MISUSED: u8 = 2;
 
@@ -55,9 +55,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     let document = match small_runtime()?.block_on(explained(&config, args)) {
         Ok(document) => document,
-        // Name, type and client have been read: what is left is a listener that is none.
         Err(error) => match error.downcast_ref::<ask::Refused>() {
-            Some(ask::Refused { status: BAD_REQUEST, why }) => return Ok(misused(why)),
+            Some(ask::Refused { status: NOT_FOUND, why }) => return Ok(misused(why)),
             Some(_) | None => return Err(error),
         },
     };
@@ -82,7 +81,7 @@ async fn explained(config: &Config, args: &ExplainArgs) -> anyhow::Result<Explai
         let listens: Vec<String> =
             config.serve.entries().map(|entry| entry.listen.to_string()).collect();
         let why = no_listener(listener, &listens);
-        return Err(ask::Refused { status: BAD_REQUEST, why }.into());
+        return Err(ask::Refused { status: NOT_FOUND, why }.into());
     }
     let table = offline(config).await?;
     let listener = args.listener.unwrap_or_else(|| config.serve.likely_asked());
