@@ -112,8 +112,12 @@ fn try_all(
                 (error.to_string(), error.help())
             }
             Some(_) | None => {
-                let help = "name another address, or \"\" for no admin listener";
-                (error.to_string(), help.to_owned())
+                let help = format!(
+                    "see who has it with `ss -lntp sport = :{}`, and name another address, or \"\" for \
+                     no admin listener",
+                    address.port()
+                );
+                (error.to_string(), help)
             }
         };
         let what = format!("`admin.listen` {address} cannot be opened");

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use super::{export, hubs::HubArgs, migrate, names, plan};
+use super::{addresses, export, hubs::HubArgs, migrate, names, plan};
 use crate::base::{Name, RecordType};
 
 /// Where the configuration is unless told otherwise.
@@ -88,13 +88,13 @@ pub(super) struct ConfigArgs {
 #[derive(clap::Args)]
 pub(super) struct DemoArgs {
     /// Answer DNS here, UDP and TCP
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:5300")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:5300", value_parser = addresses::socket)]
     pub(super) listen: SocketAddr,
     /// Serve metrics and the JSON API here
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8053")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8053", value_parser = addresses::socket)]
     pub(super) admin: SocketAddr,
     /// Forward names that are not ours to this resolver; without it they get SERVFAIL
-    #[arg(long, value_name = "IP[:PORT]", value_parser = upstream)]
+    #[arg(long, value_name = "IP[:PORT]", value_parser = addresses::dns)]
     pub(super) upstream: Option<SocketAddr>,
 }
 
@@ -131,10 +131,10 @@ pub(super) struct ExplainArgs {
     #[arg(value_name = "TYPE", default_value = "A")]
     pub(super) rtype: RecordType,
     /// The client's address
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", value_parser = addresses::ip)]
     pub(super) from: IpAddr,
     /// The address of ours that the client asks; the first of server.listen unless told
-    #[arg(long, value_name = "IP[:PORT]", value_parser = upstream)]
+    #[arg(long, value_name = "IP[:PORT]", value_parser = addresses::dns)]
     pub(super) listener: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) config: ConfigArgs,
@@ -148,7 +148,7 @@ pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// Also ask these other hubs whether they answer from the same table
-    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
+    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = addresses::dns)]
     pub(super) peers: Vec<SocketAddr>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -252,7 +252,7 @@ pub(super) struct ExportNames {
     #[arg(long, value_name = "NAME")]
     pub(super) view: Option<String>,
     /// The hubs; unless told the addresses of server.listen, of which those that lead to the view
-    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = upstream)]
+    #[arg(long, value_name = "IP[:PORT],...", value_delimiter = ',', value_parser = addresses::dns)]
     pub(super) targets: Vec<SocketAddr>,
 }
 
@@ -386,12 +386,4 @@ pub(super) struct DiscoverArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-}
-
-/// `IP` or `IP:PORT`; port 53 unless told.
-fn upstream(text: &str) -> Result<SocketAddr, String> {
-    let address = text.parse::<SocketAddr>();
-    address
-        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-        .map_err(|_| "write an address as 10.0.0.2 or 10.0.0.2:53".to_owned())
 }

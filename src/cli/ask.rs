@@ -23,7 +23,7 @@ const BEGUN_MAX: u32 = 3;
 
 /// What a daemon refuses, with the status of HTTP and why.
 #[derive(Debug, thiserror::Error)]
-#[error("the daemon answers {status}: {why}")]
+#[error("{why}")]
 pub(super) struct Refused {
     pub(super) status: u16,
     pub(super) why: String,
@@ -116,7 +116,8 @@ pub(super) async fn order(socket: &Path, path: &str) -> anyhow::Result<String> {
 
 pub(super) fn refused(status: u16, text: String) -> anyhow::Error {
     let error = from_text::<ErrorDocument>(&text).map(|document| document.error);
-    Refused { status, why: error.unwrap_or(text) }.into()
+    let why = error.unwrap_or_else(|_| format!("the daemon answers {status}: {text}"));
+    Refused { status, why }.into()
 }
 
 /// The control socket of the daemon meant, or why there is none.

@@ -110,7 +110,7 @@ fn listing(facts: &SourceFacts) -> String {
     for endpoint in &facts.endpoints {
         let published = facts.service(&endpoint.service).map_or(0, |it| it.private_names.len());
         let interfaces = endpoint.interfaces.iter().filter_map(|id| facts.interface(id));
-        let addresses: Vec<String> = interfaces
+        let mut addresses: Vec<String> = interfaces
             .map(|interface| {
                 let v4 = interface.ipv4.iter().map(ToString::to_string);
                 let v6 = interface.ipv6.iter().map(ToString::to_string);
@@ -118,6 +118,7 @@ fn listing(facts: &SourceFacts) -> String {
                 format!("{}={}", printable(&interface.az.to_string()), all.join("+"))
             })
             .collect();
+        addresses.sort();
         table.add_row([
             printable(&endpoint.id.to_string()),
             printable(&endpoint.state.to_string()),

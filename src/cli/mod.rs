@@ -1,6 +1,7 @@
 //! The commands. What they print goes to standard output, what they have to say beside it to
 //! standard error.
 
+mod addresses;
 mod args;
 mod ask;
 mod check;

@@ -20,6 +20,9 @@ use crate::{
 /// For the looks, and for the daemon to write what came of them.
 const TOLD_WITHIN: Duration = LOOKS_WITHIN.saturating_add(Duration::from_secs(10));
 
+/// Changes of a table that a person is told: a screen has room for them. `--format json` has more.
+const CHANGES_MAX: usize = 20;
+
 /// What a round is called that put a table in force, or found nothing new.
 const GOOD: [&str; 2] = ["published", "unchanged"];
 
@@ -80,10 +83,11 @@ pub(super) fn published(table: &PublicationDocument) -> String {
     let mut text = format!(
         "table {generation} is in force: {added} added, {removed} removed, {changed} changed\n"
     );
-    for change in &table.changes {
+    for change in table.changes.iter().take(CHANGES_MAX) {
         let _ = writeln!(text, "  {}", printable(change));
     }
-    if 0 < *more {
+    let more = more + table.changes.len().saturating_sub(CHANGES_MAX);
+    if 0 < more {
         let _ = writeln!(text, "  and {more} more");
     }
     text
@@ -91,8 +95,26 @@ pub(super) fn published(table: &PublicationDocument) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::render;
+    use super::{published, render};
     use crate::admin::json::{PublicationDocument, RefreshDocument, SourceRoundDocument};
+
+    #[test]
+    fn a_table_that_changes_much_is_told_on_one_screen() {
+        let table = PublicationDocument {
+            generation: 2,
+            at: "2026-01-02T03:04:05Z".to_owned(),
+            cause: "zone".to_owned(),
+            table_hash: "0".repeat(16),
+            added: 0,
+            removed: 0,
+            changed: 25,
+            changes: (1..=25).map(|at| format!("default: ~ n{at}.example")).collect(),
+            more: 3,
+        };
+        let told = published(&table);
+        assert_eq!(told.lines().count(), 22, "{told}");
+        assert!(told.ends_with("  default: ~ n20.example\n  and 8 more\n"), "{told}");
+    }
 
     #[test]
     fn a_person_reads_what_came_of_each_source() {

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use super::{
     args::{Format, ZoneArgs},
-    ask, complain, refresh, run, say, small_runtime,
+    ask, complain,
+    fold::folded,
+    refresh, run, say, small_runtime,
 };
 use crate::{
     admin::{
@@ -32,7 +34,7 @@ fn order(args: &ZoneArgs, drain: bool) -> anyhow::Result<ExitCode> {
     let text = small_runtime()?.block_on(ask::order(&socket, &path))?;
     let document: ZoneDocument = from_text(&text)?;
     say(&match args.daemon.format {
-        Format::Text => render(&document, drain),
+        Format::Text => folded(&render(&document, &args.zone, drain)),
         Format::Json => to_text(&document),
     })?;
     if let Some(why) = &document.not_kept {
@@ -41,8 +43,12 @@ fn order(args: &ZoneArgs, drain: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(document: &ZoneDocument, drain: bool) -> String {
-    let zone = printable(&document.zone);
+/// The zone has the name by which the person calls it, and the one by which it is remembered.
+fn render(document: &ZoneDocument, called: &str, drain: bool) -> String {
+    let zone = match printable(&document.zone) {
+        remembered if remembered == called => remembered,
+        remembered => format!("{} ({remembered})", printable(called)),
+    };
     let mut text = match (drain, document.changed) {
         (true, true) => format!("{zone} is drained"),
         (true, false) => format!("{zone} was drained already"),
