@@ -63,6 +63,13 @@ const cases = {
       const [needs, has] = await page.evaluate(() =>
         [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
       assert.ok(needs <= has, `${needs} of ${has} pixels`);
+      if (width === 320) {
+        // What stands in a cell, and its column's name beside it, is whole and in nobody's way.
+        const cut = await page.evaluate(() => [...document.querySelectorAll('td')]
+          .filter((it) => it.clientHeight && (it.clientWidth < it.scrollWidth || it.clientHeight < it.scrollHeight))
+          .map((it) => it.innerText));
+        assert.deepEqual(cut, []);
+      }
       await accessible(page, `${colorScheme}, ${width} pixels`);
       await shot(page, `${colorScheme}-${width}`);
       await close(page);
