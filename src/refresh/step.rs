@@ -5,9 +5,10 @@
 use std::{fmt, ptr};
 
 use crate::{
-    base::{SourceName, ViewName},
+    base::{EndpointId, Pattern, SourceName, ViewName},
     inventory::SourceFacts,
-    table::{AnswerTable, Entry, ViewTable},
+    policy::{Claim, CnameClaim, CnameLender},
+    table::{AnswerTable, ViewTable},
 };
 
 /// How often a table that shrinks too much must be found in a row before it is believed.
@@ -105,9 +106,29 @@ pub(super) fn step(
     }
 }
 
-/// How many names endpoints answer, all views together. CNAMEs stay whatever becomes of endpoints.
+/// How many names endpoints give, all views together. An operator's CNAMEs stay whatever becomes of them.
 pub(super) fn names_of_endpoints(table: &AnswerTable) -> usize {
-    table.views().map(|view| view.entries().len()).sum()
+    table.views().map(|view| given(view).count()).sum()
+}
+
+/// A name that an endpoint gives.
+struct Given<'t> {
+    pattern: &'t Pattern,
+    source: &'t SourceName,
+    endpoint: &'t EndpointId,
+}
+
+/// What endpoints give in a view: names with their addresses, and those that stand for one of these.
+fn given(view: &ViewTable) -> impl Iterator<Item = Given<'_>> {
+    let answered = view.entries().iter().map(|entry| {
+        let Claim { pattern, source, endpoint, .. } = entry.claim();
+        Given { pattern, source, endpoint }
+    });
+    let standing = view.cnames().iter().filter_map(|CnameClaim { pattern, lender, .. }| {
+        let CnameLender { source, endpoint, .. } = lender.as_ref()?;
+        Some(Given { pattern, source, endpoint })
+    });
+    answered.chain(standing)
 }
 
 /// What of `current` would go with `found`: of the names of a source, then of those of each view.
@@ -119,10 +140,10 @@ fn losses(current: &AnswerTable, found: &AnswerTable, source: &SourceName) -> Ve
         let found = found.view(view.name().as_str());
         // Most views are shared with the table in force, and lose nothing.
         let same = found.is_some_and(|found| ptr::eq(found, view));
-        for entry in view.entries() {
-            let kept = if same { Kept::Same } else { Kept::of(entry, found) };
+        for name in given(view) {
+            let kept = if same { Kept::Same } else { Kept::of(&name, found) };
             of_view.add(kept != Kept::Nowhere);
-            if entry.claim().source == *source {
+            if name.source == source {
                 of_source.add(kept == Kept::Same);
             }
         }
@@ -146,19 +167,22 @@ enum Kept {
 // === impl Kept ===
 
 impl Kept {
-    fn of(entry: &Entry, found: Option<&ViewTable>) -> Self {
-        let claim = entry.claim();
+    fn of(name: &Given<'_>, found: Option<&ViewTable>) -> Self {
         let (entries, cnames) =
             found.map_or((&[][..], &[][..]), |view| (view.entries(), view.cnames()));
-        if let Ok(at) = entries.binary_search_by(|it| it.claim().pattern.cmp(&claim.pattern)) {
-            let now = entries.get(at).map(Entry::claim);
-            let same =
-                now.is_some_and(|it| it.source == claim.source || it.endpoint == claim.endpoint);
-            return if same { Kept::Same } else { Kept::Elsewhere };
+        let by = |source: &SourceName, endpoint: &EndpointId| {
+            let same = source == name.source || endpoint == name.endpoint;
+            if same { Self::Same } else { Self::Elsewhere }
+        };
+        let entry = entries.binary_search_by(|it| it.claim().pattern.cmp(name.pattern));
+        if let Some(entry) = entry.ok().and_then(|at| entries.get(at)) {
+            return by(&entry.claim().source, &entry.claim().endpoint);
         }
-        match cnames.binary_search_by(|it| it.pattern.cmp(&claim.pattern)) {
-            Ok(_) => Kept::Same,
-            Err(_) => Kept::Nowhere,
+        let cname = cnames.binary_search_by(|it| it.pattern.cmp(name.pattern));
+        match cname.ok().and_then(|at| cnames.get(at)) {
+            Some(CnameClaim { lender: Some(it), .. }) => by(&it.source, &it.endpoint),
+            Some(CnameClaim { lender: None, .. }) => Self::Same,
+            None => Self::Nowhere,
         }
     }
 }
@@ -314,6 +338,23 @@ mod tests {
         let same = lines("source=two", 0..10);
         let both = beside_others(&(lines("source=one", 0..10) + &same), "one");
         assert_eq!(held(&both, &beside_others(&same, "one")), "publish");
+    }
+
+    /// The private names of what is behind an endpoint go by one switch of its association.
+    #[test]
+    fn names_that_stand_for_an_endpoints_other_names_are_held_back_too() {
+        let hub = |leads: &str, others: Range<u8>| {
+            let network = format!("vpce-n sn a=10.0.1.1 kind=ServiceNetwork {leads}");
+            beside_others(&(network + "\n" + &lines("", others)), "hub")
+        };
+        let agreed = "leads=a.example/db.example,b.example/web.example agreed";
+        let with = hub(agreed, 0..3);
+        assert_eq!(names_of_endpoints(&with.1), 5);
+        let without = hub("leads=a.example,b.example", 0..3);
+        assert!(held(&with, &without).starts_with("2 of 5 names of source hub"));
+        assert_eq!(held(&without, &with), "publish");
+        let alone = hub("leads=a.example,b.example", 0..0);
+        assert!(held(&hub(agreed, 0..0), &alone).starts_with("every endpoint has vanished"));
     }
 
     #[test]
