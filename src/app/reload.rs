@@ -22,7 +22,7 @@ use super::{
 use crate::{
     admin::json::ReloadDocument,
     answer::Settings,
-    base::Chain,
+    base::{Chain, count},
     config::{self, Config, ConfigErrors, Problem},
     querylog::{Observers, Outlet},
     refresh::retire,
@@ -63,7 +63,7 @@ struct Acceptable {
 
 /// A reload for who collects traces.
 fn span(outcome: &ReloadDocument, began: Instant) -> Span {
-    let refused = || format!("refused: {} problems", outcome.problems.len());
+    let refused = || format!("refused: {}", count(outcome.problems.len(), "problem", "problems"));
     Span {
         name: "reload",
         began,

@@ -9,7 +9,7 @@ use std::{
 use ring::digest::{SHA256, digest};
 
 use super::spelled::{Strange, is_a_servers, spelled};
-use crate::base::{Name, VpcId};
+use crate::base::{Name, VpcId, count};
 
 /// Targets of one rule.
 const TARGETS_MAX: usize = 6;
@@ -182,10 +182,12 @@ impl Rules {
             () if RULES_MAX < rules => Err(RulesError::Rules { forward, system }),
             () if ASSOCIATIONS_MAX < rules * vpcs => Err(RulesError::Associations { rules, vpcs }),
             () => Ok(format!(
-                "{forward} rules and {system} exceptions of {RULES_MAX}; {rules} x {vpcs} VPCs = {} \
-                 associations of {ASSOCIATIONS_MAX}; {} targets of {TARGETS_MAX}",
-                rules * vpcs,
-                self.targets.len()
+                "{} and {} of {RULES_MAX}; {rules} x {} = {} of {ASSOCIATIONS_MAX}; {} of {TARGETS_MAX}",
+                count(forward, "rule", "rules"),
+                count(system, "exception", "exceptions"),
+                count(vpcs, "VPC", "VPCs"),
+                count(rules * vpcs, "association", "associations"),
+                count(self.targets.len(), "target", "targets")
             )),
         }
     }

@@ -5,7 +5,10 @@
 
 use std::fmt::Write;
 
-use crate::{base::Name, table::ViewTable};
+use crate::{
+    base::{Name, count},
+    table::ViewTable,
+};
 
 /// A zone file with every name of the view that is in `origin`, in the order of names.
 pub fn zone_file(view: &ViewTable, origin: &Name) -> String {
@@ -14,12 +17,12 @@ pub fn zone_file(view: &ViewTable, origin: &Name) -> String {
     let cnames = view.cnames().iter().filter(|it| it.pattern.name().is_within(origin));
     let negative_ttl = within.first().map_or(0, |claim| claim.negative_ttl.as_secs());
     let mut text = format!(
-        "; hubdns: what view {} answers, {} names. Not kept up to date by anybody.\n\
+        "; hubdns: what view {} answers, {}. Not kept up to date by anybody.\n\
          $ORIGIN {}\n\
          @ {negative_ttl} IN SOA hubdns.invalid. hostmaster.invalid. 1 3600 600 86400 {negative_ttl}\n\
          @ {negative_ttl} IN NS hubdns.invalid.\n",
         view.name(),
-        within.len() + cnames.clone().count(),
+        count(within.len() + cnames.clone().count(), "name", "names"),
         absolute(&origin.to_string()),
     );
     if origin.is_root() {

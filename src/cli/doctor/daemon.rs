@@ -6,7 +6,7 @@ use super::CheckList;
 use crate::{
     admin::json::{StatusDocument, from_text},
     app::{Certificate, PeerError, Service, accepts_tcp, ask_peer, here, try_places},
-    base::Chain,
+    base::{Chain, count},
     cli::{ask, held},
     config::Config,
 };
@@ -14,6 +14,8 @@ use crate::{
 /// What the ENA driver counts above 1,024 packets a second, as `/metrics` has it.
 const EXCEEDED: &str = "hubdns_linklocal_allowance_exceeded_total{";
 const SEE_LOG: &str = "see its log: `journalctl -u hubdns`";
+const MAY_ASK: &str = "as root or in the group hubdns one may ask it; what else is amiss its log \
+                       tells: `journalctl -u hubdns`";
 /// A certificate that ends sooner is told: who renews it by hand has to begin.
 const RENEW_WITHIN_SECS: u64 = 21 * 24 * 60 * 60;
 const DAY_SECS: u64 = 24 * 60 * 60;
@@ -39,7 +41,7 @@ pub(super) async fn look(list: &mut CheckList, config: &Config) -> Option<Runnin
     let status = match status {
         Ok(status) => status,
         Err(why) => {
-            list.failed("daemon", why, SEE_LOG);
+            list.failed("daemon", why, MAY_ASK);
             let next = "see what keeps the daemon from being asked, above";
             skip_what_it_tells(list, "the daemon could not be asked", next);
             return None;
@@ -171,13 +173,14 @@ pub(super) fn look_at_certificates(list: &mut CheckList, config: &Config, now_se
             }
         };
         let days = validity.ends().saturating_sub(now_secs) / DAY_SECS;
+        let days = count(usize::try_from(days).unwrap_or(usize::MAX), "day", "days");
         let renew = "renew it: new connections get it as soon as the file has it";
         match validity.doubt(now_secs) {
             Some(doubt) => list.failed("certificate", format!("{of}: {doubt}"), renew),
             None if validity.ends() < now_secs + RENEW_WITHIN_SECS => {
-                list.warned("certificate", format!("{of} ends in {days} days"), renew);
+                list.warned("certificate", format!("{of} ends in {days}"), renew);
             }
-            None => list.passed("certificate", format!("{of} is good for {days} days")),
+            None => list.passed("certificate", format!("{of} is good for {days}")),
         }
     }
 }
