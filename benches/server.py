@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 UNPACKED = TARGET / "rivals"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
-STARTED_WITHIN = 30
 
 
 class Ports:
@@ -30,6 +29,7 @@ class Server:
 
     # What else is put before a command, where the machine has other work.
     before = []
+    started_within = 30
 
     def __init__(self, command, cores, folder, environment=None):
         self.log = (folder / "log").open("wb")
@@ -80,7 +80,7 @@ class Server:
 
     def await_answer(self, port, name, addresses):
         """Until it answers this name right."""
-        deadline = time.monotonic() + STARTED_WITHIN
+        deadline = time.monotonic() + self.started_within
         while not is_answered(port, name, addresses):
             if self.process.poll() is not None or deadline < time.monotonic():
                 said = (self.folder / "log").read_text(errors="replace")[-2000:]
