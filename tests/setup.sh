@@ -32,6 +32,7 @@ packages=(
     fstrm-bin       # a receiver of dnstap
     gcc             # the linker that rustc calls
     iproute2        # namespaces
+    jq              # records zones, as the documents do
     knot-dnsutils   # kdig
     knot-resolver
     libc6-dev

@@ -1,13 +1,18 @@
 //! `hubdns migrate` and `hubdns export rules` of the demo's hub, and what the document shows of them.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     commands::{Ran, ran},
-    support::{hubdns, venv},
+    support::{Ec2Double, hubdns, loopback_env, venv},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -15,6 +20,11 @@ const DOCUMENT: &str = include_str!("../../docs/MIGRATION.md");
 
 /// A command on the demo's hub, with no daemon.
 fn on_the_demo(words: &str) -> Ran {
+    on_the_demo_with(words, &format!("{ROOT}/tests/fixtures/zones"))
+}
+
+/// The same with the zones that are recorded there.
+fn on_the_demo_with(words: &str, zones: &str) -> Ran {
     let folder = TempDir::new().unwrap();
     let config = format!(
         "[server]\nlisten = [\"10.20.1.10:53\", \"10.20.2.10:53\"]\n\
@@ -22,8 +32,7 @@ fn on_the_demo(words: &str) -> Ran {
          [control]\nsocket = \"\"\n[refresh]\nstate_file = \"\"\n"
     );
     fs::write(folder.path().join("hubdns.toml"), config).unwrap();
-    let zones = format!("{ROOT}/tests/fixtures/zones");
-    let words = words.split_whitespace().map(|word| if word == "zones/" { &zones } else { word });
+    let words = words.split_whitespace().map(|word| if word == "zones/" { zones } else { word });
     ran(hubdns(folder.path()).args(words).args(["--config", "hubdns.toml"]))
 }
 
@@ -223,7 +232,7 @@ fn the_aws_cli_takes_each_kind_of_rule() {
     let folder = TempDir::new().unwrap();
     let sent = |rule: &Value| {
         let mut aws = Command::new("aws");
-        crate::support::loopback_env(&mut aws, folder.path())
+        loopback_env(&mut aws, folder.path())
             .env("AWS_MAX_ATTEMPTS", "1")
             .args(["--endpoint-url", "http://127.0.0.1:1", "route53resolver"])
             .args(["create-resolver-rule", "--cli-input-json", &rule.to_string()]);
@@ -238,6 +247,50 @@ fn the_aws_cli_takes_each_kind_of_rule() {
     wrong["TargetIps"][0]["Port"] = "fifty-three".into();
     let said = sent(&wrong);
     assert!(said.contains("Parameter validation failed"), "{said}");
+}
+
+/// The document's own lines, by the real CLI, of zones that there are.
+#[test]
+fn what_the_document_records_is_what_migrate_reads() {
+    let double = Ec2Double::start();
+    let folder = TempDir::new().unwrap();
+    // A CLI of two years ago does not know AWS_ENDPOINT_URL.
+    let wrapper = folder.path().join("aws");
+    let aws = format!("#!/bin/sh\nexec /usr/bin/aws --endpoint-url {} \"$@\"\n", double.url());
+    fs::write(&wrapper, aws).unwrap();
+    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
+    let sh = |script: &str| {
+        let mut bash = Command::new("bash");
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        loopback_env(&mut bash, folder.path()).env("PATH", path).current_dir(folder.path());
+        let Ran { code, out, err } = ran(bash.args(["-euc", script]));
+        assert_eq!(code, Some(0), "{script}: {err}");
+        out
+    };
+    let vpc = sh("aws ec2 create-vpc --cidr-block 10.9.0.0/16 --query Vpc.VpcId --output text");
+    let vpc = vpc.trim();
+    for (name, address) in
+        [("sqs.eu-west-1.amazonaws.com", "10.9.9.9"), ("corp.example", "10.9.9.8")]
+    {
+        sh(&format!(
+            "id=$(aws route53 create-hosted-zone --name {name} --caller-reference {name} \
+             --vpc VPCRegion=eu-west-1,VPCId={vpc} --hosted-zone-config PrivateZone=true \
+             --query HostedZone.Id --output text)\n\
+             aws route53 change-resource-record-sets --hosted-zone-id \"$id\" --change-batch \
+             '{{\"Changes\":[{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{{\"Name\":\"{name}\",\
+             \"Type\":\"A\",\"TTL\":60,\"ResourceRecords\":[{{\"Value\":\"{address}\"}}]}}}}]}}'"
+        ));
+    }
+    let (_, script) = DOCUMENT.split_once("```sh\nmkdir zones\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    assert!(script.contains("vpc-0a11a2b0c5d6e7f80"), "{script}");
+    sh(&format!("mkdir zones\n{}", script.replace("vpc-0a11a2b0c5d6e7f80", vpc)));
+
+    let zones = folder.path().join("zones").display().to_string();
+    let Ran { out, err, .. } = on_the_demo_with("migrate --zones zones/", &zones);
+    for told in ["sqs.eu-west-1.amazonaws.com", "10.9.9.9", "corp.example"] {
+        assert!(out.contains(told), "{told} in {out}{err}");
+    }
 }
 
 /// The policy that is shipped is that of a hub with endpoints in its own account and in two others.
