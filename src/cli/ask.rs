@@ -128,7 +128,7 @@ pub(super) fn socket(daemon: &DaemonArgs) -> Result<PathBuf, String> {
     // What is wrong elsewhere in the file is no matter: a daemon may run on what it was before.
     let config = match config::load(&daemon.config) {
         Ok(config) => config,
-        Err(ConfigErrors::Wrong { rest: Some(rest), .. }) => *rest,
+        Err(ConfigErrors::Wrong { rest: Some(rest), .. }) if rest.control_socket.is_some() => *rest,
         Err(errors) => {
             let help = "a daemon that runs is asked without the file by `--socket PATH`: in a unit \
                         /run/hubdns/control.sock";

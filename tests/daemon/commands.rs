@@ -312,3 +312,15 @@ fn a_daemon_that_is_not_ready_says_why_to_commands() {
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("looked at: the daemon that runs has no table yet"), "{err}");
 }
+
+#[test]
+fn a_socket_that_is_written_wrong_is_told_and_not_that_there_is_none() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("hubdns.toml"), "[control]\nsocket = \"c.sock\"\n").unwrap();
+    for command in ["status", "top", "coverage"] {
+        let Ran { code, err, .. } =
+            ran(hubdns(folder.path()).args([command, "--config", "hubdns.toml"]));
+        assert_eq!(code, Some(1), "{command}: {err}");
+        assert!(err.contains("`control.socket` cannot be \"c.sock\""), "{command}: {err}");
+    }
+}
